@@ -1,0 +1,63 @@
+/* What the parts of `load` share: command-line values, clocks, pacing, the test payload. */
+#ifndef BENCH_LOAD_H
+#define BENCH_LOAD_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+
+enum {
+    BATCH = 64,
+    MAX_FLOWS = 256,
+    ETHERNET_BYTES = 14,
+    IPV4_BYTES = 20,
+    UDP_BYTES = 8,
+    /* Everything of an overlay frame that is not UDP payload. */
+    FRAME_OVERHEAD = ETHERNET_BYTES + IPV4_BYTES + UDP_BYTES,
+    MAX_FRAME = 9014,
+};
+
+struct options {
+    struct in_addr to;
+    uint16_t port;
+    int size;          /* bytes of the Ethernet frame inside the overlay, without FCS */
+    double rate;       /* frames per second; 0 = as fast as it goes */
+    double seconds;
+    int flows;
+    const char *proto; /* "tcp" or "udp" */
+    int count, warmup;
+    uint32_t vni;
+    uint8_t inner_src_mac[6], inner_dst_mac[6];
+    struct in_addr inner_src, inner_dst;
+    uint16_t inner_port;
+    int gso;           /* hand 64 datagrams at a time to the kernel by UDP_SEGMENT */
+};
+
+/* First bytes of every test payload, host order: both ends are one machine. */
+struct probe {
+    uint32_t magic, flow;
+    uint64_t sequence;
+};
+#define PROBE_MAGIC 0x76746570u
+
+/* Open-loop pacing: how many frames are due. */
+struct pacer {
+    double rate;
+    uint64_t start_ns, end_ns, sent;
+};
+
+struct options parse_options(int argc, char **argv);
+void die(const char *what) __attribute__((noreturn));
+void set_option(int fd, int level, int name, int value, const char *what);
+
+uint64_t now_ns(void);
+struct pacer pacer_start(const struct options *options);
+/* Sleeps until at least one frame is due. Returns how many may be sent now, at most BATCH; 0 = the time is over. */
+int pacer_due(struct pacer *pacer);
+
+int udp_send(const struct options *options);
+int udp_sink(const struct options *options);
+int vxlan_send(const struct options *options);
+int rr_server(const struct options *options);
+int rr_client(const struct options *options);
+
+#endif

@@ -1,0 +1,11 @@
+/** Writes the generated files of this folder. Run by `npm run generate`; test/config/generated.test.ts compares them. */
+import { writeFileSync } from "node:fs";
+import { renderExample } from "../src/config/example.ts";
+import { printSchema } from "../src/config/json-schema.ts";
+import { renderReference } from "../src/config/reference.ts";
+
+const write = (file: string, text: string): void => writeFileSync(new URL(file, import.meta.url), text);
+
+write("README.md", renderReference());
+write("vtepd.example.yaml", renderExample());
+write("vtepd.schema.json", printSchema());

@@ -1,0 +1,184 @@
+// Every layout that TypeScript and the addon share: the C++ half of src/binding/abi.ts, where each word is explained.
+// test/native/abi.test.ts compares the two through the `abi` object that abi.cc exports: change both or neither.
+//
+// All shared memory is in host byte order except where a comment says network order. Offsets of the named constants
+// count 32-bit words unless the name ends in BYTES.
+#ifndef VTEPD_ABI_H_
+#define VTEPD_ABI_H_
+
+#include <napi.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vtepd::abi {
+
+inline constexpr int32_t BATCH_FRAMES = 64;
+
+// Arena. The odd number of 64-byte cache lines keeps the first lines of the slots out of one cache set.
+inline constexpr int32_t SLOT_BYTES = 1041 * 64;
+inline constexpr int32_t SLOT_HEADROOM = 64;
+inline constexpr int32_t ARENA_BYTES = BATCH_FRAMES * SLOT_BYTES;
+inline constexpr int32_t VNET_HEADER_BYTES = 12;
+
+// Frame descriptor.
+inline constexpr int32_t FRAME_WORDS = 32;
+inline constexpr int32_t FRAME_PORT = 0;
+inline constexpr int32_t FRAME_OFFSET = 1;
+inline constexpr int32_t FRAME_LENGTH = 2;
+inline constexpr int32_t FRAME_FLAGS = 3;
+inline constexpr int32_t FRAME_DST_HI = 4;
+inline constexpr int32_t FRAME_DST_LO = 5;
+inline constexpr int32_t FRAME_SRC_HI = 6;
+inline constexpr int32_t FRAME_SRC_LO = 7;
+inline constexpr int32_t FRAME_FLOW_HASH = 8;
+inline constexpr int32_t FRAME_CSUM = 9;
+inline constexpr int32_t FRAME_GSO = 10;
+inline constexpr int32_t FRAME_HEADERS = 11;
+inline constexpr int32_t FRAME_SOURCE = 12;
+inline constexpr int32_t FRAME_DESTINATION = 16;
+inline constexpr int32_t FRAME_SOURCE_PORT = 20;
+inline constexpr int32_t FRAME_HEADER_OFFSET = 21;
+inline constexpr int32_t FRAME_DATAGRAM_LENGTH = 22;
+inline constexpr int32_t FRAME_TOS = 23;
+inline constexpr int32_t FRAME_VERDICT = 24;
+inline constexpr int32_t FRAME_TARGET = 25;
+inline constexpr int32_t FRAME_BD = 26;
+
+inline constexpr int32_t FLAG_PARTIAL_CSUM = 1;
+inline constexpr int32_t FLAG_IPV4 = 2;
+inline constexpr int32_t FLAG_IPV6 = 4;
+inline constexpr int32_t FLAG_TCP = 8;
+inline constexpr int32_t FLAG_UDP = 16;
+inline constexpr int32_t FLAG_FRAGMENT = 32;
+inline constexpr int32_t FLAG_TRUNCATED = 64;
+inline constexpr int32_t FLAG_VLAN = 128;
+
+inline constexpr int32_t GSO_TCPV4 = 1;
+inline constexpr int32_t GSO_TCPV6 = 4;
+
+// Action.
+inline constexpr int32_t ACTION_WORDS = 8;
+inline constexpr int32_t MAX_ACTIONS = 1024;
+inline constexpr int32_t ACTION_PORT = 0;
+inline constexpr int32_t ACTION_FRAME = 1;
+inline constexpr int32_t ACTION_TEMPLATE = 2;
+inline constexpr int32_t ACTION_TEMPLATE_LENGTH = 3;
+inline constexpr int32_t ACTION_VTEP = 4;
+inline constexpr int32_t ACTION_RESULT = 5;
+inline constexpr int32_t ACTION_BD = 6;
+
+inline constexpr int32_t VTEP_ADDRESS_BYTES = 32;
+
+// Status words.
+inline constexpr int32_t STATUS_WORDS = 16;
+inline constexpr int32_t STATUS_NOW_S = 0;
+inline constexpr int32_t STATUS_WOKEN = 1;
+inline constexpr int32_t STATUS_GONE = 2;
+inline constexpr int32_t STATUS_RX_OVERFLOW = 3;
+inline constexpr int32_t STATUS_RX_ERRORS = 4;
+
+inline constexpr int32_t PORT_TAP = 1;
+inline constexpr int32_t PORT_UDP_RX = 2;
+inline constexpr int32_t PORT_UDP_TX = 3;
+inline constexpr int32_t MAX_PORTS = 32768;
+
+struct Frame {
+  int32_t port;
+  int32_t offset;
+  int32_t length;
+  int32_t flags;
+  int32_t dst_hi;
+  int32_t dst_lo;
+  int32_t src_hi;
+  int32_t src_lo;
+  int32_t flow_hash;
+  int32_t csum;
+  int32_t gso;
+  int32_t headers;
+  uint8_t source[16];       // Network order.
+  uint8_t destination[16];  // Network order.
+  int32_t source_port;
+  int32_t header_offset;
+  int32_t datagram_length;
+  int32_t tos;
+  int32_t owned_by_data_plane[8];
+};
+
+struct Action {
+  int32_t port;
+  int32_t frame;
+  int32_t template_offset;
+  int32_t template_length;
+  int32_t vtep;
+  int32_t result;
+  int32_t owned_by_data_plane[2];
+};
+
+// struct virtio_net_hdr_mrg_rxbuf: what stands before every frame on a TAP descriptor. Host order, as TUNSETVNETLE is
+// never used.
+struct VnetHeader {
+  uint8_t flags;
+  uint8_t gso_type;
+  uint16_t hdr_len;
+  uint16_t gso_size;
+  uint16_t csum_start;
+  uint16_t csum_offset;
+  uint16_t num_buffers;
+};
+
+#define VTEPD_AT(type, field, word) static_assert(offsetof(type, field) == (word) * sizeof(int32_t))
+VTEPD_AT(Frame, port, FRAME_PORT);
+VTEPD_AT(Frame, offset, FRAME_OFFSET);
+VTEPD_AT(Frame, length, FRAME_LENGTH);
+VTEPD_AT(Frame, flags, FRAME_FLAGS);
+VTEPD_AT(Frame, dst_hi, FRAME_DST_HI);
+VTEPD_AT(Frame, dst_lo, FRAME_DST_LO);
+VTEPD_AT(Frame, src_hi, FRAME_SRC_HI);
+VTEPD_AT(Frame, src_lo, FRAME_SRC_LO);
+VTEPD_AT(Frame, flow_hash, FRAME_FLOW_HASH);
+VTEPD_AT(Frame, csum, FRAME_CSUM);
+VTEPD_AT(Frame, gso, FRAME_GSO);
+VTEPD_AT(Frame, headers, FRAME_HEADERS);
+VTEPD_AT(Frame, source, FRAME_SOURCE);
+VTEPD_AT(Frame, destination, FRAME_DESTINATION);
+VTEPD_AT(Frame, source_port, FRAME_SOURCE_PORT);
+VTEPD_AT(Frame, header_offset, FRAME_HEADER_OFFSET);
+VTEPD_AT(Frame, datagram_length, FRAME_DATAGRAM_LENGTH);
+VTEPD_AT(Frame, tos, FRAME_TOS);
+VTEPD_AT(Frame, owned_by_data_plane, FRAME_VERDICT);
+VTEPD_AT(Action, port, ACTION_PORT);
+VTEPD_AT(Action, frame, ACTION_FRAME);
+VTEPD_AT(Action, template_offset, ACTION_TEMPLATE);
+VTEPD_AT(Action, template_length, ACTION_TEMPLATE_LENGTH);
+VTEPD_AT(Action, vtep, ACTION_VTEP);
+VTEPD_AT(Action, result, ACTION_RESULT);
+VTEPD_AT(Action, owned_by_data_plane, ACTION_BD);
+#undef VTEPD_AT
+
+static_assert(sizeof(Frame) == FRAME_WORDS * sizeof(int32_t));
+static_assert(sizeof(Action) == ACTION_WORDS * sizeof(int32_t));
+static_assert(sizeof(VnetHeader) == VNET_HEADER_BYTES && VNET_HEADER_BYTES <= SLOT_HEADROOM);
+static_assert(offsetof(VnetHeader, csum_start) == 6 && offsetof(VnetHeader, num_buffers) == 10);
+static_assert(SLOT_BYTES % 64 == 0 && SLOT_BYTES / 64 % 2 == 1);
+// The largest UDP payload is 65527 bytes (IPv6), the largest TAP frame 65535 and an Ethernet header with two tags.
+static_assert(SLOT_BYTES - SLOT_HEADROOM >= 65535 + 22);
+static_assert(FRAME_DESTINATION == FRAME_SOURCE + 4 && FRAME_SOURCE_PORT == FRAME_DESTINATION + 4);
+static_assert(FRAME_TARGET == FRAME_VERDICT + 1 && FRAME_BD < FRAME_WORDS);
+static_assert(STATUS_RX_ERRORS < STATUS_WORDS);
+
+// The VTEP address table holds sockaddrs as the kernel takes them; TypeScript writes them by byte offset.
+static_assert(offsetof(sockaddr_in, sin_family) == 0 && sizeof(sa_family_t) == 2);
+static_assert(offsetof(sockaddr_in, sin_port) == 2 && offsetof(sockaddr_in, sin_addr) == 4);
+static_assert(offsetof(sockaddr_in6, sin6_port) == 2 && offsetof(sockaddr_in6, sin6_flowinfo) == 4);
+static_assert(offsetof(sockaddr_in6, sin6_addr) == 8 && offsetof(sockaddr_in6, sin6_scope_id) == 24);
+static_assert(sizeof(sockaddr_in6) <= VTEP_ADDRESS_BYTES && sizeof(sockaddr_in) <= VTEP_ADDRESS_BYTES);
+
+// All of the above by name, for JavaScript.
+Napi::Object MakeAbiObject(Napi::Env env);
+
+}  // namespace vtepd::abi
+
+#endif  // VTEPD_ABI_H_

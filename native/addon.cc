@@ -1,0 +1,25 @@
+// Registration and nothing else. The addon has no state outside its objects, so every thread may load it.
+#include <napi.h>
+
+#include "abi.h"
+#include "event.h"
+#include "io.h"
+#include "tap.h"
+#include "udp.h"
+
+using namespace vtepd;
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("abi", abi::MakeAbiObject(env));
+  exports.Set("openTap", Napi::Function::New<OpenTap>(env, "openTap"));
+  exports.Set("tapInfo", Napi::Function::New<TapInfo>(env, "tapInfo"));
+  exports.Set("openUdp", Napi::Function::New<OpenUdp>(env, "openUdp"));
+  exports.Set("udpPort", Napi::Function::New<UdpPort>(env, "udpPort"));
+  exports.Set("openEvent", Napi::Function::New<OpenEvent>(env, "openEvent"));
+  exports.Set("signalEvent", Napi::Function::New<SignalEvent>(env, "signalEvent"));
+  exports.Set("closeFd", Napi::Function::New<CloseFd>(env, "closeFd"));
+  exports.Set("Io", Io::DefineIn(env));
+  return exports;
+}
+
+NODE_API_MODULE(vtepd, Init)

@@ -1,0 +1,290 @@
+// How it works
+//
+// An Io holds an epoll set (level-triggered) over TAP queues, UDP sockets and one eventfd, and six blocks of memory
+// that JavaScript shares with it (memory.h). `receive` turns readable ports into one batch: frame i lies in arena slot
+// i and is described by descriptor i. `send` carries out the actions that JavaScript wrote about that batch. Nothing is
+// kept between the two: a frame lives until the next `receive`.
+//
+// Turns. A port that fills the batch is left at that, and the events behind it stay in events_ for the next call, which
+// serves them before it asks epoll again. A port that has more to give is reported by that next epoll_wait, behind
+// the others. So no port gets two batches while another waits.
+//
+// Invariants
+// - An event in events_ names a port by id; `remove` erases its events, so that a new port of the same id is not served
+//   by the old one's.
+// - A port that is gone is neither polled nor read nor written. Its id is in gone_ until `takeGone` or `remove`.
+// - At most one epoll_wait per `receive`, none after something the caller must hear of: a call that has only taken a
+//   wake-up or lost a device returns 0.
+// - Every index that JavaScript writes is checked before use; a wrong one is EINVAL on that action.
+// - `receive` and `send` allocate nothing and throw only for arguments that are not numbers.
+//
+// Limits: MAX_PORTS ports, BATCH_FRAMES frames, MAX_ACTIONS actions.
+//
+// Threads: an Io belongs to the thread that made it; different Ios share nothing. Only the eventfd may be touched by
+// others (`signalEvent`), and it is the only way out of a `receive` without timeout, worker.terminate() included.
+#include "io.h"
+
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+#include "errno.h"
+#include "options.h"
+#include "tap-queue.h"
+
+namespace vtepd {
+
+namespace {
+
+// Ids of ports are below MAX_PORTS; these stand for something else in an epoll event.
+constexpr uint32_t WAKE_UP = UINT32_MAX;
+constexpr uint32_t ERASED = UINT32_MAX - 1;
+
+// The longest tunnel header; it only has to keep the frame's offset inside the slot.
+constexpr int32_t MAX_HEADER_LENGTH = 1024;
+
+int32_t CoarseSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<int32_t>(now.tv_sec);
+}
+
+// Only a datagram socket can be received from without ever blocking or ending.
+SystemError CheckDatagramSocket(int fd) {
+  int type = 0;
+  socklen_t size = sizeof(type);
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
+    return LastError("getsockopt(SO_TYPE)", std::to_string(fd));
+  }
+  if (type != SOCK_DGRAM) return {EPROTOTYPE, "getsockopt(SO_TYPE)", std::to_string(fd)};
+  return {};
+}
+
+}  // namespace
+
+Napi::Function Io::DefineIn(Napi::Env env) {
+  return DefineClass(env, "Io",
+                     {
+                         InstanceMethod<&Io::Add>("add"),
+                         InstanceMethod<&Io::Remove>("remove"),
+                         InstanceMethod<&Io::Receive>("receive"),
+                         InstanceMethod<&Io::Send>("send"),
+                         InstanceMethod<&Io::TakeGone>("takeGone"),
+                         InstanceMethod<&Io::Close>("close"),
+                     });
+}
+
+Io::Io(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Io>(info) {
+  const Napi::Env env = info.Env();
+  if (!memory_.Take(env, info[0])) return;
+  const std::optional<int32_t> wake_fd = IntegerArgument(info, 1, "Io: wakeFd", 0, INT32_MAX);
+  if (!wake_fd) return;
+  epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_.IsOpen()) {
+    Throw(env, LastError("epoll_create1"));
+    return;
+  }
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u32 = WAKE_UP;
+  if (epoll_ctl(epoll_.Get(), EPOLL_CTL_ADD, *wake_fd, &event) != 0) {
+    Throw(env, LastError("epoll_ctl(EPOLL_CTL_ADD)", std::to_string(*wake_fd)));
+    return;
+  }
+  wake_fd_ = *wake_fd;
+  receiver_.Prepare(memory_);
+  sender_.Prepare(memory_);
+}
+
+void Io::Add(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::optional<int32_t> id = IntegerArgument(info, 0, "Io.add: port", 0, abi::MAX_PORTS - 1);
+  if (!id) return;
+  const std::optional<int32_t> fd = IntegerArgument(info, 1, "Io.add: fd", 0, INT32_MAX);
+  if (!fd) return;
+  const std::optional<int32_t> kind = IntegerArgument(info, 2, "Io.add: kind", abi::PORT_TAP, abi::PORT_UDP_TX);
+  if (!kind) return;
+  const std::optional<int32_t> header_length = IntegerArgument(info, 3, "Io.add: headerLength", 0, MAX_HEADER_LENGTH);
+  if (!header_length) return;
+  if (!epoll_.IsOpen()) return Throw(env, {EBADF, "epoll_ctl(EPOLL_CTL_ADD)", "closed Io"});
+  const std::string subject = "port " + std::to_string(*id);
+  if (FindPort(*id) != nullptr) return Throw(env, {EEXIST, "epoll_ctl(EPOLL_CTL_ADD)", subject});
+  if (*kind != abi::PORT_TAP) {
+    if (const SystemError error = CheckDatagramSocket(*fd)) return Throw(env, error);
+  }
+  if (*kind != abi::PORT_UDP_TX) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u32 = static_cast<uint32_t>(*id);
+    if (epoll_ctl(epoll_.Get(), EPOLL_CTL_ADD, *fd, &event) != 0) {
+      return Throw(env, LastError("epoll_ctl(EPOLL_CTL_ADD)", subject));
+    }
+  }
+  if (static_cast<size_t>(*id) >= ports_.size()) ports_.resize(static_cast<size_t>(*id) + 1);
+  gone_.reserve(ports_.size());
+  Port port;
+  port.fd = *fd;
+  port.id = *id;
+  port.kind = *kind;
+  port.header_length = static_cast<uint32_t>(*header_length);
+  ports_[static_cast<size_t>(*id)] = port;
+}
+
+void Io::Remove(const Napi::CallbackInfo& info) {
+  const std::optional<int32_t> id = IntegerArgument(info, 0, "Io.remove: port", 0, abi::MAX_PORTS - 1);
+  if (!id) return;
+  Port* const port = FindPort(*id);
+  if (port == nullptr) return;
+  // A port that is gone, or that was never polled, is not in the set: the error says so and is not wanted.
+  epoll_ctl(epoll_.Get(), EPOLL_CTL_DEL, port->fd, nullptr);
+  for (int i = next_event_; i < event_count_; i++) {
+    if (events_[i].data.u32 == static_cast<uint32_t>(*id)) events_[i].data.u32 = ERASED;
+  }
+  gone_.erase(std::remove(gone_.begin(), gone_.end(), *id), gone_.end());
+  memory_.SetStatus(abi::STATUS_GONE, static_cast<int32_t>(gone_.size()));
+  *port = Port();
+}
+
+Napi::Value Io::Receive(const Napi::CallbackInfo& info) {
+  int32_t timeout_ms;
+  if (napi_get_value_int32(info.Env(), info[0], &timeout_ms) != napi_ok) {
+    ThrowType(info.Env(), "Io.receive: timeoutMs: expected a number");
+    return Napi::Value();
+  }
+  return Napi::Number::New(info.Env(), ReceiveBatch(timeout_ms));
+}
+
+int32_t Io::ReceiveBatch(int timeout_ms) {
+  if (!epoll_.IsOpen()) return 0;
+  noticed_ = false;
+  int32_t frames = ServeEvents();
+  if (frames == 0 && !noticed_) {
+    // EINTR returns 0 frames as well: the caller comes back by itself.
+    const int count = epoll_wait(epoll_.Get(), events_, MAX_EVENTS, timeout_ms);
+    next_event_ = 0;
+    event_count_ = std::max(count, 0);
+    frames = ServeEvents();
+  }
+  memory_.SetStatus(abi::STATUS_NOW_S, CoarseSeconds());
+  return frames;
+}
+
+int32_t Io::ServeEvents() {
+  int32_t frames = 0;
+  while (next_event_ < event_count_ && frames < abi::BATCH_FRAMES) {
+    const epoll_event& event = events_[next_event_++];
+    if (event.data.u32 == WAKE_UP) {
+      TakeWakeUp();
+    } else {
+      frames += ServePort(event, frames);
+    }
+  }
+  return frames;
+}
+
+void Io::TakeWakeUp() {
+  uint64_t signals;
+  // Only to clear it. EAGAIN: another Io that polls the same eventfd was faster.
+  if (read(wake_fd_, &signals, sizeof(signals)) < 0 && errno == EAGAIN) return;
+  memory_.SetStatus(abi::STATUS_WOKEN, 1);
+  noticed_ = true;
+}
+
+int32_t Io::ServePort(const epoll_event& event, int32_t first) {
+  Port* const port = FindPort(static_cast<int32_t>(event.data.u32));
+  if (port == nullptr || port->gone) return 0;
+  const bool is_failing = (event.events & (EPOLLERR | EPOLLHUP)) != 0;
+  PortState state = PortState::kAlive;
+  int32_t frames = 0;
+  if (port->kind == abi::PORT_TAP) {
+    // The tun driver signals an error only when the descriptor has no device any more.
+    if (is_failing) {
+      state = PortState::kGone;
+    } else {
+      frames = ReadFrames(*port, memory_, first, state);
+    }
+  } else {
+    frames = receiver_.Receive(*port, first, state);
+    if (is_failing && frames == 0) UdpReceiver::ClearErrors(port->fd);
+  }
+  if (state == PortState::kGone) Retire(*port);
+  return frames;
+}
+
+void Io::Retire(Port& port) {
+  epoll_ctl(epoll_.Get(), EPOLL_CTL_DEL, port.fd, nullptr);
+  port.gone = true;
+  gone_.push_back(port.id);  // Room was reserved by `add`.
+  memory_.SetStatus(abi::STATUS_GONE, static_cast<int32_t>(gone_.size()));
+  noticed_ = true;
+}
+
+Napi::Value Io::Send(const Napi::CallbackInfo& info) {
+  int32_t count;
+  if (napi_get_value_int32(info.Env(), info[0], &count) != napi_ok) {
+    ThrowType(info.Env(), "Io.send: count: expected a number");
+    return Napi::Value();
+  }
+  return Napi::Number::New(info.Env(), SendBatch(std::clamp(count, 0, abi::MAX_ACTIONS)));
+}
+
+int32_t Io::SendBatch(int32_t count) {
+  busy_count_ = 0;
+  int32_t failed = 0;
+  for (int32_t i = 0; i < count; i++) {
+    const int32_t result = SendAction(i);
+    memory_.ActionAt(i).result = result;
+    if (result != 0) failed++;
+  }
+  for (int32_t i = 0; i < busy_count_; i++) failed += sender_.Flush(ports_[static_cast<size_t>(busy_ports_[i])]);
+  return failed;
+}
+
+// Writes to a TAP at once and queues what goes to a socket. Returns 0 or an errno.
+int32_t Io::SendAction(int32_t index) {
+  const abi::Action& action = memory_.ActionAt(index);
+  Port* const port = FindPort(Memory::Load(action.port));
+  const int32_t frame = Memory::Load(action.frame);
+  const Bytes bytes = memory_.FrameBytes(frame);
+  if (port == nullptr || bytes.data == nullptr) return EINVAL;
+  if (port->gone) return EBADFD;
+  if (port->kind == abi::PORT_TAP) {
+    PortState state = PortState::kAlive;
+    const int32_t result = WriteFrame(*port, memory_.FrameAt(frame), bytes, state);
+    if (state == PortState::kGone) Retire(*port);
+    return result;
+  }
+  const bool is_first = port->first_action < 0;
+  const int32_t result = sender_.Queue(*port, index, bytes);
+  if (result == 0 && is_first) busy_ports_[busy_count_++] = port->id;
+  return result;
+}
+
+Napi::Value Io::TakeGone(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Napi::Array ids = Napi::Array::New(env, gone_.size());
+  for (uint32_t i = 0; i < gone_.size(); i++) ids.Set(i, Napi::Number::New(env, gone_[i]));
+  gone_.clear();
+  memory_.SetStatus(abi::STATUS_GONE, 0);
+  return ids;
+}
+
+void Io::Close(const Napi::CallbackInfo&) {
+  epoll_ = Fd();
+  ports_.clear();
+  gone_.clear();
+  next_event_ = 0;
+  event_count_ = 0;
+}
+
+Port* Io::FindPort(int32_t id) {
+  if (static_cast<uint32_t>(id) >= ports_.size()) return nullptr;
+  Port& port = ports_[static_cast<size_t>(id)];
+  return port.fd < 0 ? nullptr : &port;
+}
+
+}  // namespace vtepd

@@ -1,0 +1,27 @@
+// What an Io knows of one descriptor.
+#ifndef VTEPD_PORT_H_
+#define VTEPD_PORT_H_
+
+#include <cstdint>
+
+namespace vtepd {
+
+// What became of a read or write on a port.
+enum class PortState { kAlive, kGone };
+
+struct Port {
+  int fd = -1;  // Borrowed; below 0: no port of this id.
+  int32_t id = 0;
+  int32_t kind = 0;            // abi::PORT_*
+  uint32_t header_length = 0;  // Bytes before the frame in a datagram.
+  uint32_t overflow = 0;       // Last value of the socket's drop counter (SO_RXQ_OVFL).
+  uint32_t failed_reads = 0;   // TAP reads that failed since the last that did not.
+  bool gone = false;           // Its device vanished; no longer polled.
+  // During one `send`: first and last action on this port, linked through UdpSender; below 0: none.
+  int32_t first_action = -1;
+  int32_t last_action = -1;
+};
+
+}  // namespace vtepd
+
+#endif  // VTEPD_PORT_H_

@@ -1,0 +1,127 @@
+/**
+ * Every layout that TypeScript and the addon share. `native/abi.h` says the same with static_asserts, and
+ * test/native/abi.test.ts compares the two through the addon's `abi` object: change both or neither.
+ *
+ * All shared memory is a SharedArrayBuffer made here and passed once as a typed array (the addon keeps the pointer and a
+ * reference). Unless it says bytes, an offset counts 32-bit words of an Int32Array.
+ */
+
+/** Frames one `receive` can return. A frame's index is also the number of its arena slot. */
+export const BATCH_FRAMES = 64;
+
+/**
+ * Arena: BATCH_FRAMES slots, one frame each. A slot holds the largest thing the kernel can hand over (64 KiB and headers);
+ * its size is an odd number of cache lines, so that the first lines of the slots do not fall into one cache set.
+ */
+export const SLOT_BYTES: number = 1041 * 64;
+/** Bytes before the data in each slot: room for the vnet header that a TAP read puts in front. */
+export const SLOT_HEADROOM = 64;
+export const ARENA_BYTES: number = BATCH_FRAMES * SLOT_BYTES;
+
+/** `struct virtio_net_hdr_mrg_rxbuf`, what TAPs here are set to (TUNSETVNETHDRSZ). Bytes. */
+export const VNET_HEADER_BYTES = 12;
+
+// Frame descriptor: written by `receive`, read by the data plane.
+export const FRAME_WORDS = 32;
+/** Id of the port the frame came from, as given to `Io.add`. */
+export const FRAME_PORT = 0;
+/** Byte offset in the arena of the overlay frame's Ethernet header. */
+export const FRAME_OFFSET = 1;
+/** Bytes of the overlay frame; below 0 when the datagram is shorter than the port's header. */
+export const FRAME_LENGTH = 2;
+/** FLAG_* bits. */
+export const FRAME_FLAGS = 3;
+/** Destination and source MAC, big-endian: the first two bytes as 0..65535, the last four as an int32. Valid when FRAME_LENGTH >= 14. */
+export const FRAME_DST_HI = 4;
+export const FRAME_DST_LO = 5;
+export const FRAME_SRC_HI = 6;
+export const FRAME_SRC_LO = 7;
+/** TAP only: hash of the inner flow (addresses, protocol, ports where it has them), any int32. */
+export const FRAME_FLOW_HASH = 8;
+/** With FLAG_PARTIAL_CSUM: csum_start | csum_offset << 16, bytes from the frame's start. */
+export const FRAME_CSUM = 9;
+/** gso_size | gso_type << 16; 0 = not a superframe. The data plane may set it before `send`. */
+export const FRAME_GSO = 10;
+/** With FLAG_PARTIAL_CSUM: bytes of all headers to the TCP/UDP payload | offset of the IP header << 16. */
+export const FRAME_HEADERS = 11;
+/** UDP only, words 12..15: outer source address, 16 bytes in network order, IPv4 as ::ffff:a.b.c.d. */
+export const FRAME_SOURCE = 12;
+/** UDP only, words 16..19: outer destination address, same form; from IP_PKTINFO / IPV6_PKTINFO, else zeros. */
+export const FRAME_DESTINATION = 16;
+/** UDP only: outer source port, host order. */
+export const FRAME_SOURCE_PORT = 20;
+/** UDP only: byte offset in the arena of the datagram's first byte (the tunnel header). */
+export const FRAME_HEADER_OFFSET = 21;
+/** UDP only: bytes of the whole datagram. */
+export const FRAME_DATAGRAM_LENGTH = 22;
+/** UDP only: outer TOS / traffic class, 0 when the socket does not ask for it. */
+export const FRAME_TOS = 23;
+/** Owned by the data plane; the addon never touches these. */
+export const FRAME_VERDICT = 24;
+export const FRAME_TARGET = 25;
+export const FRAME_BD = 26;
+
+/** The TCP or UDP checksum field holds only the pseudo-header sum (a sender that left the rest to its device). */
+export const FLAG_PARTIAL_CSUM = 1;
+export const FLAG_IPV4 = 2;
+export const FLAG_IPV6 = 4;
+export const FLAG_TCP = 8;
+export const FLAG_UDP = 16;
+/** Any IP fragment, first or later. */
+export const FLAG_FRAGMENT = 32;
+/** The datagram was longer than a slot and is cut. */
+export const FLAG_TRUNCATED = 64;
+/** An 802.1Q or 802.1ad tag is present. */
+export const FLAG_VLAN = 128;
+
+/** `virtio_net_hdr.gso_type` values used. */
+export const GSO_TCPV4 = 1;
+export const GSO_TCPV6 = 4;
+
+// Action: written by the data plane, one per copy to be sent; `send` fills in ACTION_RESULT.
+export const ACTION_WORDS = 8;
+export const MAX_ACTIONS = 1024;
+/** Id of the port to send from. */
+export const ACTION_PORT = 0;
+/** Index of the frame descriptor whose bytes are sent. */
+export const ACTION_FRAME = 1;
+/** UDP only: byte offset of the tunnel header in the templates, and its length in bytes. */
+export const ACTION_TEMPLATE = 2;
+export const ACTION_TEMPLATE_LENGTH = 3;
+/** UDP only: slot of the destination in the VTEP address table. */
+export const ACTION_VTEP = 4;
+/** 0 = sent, else the errno. */
+export const ACTION_RESULT = 5;
+/** Owned by the data plane: bridge domain the copy is counted on. */
+export const ACTION_BD = 6;
+
+/**
+ * VTEP address table: one sockaddr per slot, exactly as the kernel takes it.
+ *
+ *   byte  0..1 family (host order)   2..3 port (network order)
+ *   AF_INET:  4..7 address
+ *   AF_INET6: 4..7 flow info   8..23 address   24..27 scope id (host order)
+ */
+export const VTEP_ADDRESS_BYTES = 32;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+
+// Status words, written by `receive`.
+export const STATUS_WORDS = 16;
+/** CLOCK_MONOTONIC_COARSE seconds at the last return from epoll. */
+export const STATUS_NOW_S = 0;
+/** Set to 1 when the wake-up eventfd fired; the data plane clears it. */
+export const STATUS_WOKEN = 1;
+/** Ports whose device vanished and that nobody has collected with `Io.takeGone` yet. */
+export const STATUS_GONE = 2;
+/** Datagrams the kernel dropped because a receive buffer was full (SO_RXQ_OVFL), all sockets of this Io, modulo 2^32. */
+export const STATUS_RX_OVERFLOW = 3;
+/** Receives that failed for another reason than "nothing there"; modulo 2^32. */
+export const STATUS_RX_ERRORS = 4;
+
+// Kinds of port for `Io.add`.
+export const PORT_TAP = 1;
+export const PORT_UDP_RX = 2;
+export const PORT_UDP_TX = 3;
+/** Ids given to `Io.add` are below this. */
+export const MAX_PORTS = 32768;

@@ -1,0 +1,153 @@
+/**
+ * The only loader of the native addon, and the only declaration of what is in it.
+ *
+ * Set-up calls throw an Error with `code` (the errno's name, e.g. "EBUSY"), `errno` (a positive number) and `syscall`
+ * (e.g. "ioctl(TUNSETIFF)"); the caller turns it into a VtepdError. Hot calls (`Io.receive`, `Io.send`) never throw after
+ * construction. Descriptors are plain numbers owned by whoever opened them; an Io borrows them.
+ */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { VtepdError } from "../errors.ts";
+
+/** What a set-up call throws. */
+export interface NativeError extends Error {
+  readonly code: string;
+  readonly errno: number;
+  readonly syscall: string;
+}
+
+export interface TapOptions {
+  /** 1..15 bytes. */
+  name: string;
+  kind: "tap" | "tun";
+  /** Number of queues, 1..256; above 1 the device is IFF_MULTI_QUEUE. */
+  queues: number;
+  /** IFF_VNET_HDR with a header of VNET_HEADER_BYTES. */
+  vnetHeader: boolean;
+  /** 6 bytes. Set before anyone else sees the device up, so that udev leaves it alone. TAP only. */
+  macAddress?: Uint8Array;
+  mtu?: number;
+  /** Transmit queue length of the device in frames. */
+  txQueueLength?: number;
+  /** Set IFF_UP. */
+  up: boolean;
+  /** Path of the network namespace the device is made in; default the process's own. */
+  netns?: string;
+}
+
+export interface Tap {
+  /** One non-blocking descriptor per queue. Closing the last one removes the device. */
+  readonly fds: number[];
+  readonly ifindex: number;
+}
+
+/** The device behind a TAP descriptor as it is now, in whatever namespace it has been moved to (TUNGETDEVNETNS). */
+export interface TapInfo {
+  readonly name: string;
+  readonly ifindex: number;
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly macAddress: Uint8Array;
+}
+
+export interface UdpOptions {
+  /** 4 or 16 bytes in network order: the address to bind, all zeros for any. Its length chooses the family. */
+  address: Uint8Array;
+  /** 0 = ephemeral. */
+  port: number;
+  /** Interface index for link-local IPv6 addresses. */
+  scopeId?: number;
+  /** SO_BINDTODEVICE. */
+  device?: string;
+  reusePort: boolean;
+  /** Bytes; set with the FORCE variant where allowed, else as far as the host's limit goes. */
+  receiveBuffer?: number;
+  sendBuffer?: number;
+  /** Outer UDP checksum on transmit: SO_NO_CHECK for IPv4, UDP_NO_CHECK6_TX for IPv6. Default true. */
+  checksum?: boolean;
+  /** Accept zero checksums over IPv6 (UDP_NO_CHECK6_RX). Default false. */
+  acceptZeroChecksum6?: boolean;
+  /** 1..255; default the host's. */
+  ttl?: number;
+  tos?: number;
+  /** Ask for destination address (IP_PKTINFO), TOS (IP_RECVTOS) and SO_RXQ_OVFL with each datagram. */
+  receiveInfo: boolean;
+  /** IP_MTU_DISCOVER / IPV6_MTU_DISCOVER: 0 = fragment as needed, 2 = set DF and refuse what is too big. Default: leave. */
+  mtuDiscover?: number;
+  /** Attach a filter that drops all input: a socket that only sends must not fill its receive queue. */
+  discardInput?: boolean;
+  /** Path of the network namespace of the socket; default the process's own. */
+  netns?: string;
+}
+
+/** Shared memory of one Io; sizes in abi.ts. */
+export interface IoMemory {
+  /** ARENA_BYTES */
+  arena: Uint8Array;
+  /** BATCH_FRAMES * FRAME_WORDS */
+  frames: Int32Array;
+  /** MAX_ACTIONS * ACTION_WORDS */
+  actions: Int32Array;
+  /** STATUS_WORDS */
+  status: Int32Array;
+  /** Header templates, any size. */
+  templates: Uint8Array;
+  /** n * VTEP_ADDRESS_BYTES */
+  vteps: Uint8Array;
+}
+
+/** One worker's epoll set and its batches. All methods belong to the thread that made it. */
+export interface Io {
+  /** Starts to poll `fd` (TAP, UDP_RX) or only makes it known as a place to send from (UDP_TX). `headerLength`: bytes of tunnel header before the frame in a datagram. */
+  add(port: number, fd: number, kind: number, headerLength: number): void;
+  /** Forgets the port; must come before its descriptor is closed. Unknown ids are ignored. */
+  remove(port: number): void;
+  /**
+   * Waits until a port is readable or the eventfd fires, at most `timeoutMs` (-1 = for ever, 0 = no wait), then reads up to
+   * BATCH_FRAMES frames into the arena and describes them in `frames`. Ports take turns when the batch is too small for all.
+   * Returns the number of frames, 0 when woken or timed out.
+   */
+  receive(timeoutMs: number): number;
+  /**
+   * Carries out the first `count` actions: a TAP gets vnet header and frame in one writev, a UDP socket gets template and
+   * frame gathered by sendmmsg. Actions on one port keep their order. Returns how many failed (ACTION_RESULT says why).
+   */
+  send(count: number): number;
+  /** Ids of ports whose device is gone (EBADFD, ENODEV); each is reported once and no longer polled. */
+  takeGone(): number[];
+  close(): void;
+}
+
+interface Addon {
+  /** The addon's own idea of abi.ts, by constant name. */
+  readonly abi: Readonly<Record<string, number>>;
+  openTap(options: TapOptions): Tap;
+  tapInfo(fd: number): TapInfo;
+  openUdp(options: UdpOptions): number;
+  /** Local port of a socket. */
+  udpPort(fd: number): number;
+  /** Non-blocking eventfd. */
+  openEvent(): number;
+  signalEvent(fd: number): void;
+  closeFd(fd: number): void;
+  readonly Io: new (memory: IoMemory, wakeFd: number) => Io;
+}
+
+const load = (): Addon => {
+  const file =
+    process.env["VTEPD_ADDON"] ?? fileURLToPath(new URL("../../native/build/Release/vtepd.node", import.meta.url));
+  if (!existsSync(file)) {
+    throw new VtepdError(
+      "ERR_ADDON",
+      `expected the native addon at ${file}, found nothing; \`npm run build:native\` builds it`,
+    );
+  }
+  try {
+    return createRequire(import.meta.url)(file) as Addon;
+  } catch (cause) {
+    throw new VtepdError("ERR_ADDON", `cannot load the native addon ${file}: ${(cause as Error).message}`, { cause });
+  }
+};
+
+export const addon: Addon = load();

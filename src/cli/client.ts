@@ -1,0 +1,101 @@
+/** A client of the control socket, over node:http alone: vtepctl must start fast. */
+import { type IncomingMessage, request } from "node:http";
+import type { Problem } from "../control/problem.ts";
+import { ERROR_CODES, VtepdError } from "../errors.ts";
+
+/** Time without a byte from the daemon after which it counts as stuck. */
+const TIMEOUT_MS = 30_000;
+const PROBLEM_TYPE = "application/problem+json";
+
+/** In words, for the errors people meet. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such socket; is it running?",
+  ECONNREFUSED: "nobody answers; is it running?",
+  ECONNRESET: "it closed the connection before its answer was whole",
+  EACCES: "permission denied; is it running under a group of yours?",
+};
+
+const readText = async (response: IncomingMessage): Promise<string> => {
+  let text = "";
+  for await (const chunk of response.setEncoding("utf8")) text += chunk;
+  return text;
+};
+
+/** A code that a newer daemon knows and we do not is still a refusal. */
+const errorOf = async (response: IncomingMessage): Promise<VtepdError> => {
+  const text = await readText(response);
+  if (response.headers["content-type"] !== PROBLEM_TYPE) {
+    return new VtepdError("ERR_INTERNAL", `expected problem details from vtepd, got status ${response.statusCode}`);
+  }
+  const { code, detail } = JSON.parse(text) as Problem;
+  return new VtepdError(Object.hasOwn(ERROR_CODES, code) ? code : "ERR_INTERNAL", detail);
+};
+
+export class ControlClient {
+  readonly #socketPath: string;
+
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath;
+  }
+
+  /** @throws ERR_CONTROL_SOCKET, and every error of the daemon under its own code */
+  async getJson<Answer>(path: string): Promise<Answer> {
+    return JSON.parse(await this.#read(readText, "GET", path)) as Answer;
+  }
+
+  /** One JSON value a line, as they come; `onLines` gets whole lines, many at a time. @throws as getJson does */
+  async getLines(path: string, onLines: (lines: string[]) => void): Promise<void> {
+    const deliver = async (response: IncomingMessage): Promise<void> => {
+      let rest = "";
+      for await (const chunk of response.setEncoding("utf8")) {
+        const lines = (rest + chunk).split("\n");
+        rest = lines.pop()!;
+        if (lines.length > 0) onLines(lines);
+      }
+      if (rest !== "") onLines([rest]);
+    };
+    await this.#read(deliver, "GET", path, { accept: "application/x-ndjson" });
+  }
+
+  /** @throws as getJson does */
+  async send(method: "POST" | "DELETE", path: string, body?: unknown): Promise<void> {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    await this.#read(readText, method, path, text === undefined ? {} : { "content-type": "application/json" }, text);
+  }
+
+  /** Sends a request and hands a successful answer to `read`. */
+  async #read<Result>(
+    read: (response: IncomingMessage) => Promise<Result>,
+    method: string,
+    path: string,
+    headers: Readonly<Record<string, string>> = {},
+    body?: string,
+  ): Promise<Result> {
+    try {
+      const response = await this.#request(method, path, headers, body);
+      if (response.statusCode! >= 300) throw await errorOf(response);
+      return await read(response);
+    } catch (cause) {
+      if (cause instanceof VtepdError) throw cause;
+      const { code, message } = cause as NodeJS.ErrnoException;
+      const reason = REASONS[code ?? ""] ?? message;
+      throw new VtepdError("ERR_CONTROL_SOCKET", `cannot reach vtepd at ${this.#socketPath}: ${reason}`, { cause });
+    }
+  }
+
+  #request(
+    method: string,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    body: string | undefined,
+  ): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      // No agent: a connection kept alive would keep the process alive.
+      const outgoing = request({ socketPath: this.#socketPath, path, method, agent: false, headers: { ...headers } });
+      outgoing.setTimeout(TIMEOUT_MS, () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
+      outgoing.once("response", resolve);
+      outgoing.on("error", reject);
+      outgoing.end(body);
+    });
+  }
+}

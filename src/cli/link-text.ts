@@ -1,0 +1,72 @@
+/** A tunnel in the shape of `ip -d -s link show`, without the words whose values vtepd does not know. */
+import type { LinkJson, LinkStats64, VxlanData } from "../control/link-json.ts";
+
+const BROADCAST = "ff:ff:ff:ff:ff:ff";
+const MARGIN = "    ";
+
+const switchWord = (isOn: boolean, word: string): string => (isOn ? word : `no${word}`);
+
+const vxlanWords = (data: VxlanData): (string | number)[] => {
+  const words: (string | number)[] = ["vxlan", "id", data.id];
+  const remote = data.remote ?? data.remote6;
+  const local = data.local ?? data.local6;
+  if (remote !== undefined) words.push("remote", remote);
+  if (local !== undefined) words.push("local", local);
+  if (data.link !== undefined) words.push("dev", data.link);
+  words.push("srcport", data.port_range.low, data.port_range.high, "dstport", data.port);
+  if (!data.learning) words.push("nolearning");
+  words.push("ttl", data.ttl === 0 ? "auto" : data.ttl);
+  words.push("ageing", data.ageing === 0 ? "none" : data.ageing);
+  if (data.limit !== undefined) words.push("maxaddr", data.limit);
+  words.push(
+    switchWord(data.udp_csum, "udpcsum"),
+    switchWord(data.udp_zero_csum6_tx, "udp6zerocsumtx"),
+    switchWord(data.udp_zero_csum6_rx, "udp6zerocsumrx"),
+  );
+  return words;
+};
+
+/** iproute2's columns: as wide as the widest of its headings in that place, or as the widest number. Characters. */
+const COLUMNS = [10, 7, 6, 7, 7, 7] as const;
+const HEADINGS = {
+  RX: ["bytes", "packets", "errors", "dropped", "missed", "mcast"],
+  TX: ["bytes", "packets", "errors", "dropped", "carrier", "collsns"],
+} as const;
+
+const statsLines = ({ rx, tx }: LinkStats64): string[] => {
+  const rows = {
+    RX: [rx.bytes, rx.packets, rx.errors, rx.dropped, rx.over_errors, rx.multicast],
+    TX: [tx.bytes, tx.packets, tx.errors, tx.dropped, tx.carrier_errors, tx.collisions],
+  };
+  const widths = COLUMNS.map((width, index) =>
+    Math.max(width, String(rows.RX[index]).length, String(rows.TX[index]).length),
+  );
+  const pad = (cells: readonly (string | number)[]): string =>
+    cells.map((cell, index) => String(cell).padStart(widths[index]!)).join(" ");
+  return (["RX", "TX"] as const).flatMap((direction) => [
+    // The direction stands in the first column's left end.
+    `${MARGIN}${direction}:${pad(HEADINGS[direction]).slice(3)}`,
+    MARGIN + pad(rows[direction]),
+  ]);
+};
+
+/** What iproute2 has no words for, in ours. */
+const ownWords = ({ state, queues, netns, fdb, flood }: LinkJson["vtepd"]): (string | number)[] => {
+  const words: (string | number)[] = ["vtepd", "state", state, "queues", queues];
+  if (netns !== null) words.push("netns", netns);
+  words.push("learned", fdb.learned, "static", fdb.static);
+  if (flood.length > 0) words.push("flood", ...flood);
+  return words;
+};
+
+/** Several lines, each with its newline. */
+export const linkText = (link: LinkJson, withStats: boolean): string => {
+  const lines = [
+    `${link.ifindex}: ${link.ifname}: <${link.flags.join(",")}> mtu ${link.mtu} state ${link.operstate}`,
+    `${MARGIN}link/${link.link_type} ${link.address} brd ${BROADCAST}`,
+    MARGIN + vxlanWords(link.linkinfo.info_data).join(" "),
+    MARGIN + ownWords(link.vtepd).join(" "),
+  ];
+  if (withStats) lines.push(...statsLines(link.stats64));
+  return `${lines.join("\n")}\n`;
+};

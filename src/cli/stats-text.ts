@@ -1,0 +1,52 @@
+/** Counters and the daemon's own state as text: one fact a line, each line understandable without the others. */
+import type { LinkStatsJson, StatsJson, StatusJson, TrafficJson } from "../control/stats-json.ts";
+
+const traffic = ({ rx, tx }: TrafficJson): string =>
+  `rx packets ${rx.packets} bytes ${rx.bytes} tx packets ${tx.packets} bytes ${tx.bytes}`;
+
+const dropLines = (prefix: string, drops: Readonly<Record<string, number>>): string[] =>
+  Object.entries(drops).map(([reason, count]) => `${prefix} ${reason} ${count}`);
+
+const linkLines = ({ ifname, flooded, fdb, drops, remotes, ...counters }: LinkStatsJson): string[] => [
+  `${ifname} ${traffic(counters)} flooded ${flooded}`,
+  `${ifname} fdb learns ${fdb.learns} moves ${fdb.moves} aged ${fdb.aged} full ${fdb.full}`,
+  ...dropLines(`${ifname} drop encap`, drops.encap),
+  ...dropLines(`${ifname} drop decap`, drops.decap),
+  ...remotes.map(
+    (remote) => `${ifname} remote ${remote.address} port ${remote.port} vni ${remote.vni} ${traffic(remote)}`,
+  ),
+];
+
+export const statsText = ({ links, sockets = [] }: StatsJson): string =>
+  [...links.flatMap(linkLines), ...sockets.flatMap(({ socket, drops }) => dropLines(`socket ${socket} drop`, drops))]
+    .map((line) => `${line}\n`)
+    .join("");
+
+/** `1d2h3m4s`, from the first unit that is not zero. */
+const duration = (seconds: number): string => {
+  const whole = Math.floor(seconds);
+  const parts = [
+    [Math.floor(whole / 86_400), "d"],
+    [Math.floor(whole / 3600) % 24, "h"],
+    [Math.floor(whole / 60) % 60, "m"],
+    [whole % 60, "s"],
+  ] as const;
+  const first = parts.findIndex(([count]) => count > 0);
+  return parts
+    .slice(first === -1 ? -1 : first)
+    .map(([count, unit]) => `${count}${unit}`)
+    .join("");
+};
+
+export const statusText = ({ version, node, pid, uptime, config, links, fdb, workers }: StatusJson): string =>
+  [
+    `vtepd ${version} node ${node} pid ${pid} up ${duration(uptime)}`,
+    `config ${config}`,
+    `links ${links}`,
+    `fdb entries ${fdb.entries} capacity ${fdb.capacity}`,
+    ...workers.map(
+      ({ id, wakeups, batches, frames }) => `worker ${id} wakeups ${wakeups} batches ${batches} frames ${frames}`,
+    ),
+  ]
+    .map((line) => `${line}\n`)
+    .join("");

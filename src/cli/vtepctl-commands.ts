@@ -1,0 +1,102 @@
+/** What each command of vtepctl asks of the daemon and prints, keyed by object and verb. */
+import type { FdbJson } from "../control/fdb-json.ts";
+import type { LinkJson } from "../control/link-json.ts";
+import type { StatsJson, StatusJson } from "../control/stats-json.ts";
+import type { ControlClient } from "./client.ts";
+import type { Command } from "./command-line.ts";
+import { fdbText } from "./fdb-text.ts";
+import { JsonList, jsonText } from "./json-list.ts";
+import { linkText } from "./link-text.ts";
+import { statsText, statusText } from "./stats-text.ts";
+
+interface Call {
+  readonly client: ControlClient;
+  readonly options: Command["options"];
+  readonly values: Command["values"];
+  readonly out: (text: string) => void;
+}
+
+type Run = (call: Call) => Promise<void>;
+
+const wantsJson = ({ options }: Call): boolean => options.has("json");
+const wantsPretty = ({ options }: Call): boolean => options.has("pretty");
+const wantsStats = ({ options }: Call): boolean => options.has("stats");
+
+const linkPath = (dev: string): string => `/v1/links/${encodeURIComponent(dev)}`;
+
+const showLinks: Run = async (call) => {
+  const dev = call.values.get("dev");
+  const links =
+    dev === undefined
+      ? await call.client.getJson<LinkJson[]>("/v1/links")
+      : [await call.client.getJson<LinkJson>(linkPath(dev))];
+  if (!wantsJson(call)) {
+    call.out(links.map((link) => linkText(link, wantsStats(call))).join(""));
+    return;
+  }
+  const withoutStats = ({ stats64: _, ...link }: LinkJson): Omit<LinkJson, "stats64"> => link;
+  call.out(jsonText(wantsStats(call) ? links : links.map(withoutStats), wantsPretty(call)));
+};
+
+const showFdb: Run = async (call) => {
+  const dev = call.values.get("dev");
+  const path = dev === undefined ? "/v1/fdb" : `${linkPath(dev)}/fdb`;
+  const parse = (line: string): FdbJson => JSON.parse(line) as FdbJson;
+  if (!wantsJson(call)) {
+    const text = (line: string): string => `${fdbText(parse(line), wantsStats(call))}\n`;
+    await call.client.getLines(path, (lines) => call.out(lines.map(text).join("")));
+    return;
+  }
+  const list = new JsonList(wantsPretty(call));
+  const element = (line: string): string => {
+    const entry = parse(line);
+    const { used: _used, updated: _updated, ...timeless } = entry;
+    return list.add(wantsStats(call) ? entry : timeless);
+  };
+  await call.client.getLines(path, (lines) => call.out(lines.map(element).join("")));
+  call.out(list.end());
+};
+
+const changeFdb =
+  (verb: "add" | "append" | "replace"): Run =>
+  ({ client, values }) => {
+    const number = (key: string): number | undefined => (values.has(key) ? Number(values.get(key)) : undefined);
+    const body = {
+      verb,
+      mac: values.get("lladdr"),
+      dst: values.get("dst"),
+      port: number("port"),
+      vni: number("vni"),
+    };
+    return client.send("POST", `${linkPath(values.get("dev")!)}/fdb`, body);
+  };
+
+const deleteFdb: Run = ({ client, values }) => {
+  const dst = values.get("dst");
+  const query = dst === undefined ? "" : `?dst=${encodeURIComponent(dst)}`;
+  return client.send("DELETE", `${linkPath(values.get("dev")!)}/fdb/${values.get("lladdr")}${query}`);
+};
+
+const showStats: Run = async (call) => {
+  const dev = call.values.get("dev");
+  const query = dev === undefined ? "" : `?dev=${encodeURIComponent(dev)}`;
+  const stats = await call.client.getJson<StatsJson>(`/v1/stats${query}`);
+  call.out(wantsJson(call) ? jsonText(stats, wantsPretty(call)) : statsText(stats));
+};
+
+const showStatus: Run = async (call) => {
+  const status = await call.client.getJson<StatusJson>("/v1/status");
+  call.out(wantsJson(call) ? jsonText(status, wantsPretty(call)) : statusText(status));
+};
+
+/** Every object and verb of the grammar. */
+export const COMMANDS: Readonly<Record<string, Run>> = {
+  "link show": showLinks,
+  "fdb show": showFdb,
+  "fdb add": changeFdb("add"),
+  "fdb append": changeFdb("append"),
+  "fdb replace": changeFdb("replace"),
+  "fdb del": deleteFdb,
+  "stats show": showStats,
+  "status show": showStatus,
+};

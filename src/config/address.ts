@@ -1,0 +1,152 @@
+/** The kinds of address that keys can have. Addresses leave as canonical text: IPv6 as RFC 5952 has it, MACs in lower case. */
+import ipaddr from "ipaddr.js";
+import { z } from "zod";
+
+type Ip = ipaddr.IPv4 | ipaddr.IPv6;
+
+/** Only the four-part decimal form of IPv4: `192.0.2` and `0300.0.2.1` mean different addresses to different programs. */
+const parseIp = (text: string): Ip | undefined => {
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) {
+    return ipaddr.IPv4.parse(text);
+  }
+  return ipaddr.IPv6.isValid(text) ? ipaddr.IPv6.parse(text) : undefined;
+};
+
+const canonical = (ip: Ip): string => (ip instanceof ipaddr.IPv6 ? ip.toRFC5952String() : ip.toString());
+
+/** Why an address cannot be that of one interface; undefined when it can. */
+const unusable = (ip: Ip): string | undefined => {
+  switch (ip.range()) {
+    case "multicast":
+      return "a multicast address";
+    case "broadcast":
+      return "the broadcast address";
+    case "unspecified":
+      return "the unspecified address";
+    case "ipv4Mapped":
+      return "an IPv4-mapped address: write it as IPv4";
+    default:
+      return undefined;
+  }
+};
+
+const VTEP_ADDRESS = "a unicast IPv4 or IPv6 address";
+
+/** The underlay address of one VTEP. */
+export const vtepAddress = (): z.ZodType<string, string> =>
+  z
+    .string({ error: VTEP_ADDRESS })
+    .transform((text, context) => {
+      const refuse = (hint?: string): never => {
+        context.addIssue({ code: "custom", message: VTEP_ADDRESS, params: { hint } });
+        return z.NEVER;
+      };
+      const ip = parseIp(text);
+      if (ip === undefined) {
+        return refuse(text.includes("/") ? "a VTEP address has no prefix length" : undefined);
+      }
+      if (ip instanceof ipaddr.IPv6 && ip.zoneId !== undefined) {
+        return refuse("an address with a zone: name the interface under `link` instead");
+      }
+      const hint = unusable(ip);
+      if (ip.range() === "multicast") {
+        return refuse(`${hint}; the key \`group\` for multicast groups comes in a later version`);
+      }
+      return hint === undefined ? canonical(ip) : refuse(hint);
+    })
+    .meta({ title: "IP address", anyOf: [{ format: "ipv4" }, { format: "ipv6" }] });
+
+const INTERFACE_ADDRESS = "an address with its prefix length, such as 10.42.0.1/24 or fd00:42::1/64";
+
+/** Address and prefix length of an overlay interface. The host bits are kept. */
+export const interfaceAddress = (): z.ZodType<string, string> =>
+  z
+    .string({ error: INTERFACE_ADDRESS })
+    .transform((text, context) => {
+      const refuse = (hint?: string): never => {
+        context.addIssue({ code: "custom", message: INTERFACE_ADDRESS, params: { hint } });
+        return z.NEVER;
+      };
+      const [address = "", prefix, ...more] = text.split("/");
+      const ip = parseIp(address);
+      if (ip === undefined || more.length > 0 || (ip instanceof ipaddr.IPv6 && ip.zoneId !== undefined)) {
+        return refuse();
+      }
+      const bits = ip.kind() === "ipv4" ? 32 : 128;
+      if (prefix === undefined) {
+        return refuse(`the prefix length is missing; a single address has /${bits}`);
+      }
+      if (!/^(0|[1-9]\d{0,2})$/.test(prefix) || Number(prefix) > bits) {
+        return refuse(`a prefix length is 0 to ${bits}`);
+      }
+      const hint = unusable(ip);
+      return hint === undefined ? `${canonical(ip)}/${prefix}` : refuse(hint);
+    })
+    .meta({ title: "address/prefix" });
+
+const MAC = /^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/;
+const ZERO_MAC = "00:00:00:00:00:00";
+
+/** Bit 0 of the first byte, IEEE 802: the address of a group of stations. */
+const isGroupMac = (mac: string): boolean => (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1;
+
+const mac = (expected: string, zeroAllowed: boolean): z.ZodType<string, string> =>
+  z
+    .string({ error: expected })
+    .regex(MAC, { error: expected, abort: true })
+    .transform((text, context) => {
+      const given = text.toLowerCase();
+      const hint = isGroupMac(given)
+        ? "a group address"
+        : given === ZERO_MAC && !zeroAllowed
+          ? "the zero address"
+          : undefined;
+      if (hint === undefined) {
+        return given;
+      }
+      context.addIssue({ code: "custom", message: expected, params: { hint } });
+      return z.NEVER;
+    })
+    .meta({ title: "MAC address" });
+
+/** A MAC that an interface may have. */
+export const unicastMac = (): z.ZodType<string, string> => mac("a unicast MAC such as 02:00:00:00:00:01", false);
+
+/** A MAC that an FDB entry may have; all zeros stands for a flood-list member, as in `bridge fdb`. */
+export const fdbMac = (): z.ZodType<string, string> =>
+  mac(`a unicast MAC such as 02:00:00:00:00:01, or ${ZERO_MAC} for a member of the flood list`, true);
+
+/** Where to listen for TCP. An IPv6 host is without its brackets. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+const LISTEN = "host:port or [IPv6 address]:port, such as 127.0.0.1:19784";
+/** Letters, digits and hyphens between dots (RFC 1123 section 2.1), the last label not a number. */
+const HOST_NAME = /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?$/i;
+
+const listenHost = (bracketed: string | undefined, bare: string): string | undefined => {
+  if (bracketed !== undefined) {
+    return ipaddr.IPv6.isValid(bracketed) ? ipaddr.IPv6.parse(bracketed).toRFC5952String() : undefined;
+  }
+  if (ipaddr.IPv4.isValidFourPartDecimal(bare)) {
+    return ipaddr.IPv4.parse(bare).toString();
+  }
+  return bare.length <= 253 && HOST_NAME.test(bare) ? bare : undefined;
+};
+
+export const listenAddress = (): z.ZodType<ListenAddress, string> =>
+  z
+    .string({ error: LISTEN })
+    .transform((text, context) => {
+      const [, bracketed, bare = "", digits = ""] = /^(?:\[([^\]]*)\]|([^:[\]]*)):([1-9][0-9]{0,4})$/.exec(text) ?? [];
+      const host = listenHost(bracketed, bare);
+      const port = Number(digits);
+      if (host === undefined || port < 1 || port > 65_535) {
+        context.addIssue({ code: "custom", message: LISTEN });
+        return z.NEVER;
+      }
+      return { host, port };
+    })
+    .meta({ title: "`host:port`" });

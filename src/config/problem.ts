@@ -1,0 +1,48 @@
+/** One thing that is wrong in a configuration file, and the error that reports all of them. */
+import { type ErrorCode, VtepdError } from "../errors.ts";
+
+export interface Place {
+  /** Both count from 1; a column is a UTF-16 code unit, as in editors. */
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Keys and list indices from the top of the file to a value. */
+export type KeyPath = readonly (string | number)[];
+
+export interface Problem {
+  readonly code: ErrorCode;
+  readonly place: Place;
+  /** Empty for what concerns the file as a whole. */
+  readonly path: KeyPath;
+  /** What was expected and what came. */
+  readonly message: string;
+}
+
+const PLAIN_KEY = /^[\w-]+$/;
+
+/** `tunnels.vx42.fdb[0].mac`; a key with other characters than letters, digits, `_` and `-` is quoted. */
+export const pathText = (path: KeyPath): string =>
+  path
+    .map((step, depth) => {
+      if (typeof step === "number") {
+        return `[${step}]`;
+      }
+      const key = PLAIN_KEY.test(step) ? step : JSON.stringify(step);
+      return depth === 0 ? key : `.${key}`;
+    })
+    .join("");
+
+export const placeText = (fileName: string, place: Place): string => `${fileName}:${place.line}:${place.column}`;
+
+/** All problems in the order of the file, one per line; the code and the path are those of the first. */
+export const problemsError = (fileName: string, problems: readonly Problem[]): VtepdError => {
+  const ordered = problems.toSorted((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
+  const lines = ordered.map(({ place, path, message }) =>
+    [placeText(fileName, place), ...(path.length > 0 ? [pathText(path)] : []), message].join(": "),
+  );
+  const first = ordered[0];
+  return new VtepdError(first?.code ?? "ERR_INTERNAL", lines.join("\n"), {
+    ...(first !== undefined && first.path.length > 0 ? { path: pathText(first.path) } : {}),
+  });
+};

@@ -1,0 +1,270 @@
+/**
+ * The configuration as one typed table: each key with its kind of value, default, unit and meaning. The JSON schema, the key
+ * reference and the example file are made from it. Keys are netplan's; what leaves the schema is in our own words, with
+ * every default filled in.
+ *
+ * To add a key: a line here, a field in the type that it becomes. To add a mode: an object in `modes`.
+ */
+import { z } from "zod";
+import { fdbMac, interfaceAddress, type ListenAddress, listenAddress, unicastMac, vtepAddress } from "./address.ts";
+import {
+  ageingTime,
+  autoOrInteger,
+  flag,
+  groupName,
+  integer,
+  interfaceName,
+  netns,
+  oneOf,
+  socketPath,
+} from "./value.ts";
+
+/** As the logger knows them, loudest first. */
+export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface DaemonConfig {
+  readonly control: {
+    readonly socket: string;
+    /** Undefined = the daemon's own group. */
+    readonly group?: string | undefined;
+  };
+  readonly metrics: {
+    /** Undefined = served on the control socket only. */
+    readonly listen?: ListenAddress | undefined;
+  };
+  readonly log: { readonly level: LogLevel };
+  /** Data-plane threads; undefined = the daemon chooses. */
+  readonly workers?: number | undefined;
+  /** Entries of all tunnels together. */
+  readonly fdbCapacity: number;
+}
+
+export interface FdbConfig {
+  /** Lower case; all zeros = a member of the flood list. */
+  readonly mac: string;
+  readonly dst: string;
+  /** Undefined = the tunnel's own. */
+  readonly port?: number | undefined;
+  readonly vni?: number | undefined;
+}
+
+export interface VxlanConfig {
+  readonly name: string;
+  readonly mode: "vxlan";
+  /** VNI. */
+  readonly id: number;
+  /** Undefined = found by a route lookup of the remote VTEPs. */
+  readonly local?: string | undefined;
+  readonly remote?: string | undefined;
+  /** Without `remote`. */
+  readonly flood: readonly string[];
+  readonly fdb: readonly FdbConfig[];
+  /** UDP port, ours and the remote VTEPs'. */
+  readonly port: number;
+  readonly macLearning: boolean;
+  /** 0 = learned entries never age. */
+  readonly ageingS: number;
+  /** Learned entries of this tunnel. */
+  readonly limit: number;
+  /** Bytes; undefined = what the underlay leaves. */
+  readonly mtu?: number | undefined;
+  readonly macAddress?: string | undefined;
+  /** `address/prefix` */
+  readonly addresses: readonly string[];
+  /** Name in /run/netns, or absolute path. */
+  readonly netns?: string | undefined;
+  /** Underlay interface. */
+  readonly link?: string | undefined;
+  /** TAP queues; undefined = one per worker. */
+  readonly queues?: number | undefined;
+}
+
+/** One tunnel, with all defaults filled in and all addresses as canonical text. `mode` says which kind it is. */
+export type TunnelConfig = VxlanConfig;
+
+export interface Config {
+  readonly version: 1;
+  readonly daemon: DaemonConfig;
+  /** In the order of the file; names of digits only come first. */
+  readonly tunnels: readonly TunnelConfig[];
+}
+
+/** What a key means, for people. The unit stands beside the kind of value. */
+const key = <Type extends z.ZodType>(type: Type, description: string, more: z.GlobalMeta = {}): Type =>
+  type.meta({ description, ...more });
+
+const map = <Shape extends z.core.$ZodLooseShape>(shape: Shape, error = "a map"): z.ZodObject<Shape, z.core.$strict> =>
+  z.strictObject(shape, { error });
+
+/** A map whose keys are all optional: leaving it out and leaving it empty mean the same. */
+const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape) => {
+  const keys = map(shape);
+  return keys.nullish().transform((given) => given ?? keys.parse({}));
+};
+
+const listOf = <Type extends z.ZodType>(item: Type): z.ZodArray<Type> => z.array(item, { error: "a list" });
+
+const MAX_VNI = 16_777_215;
+const MAX_FDB_ENTRIES = 1_048_576;
+const vni = () => integer(0, MAX_VNI);
+const udpPort = () => integer(1, 65_535);
+
+const daemon = section({
+  control: key(
+    section({
+      socket: key(
+        socketPath().default("/run/vtepd/control.sock"),
+        "Unix socket of the control API, made with mode 0660.",
+      ),
+      group: key(groupName().optional(), "Group that owns the socket. Without it, the daemon's own.", {
+        examples: ["vtepd"],
+      }),
+    }),
+    "How `vtepctl` and other programs reach the daemon.",
+  ),
+  metrics: key(
+    section({
+      listen: key(
+        listenAddress().optional(),
+        "TCP address that serves Prometheus metrics. Without it, they are on the control socket only.",
+        { examples: ["127.0.0.1:19784"] },
+      ),
+    }),
+    "Prometheus metrics.",
+  ),
+  log: key(
+    section({ level: key(oneOf(LOG_LEVELS).default("info"), "What is logged: this level and louder ones.") }),
+    "The daemon's log.",
+  ),
+  workers: key(autoOrInteger(1, 64).default("auto"), "Data-plane threads.", { unit: "threads" }),
+  "fdb-capacity": key(integer(1, MAX_FDB_ENTRIES).default(262_144), "Room in the FDB, for all tunnels together.", {
+    unit: "entries",
+  }),
+});
+
+const fdbEntry = map({
+  mac: key(fdbMac(), "Inner destination. All zeros makes `dst` a member of the flood list, as in `bridge fdb`.", {
+    examples: ["02:00:00:00:00:03"],
+  }),
+  dst: key(vtepAddress(), "Remote VTEP that the MAC is behind.", { examples: ["192.0.2.3"] }),
+  port: key(udpPort().optional(), "UDP port of that VTEP, if not the tunnel's own.", { examples: [8472] }),
+  vni: key(vni().optional(), "VNI to send with, if not the tunnel's own.", { examples: [201] }),
+});
+
+const modes = {
+  vxlan: map({
+    mode: key(z.literal("vxlan").meta({ title: "`vxlan`" }), "Encapsulation: VXLAN (RFC 7348).", {
+      examples: ["vxlan"],
+    }),
+    id: key(vni(), "VXLAN network identifier (VNI).", { examples: [42] }),
+    local: key(vtepAddress().optional(), "Our VTEP address. Without it, the one that the route to the remotes has.", {
+      examples: ["192.0.2.1"],
+    }),
+    remote: key(vtepAddress().optional(), "The remote VTEP of a point-to-point tunnel.", { examples: ["192.0.2.2"] }),
+    flood: key(
+      listOf(vtepAddress()).default([]),
+      "Flood list: remote VTEPs that get a copy of each broadcast, unknown unicast and multicast frame, beside `remote`.",
+      { examples: [["192.0.2.3"]] },
+    ),
+    fdb: key(listOf(fdbEntry).default([]), "Static FDB entries. They never age and no frame moves them."),
+    port: key(udpPort().default(4789), "UDP port that we receive on and send to."),
+    "mac-learning": key(flag().default(true), "Learn which remote VTEP a MAC is behind from the frames it sends."),
+    ageing: key(
+      ageingTime().default(300),
+      "Time without a frame after which a learned entry goes, as a number, `300s`, `5m` or `1h`; `none` and 0 mean never.",
+      { unit: "seconds" },
+    ),
+    aging: key(ageingTime().optional(), "Another spelling of `ageing`.", { unit: "seconds", aliasOf: "ageing" }),
+    limit: key(integer(1, MAX_FDB_ENTRIES).default(65_536), "Learned FDB entries that the tunnel may have.", {
+      unit: "entries",
+    }),
+    mtu: key(integer(68, 65_535).optional(), "MTU of the device. Without it, what the underlay leaves.", {
+      unit: "bytes",
+      examples: [1450],
+    }),
+    macaddress: key(unicastMac().optional(), "MAC of the device. Without it, a random one.", {
+      examples: ["02:00:00:00:00:01"],
+    }),
+    addresses: key(listOf(interfaceAddress()).default([]), "Addresses of the device.", {
+      examples: [["10.42.0.1/24"]],
+    }),
+    netns: key(
+      netns().optional(),
+      "Network namespace that the device is made in: a name in /run/netns or an absolute path. The UDP socket stays in the daemon's.",
+      { examples: ["blue"] },
+    ),
+    link: key(interfaceName().optional(), "Underlay interface that the UDP socket is bound to.", {
+      examples: ["eth0"],
+    }),
+    queues: key(autoOrInteger(1, 256).default("auto"), "Queues of the TAP device. `auto` is one per worker.", {
+      unit: "queues",
+    }),
+  }),
+};
+
+type VxlanKeys = z.output<typeof modes.vxlan>;
+
+const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
+  mode: keys.mode,
+  id: keys.id,
+  local: keys.local,
+  remote: keys.remote,
+  flood: keys.flood,
+  fdb: keys.fdb,
+  port: keys.port,
+  macLearning: keys["mac-learning"],
+  ageingS: keys.aging ?? keys.ageing,
+  limit: keys.limit,
+  mtu: keys.mtu,
+  macAddress: keys.macaddress,
+  addresses: keys.addresses,
+  netns: keys.netns,
+  link: keys.link,
+  queues: keys.queues === "auto" ? undefined : keys.queues,
+});
+
+const modeNames = Object.keys(modes).join(", ");
+
+/** One tunnel; its name is the key it stands under. */
+export const tunnelSchema: z.ZodType<Omit<TunnelConfig, "name">> = z
+  .discriminatedUnion("mode", [modes.vxlan], {
+    // For a value that is no map at all the code is another than zod's type says.
+    error: (issue) => ((issue.code as string) === "invalid_type" ? "a map" : `a mode (${modeNames})`),
+  })
+  .transform(vxlanConfig);
+
+export const tunnelName: z.ZodType<string, string> = interfaceName().meta({ examples: ["vx42"] });
+
+const daemonConfig = (keys: z.output<typeof daemon>): DaemonConfig => ({
+  control: keys.control,
+  metrics: keys.metrics,
+  log: keys.log,
+  workers: keys.workers === "auto" ? undefined : keys.workers,
+  fdbCapacity: keys["fdb-capacity"],
+});
+
+const fileOf = <Tunnel extends z.ZodType>(name: z.ZodType<string, string>, tunnel: Tunnel) =>
+  map(
+    {
+      version: key(z.literal(1, { error: "1" }).meta({ title: "`1`" }), "Version of this format.", { examples: [1] }),
+      daemon: key(daemon.transform(daemonConfig), "The daemon itself."),
+      tunnels: key(
+        z
+          .record(name, tunnel, { error: "a map" })
+          .nullish()
+          .transform((given) => given ?? {}),
+        "The tunnels, by the name of their device.",
+      ),
+    },
+    "a map with the keys version, daemon and tunnels",
+  );
+
+/** The whole file, for whoever describes it. */
+export const configSchema: z.ZodType = fileOf(tunnelName, tunnelSchema);
+
+/** The file around the tunnels, which are checked one by one, so that a wrong name does not hide a wrong value. */
+export const frameSchema: z.ZodType<Omit<Config, "tunnels"> & { tunnels: Record<string, unknown> }> = fileOf(
+  z.string(),
+  z.unknown(),
+);

@@ -1,0 +1,108 @@
+/**
+ * The kinds of value that keys can have, apart from addresses. Each kind names in its `error` what it expects ("an integer
+ * from 1 to 64"); explain.ts puts "expected" before it and what came after it. `title` is the kind's short name in the key
+ * reference.
+ */
+import { z } from "zod";
+
+/** @param error what is expected, when the integer is only one way of writing the value */
+const boundedInteger = (min: number, max: number, error = `an integer from ${min} to ${max}`): z.ZodInt => {
+  // A wrong value ends its own checks: inside a union, zod would otherwise tell about one alternative only.
+  const check = { error, abort: true };
+  return z.int(check).min(min, check).max(max, check);
+};
+
+export const integer = (min: number, max: number): z.ZodType<number, number> =>
+  boundedInteger(min, max).meta({ title: `${min}..${max}` });
+
+/** `auto` or an integer. */
+export const autoOrInteger = (min: number, max: number): z.ZodType<"auto" | number, "auto" | number> => {
+  const error = `auto or an integer from ${min} to ${max}`;
+  return z
+    .union([z.literal("auto"), boundedInteger(min, max, error)], { error })
+    .meta({ title: `\`auto\` or ${min}..${max}` });
+};
+
+export const flag = (): z.ZodType<boolean, boolean> =>
+  z.boolean({ error: "true or false" }).meta({ title: "`true` or `false`" });
+
+const MAX_AGEING_S = 2_147_483_647;
+const SECONDS_PER_UNIT: Readonly<Record<string, number>> = { "": 1, s: 1, m: 60, h: 3600 };
+const AGEING = `seconds from 0 to ${MAX_AGEING_S}, a time such as 300s, 5m or 1h, or none`;
+
+/** Seconds; 0 = never, which may also be written `none`. */
+export const ageingTime = (): z.ZodType<number, number | string> =>
+  z
+    .union([boundedInteger(0, MAX_AGEING_S, AGEING), z.string().regex(/^(none|[0-9]+[smh]?)$/, { abort: true })], {
+      error: AGEING,
+    })
+    .transform((given, context) => {
+      if (typeof given === "number" || given === "none") {
+        return given === "none" ? 0 : given;
+      }
+      const [, digits = "", unit = ""] = /^(\d+)(\D?)$/.exec(given) ?? [];
+      const seconds = Number(digits) * (SECONDS_PER_UNIT[unit] ?? Number.NaN);
+      if (seconds <= MAX_AGEING_S) {
+        return seconds;
+      }
+      context.addIssue({ code: "custom", message: AGEING });
+      return z.NEVER;
+    })
+    .meta({ title: "time" });
+
+const INTERFACE_NAME = "an interface name of 1 to 15 bytes without `/`, `:`, `%` or white space";
+
+/**
+ * As `dev_valid_name` in the kernel (net/core/dev.c), and no control characters either. `all` and `default` would clash with
+ * directories of /proc/sys/net; a `%` makes the kernel take the name for a pattern and choose one by itself.
+ */
+const isInterfaceName = (name: string): boolean =>
+  Buffer.byteLength(name) >= 1 &&
+  Buffer.byteLength(name) <= 15 &&
+  ![".", "..", "all", "default"].includes(name) &&
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it is control characters that are looked for.
+  !/[\s/:%\u0000-\u001f\u007f]/.test(name);
+
+export const interfaceName = (): z.ZodType<string, string> =>
+  z
+    .string({ error: INTERFACE_NAME })
+    .refine(isInterfaceName, { error: INTERFACE_NAME })
+    .meta({ title: "interface name", pattern: "^[^\\s/:%]{1,15}$" });
+
+const NETNS = "the name of a network namespace or an absolute path";
+
+/** A name in /run/netns, or an absolute path. */
+export const netns = (): z.ZodType<string, string> =>
+  z
+    .string({ error: NETNS })
+    .refine(
+      (text) =>
+        !text.includes("\0") &&
+        (text.startsWith("/") ? text.length > 1 : text !== "" && text !== "." && text !== ".." && !text.includes("/")),
+      { error: NETNS },
+    )
+    .meta({ title: "name or path" });
+
+/** `sun_path` of a unix socket has 108 bytes, the last of them 0. */
+const MAX_SOCKET_PATH = 107;
+const SOCKET_PATH = `an absolute path of at most ${MAX_SOCKET_PATH} bytes`;
+
+export const socketPath = (): z.ZodType<string, string> =>
+  z
+    .string({ error: SOCKET_PATH })
+    .refine((path) => /^\/.*[^/]$/.test(path) && !path.includes("\0") && Buffer.byteLength(path) <= MAX_SOCKET_PATH, {
+      error: SOCKET_PATH,
+    })
+    .meta({ title: "path" });
+
+const GROUP = "the name of a group";
+
+export const groupName = (): z.ZodType<string, string> =>
+  z
+    .string({ error: GROUP })
+    .regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, { error: GROUP })
+    .meta({ title: "group name" });
+
+/** One of a closed list of words. */
+export const oneOf = <const Word extends string>(words: readonly Word[]): z.ZodType<Word, Word> =>
+  z.enum(words, { error: `one of ${words.join(", ")}` }).meta({ title: words.map((word) => `\`${word}\``).join(", ") });

@@ -1,0 +1,73 @@
+/**
+ * The control API: routes, request checks, problem details and its own OpenAPI description. Speaks HTTP but owns no
+ * socket (server.ts does), so a test may also call `fetch` on it.
+ */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { bodyLimit } from "hono/body-limit";
+import { HTTPException } from "hono/http-exception";
+import type { Logger } from "pino";
+import type { VtepService } from "../dataplane/view.ts";
+import { VtepdError } from "../errors.ts";
+import { addFdbRoutes } from "./fdb-routes.ts";
+import { addLinkRoutes } from "./link-routes.ts";
+import { problem, problemOf, problemResponse } from "./problem.ts";
+import { requestProblem } from "./request-problem.ts";
+import { addStatusRoutes } from "./status-routes.ts";
+
+/** Largest request body. Bytes. */
+const MAX_BODY_BYTES = 1024 * 1024;
+
+export interface ApiParts {
+  readonly service: VtepService;
+  /** Text of /metrics, in the Prometheus exposition format. */
+  readonly metrics: () => Promise<string>;
+  readonly log: Logger;
+}
+
+const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+/** Reads are frequent and change nothing; writes are what an operator asks about later. */
+const isWrite = (method: string): boolean => method !== "GET" && method !== "HEAD";
+
+export const makeApi = ({ service, metrics, log }: ApiParts): OpenAPIHono => {
+  const api = new OpenAPIHono({
+    defaultHook: (result) => (result.success ? undefined : problemResponse(requestProblem(result))),
+  });
+
+  api.use(async (context, next) => {
+    await next();
+    const { method, path } = context.req;
+    log[isWrite(method) ? "info" : "debug"]({ method, path, status: context.res.status }, "control request");
+  });
+  api.use(
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: () =>
+        problemResponse(problem("ERR_USAGE", `expected a body of at most ${MAX_BODY_BYTES} bytes`, { status: 413 })),
+    }),
+  );
+
+  addStatusRoutes(api, service);
+  addLinkRoutes(api, service);
+  addFdbRoutes(api, service);
+  api.get("/metrics", async (context) => context.body(await metrics(), 200, { "content-type": METRICS_TYPE }));
+  api.get("/healthz", (context) => context.text("ok\n"));
+  api.doc31("/openapi.json", {
+    openapi: "3.1.0",
+    info: { title: "vtepd control API", version: service.status().version },
+  });
+
+  api.notFound(({ req }) =>
+    problemResponse(
+      problem("ERR_USAGE", `no route ${req.method} ${req.path}; /openapi.json lists all`, { status: 404 }),
+    ),
+  );
+  api.onError((error) => {
+    if (error instanceof HTTPException) {
+      return problemResponse(problem("ERR_USAGE", error.message, { status: error.status }));
+    }
+    if (!(error instanceof VtepdError)) log.error({ err: error, code: "ERR_INTERNAL" }, "control request failed");
+    return problemResponse(problemOf(error));
+  });
+  return api;
+};

@@ -1,0 +1,86 @@
+/** GET /v1/links and GET /v1/links/{name}. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { LinkStats, LinkView, VtepService } from "../dataplane/view.ts";
+import { VtepdError } from "../errors.ts";
+import { nameInPath } from "./device-parameter.ts";
+import { type LinkJson, linkJson } from "./link-json.ts";
+import { answersJson } from "./responses.ts";
+
+const count = (): z.ZodNumber => z.number().int().nonnegative();
+
+const VxlanDataSchema = z.object({
+  id: count(),
+  remote: z.string().optional(),
+  remote6: z.string().optional(),
+  local: z.string().optional(),
+  local6: z.string().optional(),
+  link: z.string().optional(),
+  port_range: z.object({ low: count(), high: count() }),
+  port: count(),
+  learning: z.boolean(),
+  ttl: count(),
+  df: z.literal("unset"),
+  ageing: count().openapi({ description: "Seconds; 0 = never." }),
+  limit: count().optional(),
+  udp_csum: z.boolean(),
+  udp_zero_csum6_tx: z.boolean(),
+  udp_zero_csum6_rx: z.boolean(),
+});
+
+const shared = { bytes: count(), packets: count(), errors: count(), dropped: count() };
+
+const LinkSchema = z
+  .object({
+    ifindex: count(),
+    ifname: z.string(),
+    flags: z.array(z.string()),
+    mtu: count(),
+    operstate: z.enum(["UNKNOWN", "NOTPRESENT"]),
+    link_type: z.literal("ether"),
+    address: z.string(),
+    linkinfo: z.object({ info_kind: z.literal("vxlan"), info_data: VxlanDataSchema }),
+    stats64: z.object({
+      rx: z.object({ ...shared, over_errors: count(), multicast: count() }),
+      tx: z.object({ ...shared, carrier_errors: count(), collisions: count() }),
+    }),
+    vtepd: z.object({
+      state: z.enum(["up", "gone"]),
+      queues: count(),
+      netns: z.string().nullable(),
+      flood: z.array(z.string()),
+      fdb: z.object({ learned: count(), static: count() }),
+    }),
+  })
+  .openapi("Link") as z.ZodType<LinkJson>;
+
+const listLinks = createRoute({
+  method: "get",
+  path: "/v1/links",
+  summary: "All tunnels, in the JSON of `ip -d -s -j link show`",
+  responses: answersJson("Tunnels in the order of creation", z.array(LinkSchema)),
+});
+
+const showLink = createRoute({
+  method: "get",
+  path: "/v1/links/{name}",
+  summary: "One tunnel",
+  request: { params: nameInPath() },
+  responses: answersJson("The tunnel", LinkSchema),
+});
+
+const withStats = (link: LinkView, all: readonly LinkStats[]): LinkJson => {
+  const stats = all.find(({ name }) => name === link.name);
+  if (stats === undefined) throw new VtepdError("ERR_INTERNAL", `tunnel ${link.name} has no counters`);
+  return linkJson(link, stats);
+};
+
+export const addLinkRoutes = (api: OpenAPIHono, service: VtepService): void => {
+  api.openapi(listLinks, (context) => {
+    const stats = service.stats();
+    return context.json(service.links().map((link) => withStats(link, stats)));
+  });
+  api.openapi(showLink, (context) => {
+    const link = service.link(context.req.valid("param").name);
+    return context.json(withStats(link, service.stats(link.name)));
+  });
+};

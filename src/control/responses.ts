@@ -1,0 +1,40 @@
+/** The answers of a route as OpenAPI wants them: a success, and a problem for everything else. */
+import { z } from "@hono/zod-openapi";
+import { PROBLEM_TYPE } from "./problem.ts";
+
+const ProblemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    code: z.string(),
+    path: z.string().optional(),
+  })
+  .openapi("Problem");
+
+type Content = Record<string, { schema: z.ZodType }>;
+
+export interface RouteResponses {
+  [status: string]: { description: string; content?: Content };
+}
+
+const refusal: RouteResponses = {
+  default: { description: "Problem details, RFC 9457", content: { [PROBLEM_TYPE]: { schema: ProblemSchema } } },
+};
+
+export const answersJson = (description: string, schema: z.ZodType): RouteResponses => ({
+  200: { description, content: { "application/json": { schema } } },
+  ...refusal,
+});
+
+export const answersNothing = (description: string): RouteResponses => ({ 204: { description }, ...refusal });
+
+/** One array, or with `Accept: application/x-ndjson` one entry a line. */
+export const answersStream = (description: string, entry: z.ZodType): RouteResponses => ({
+  200: {
+    description,
+    content: { "application/json": { schema: z.array(entry) }, "application/x-ndjson": { schema: entry } },
+  },
+  ...refusal,
+});

@@ -1,0 +1,50 @@
+/**
+ * The control socket: the API of api.ts on a unix stream socket, for whoever the file's mode lets connect. There is no
+ * other authentication; a write on this socket is a write to the forwarding state.
+ */
+import { createServer } from "node:http";
+import { getRequestListener } from "@hono/node-server";
+import { type ApiParts, makeApi } from "./api.ts";
+import { listenOnFile } from "./socket-file.ts";
+import { groupId } from "./unix-group.ts";
+
+/** Time a client gets to send its request. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Time running answers get when the server closes. */
+const CLOSE_TIMEOUT_MS = 1000;
+
+export interface ControlOptions extends ApiParts {
+  /** Path of the socket file. */
+  readonly socket: string;
+  /** Name or number of the group that may connect; default the process's own. */
+  readonly group?: string | undefined;
+}
+
+export interface ControlServer {
+  /** Stops to listen, removes the file, gives running answers a second, then cuts them. */
+  close(): Promise<void>;
+}
+
+/** Main thread only. @throws ERR_CONFIG_VALUE for group or path, ERR_CONTROL_SOCKET for all else */
+export const startControl = async ({ socket, group, ...parts }: ControlOptions): Promise<ControlServer> => {
+  const owner = group === undefined ? undefined : groupId(group);
+  const api = makeApi(parts);
+  // The adapter replaces the global Request and Response by its own, lazy ones; hono's body limit needs that, because it
+  // makes a new Request from the adapter's.
+  const listener = getRequestListener(api.fetch);
+  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, listener);
+  await listenOnFile(server, { path: socket, groupId: owner });
+  server.on("error", (error) => parts.log.error({ err: error }, "control socket failed"));
+  parts.log.info({ socket, group }, "control socket ready");
+
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        const cut = setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS);
+        server.close(() => {
+          clearTimeout(cut);
+          resolve();
+        });
+      }),
+  };
+};

@@ -1,0 +1,80 @@
+/** Counters and the daemon's own state as JSON. iproute2 has no such commands, so the words are ours, in its spelling. */
+import type { LinkStats, SocketStats, StatusView, TrafficCounters } from "../dataplane/view.ts";
+
+export interface TrafficJson {
+  readonly rx: { readonly packets: number; readonly bytes: number };
+  readonly tx: { readonly packets: number; readonly bytes: number };
+}
+
+export interface LinkStatsJson extends TrafficJson {
+  readonly ifname: string;
+  /** Packets that were copied to the flood list. */
+  readonly flooded: number;
+  readonly fdb: { readonly learns: number; readonly moves: number; readonly aged: number; readonly full: number };
+  /** Keyed by drop reason, only non-zero ones. */
+  readonly drops: {
+    readonly encap: Readonly<Record<string, number>>;
+    readonly decap: Readonly<Record<string, number>>;
+  };
+  readonly remotes: readonly RemoteStatsJson[];
+}
+
+interface RemoteStatsJson extends TrafficJson {
+  readonly address: string;
+  readonly port: number;
+  readonly vni: number;
+}
+
+export interface StatsJson {
+  readonly links: readonly LinkStatsJson[];
+  /** Drops that belong to no tunnel; absent when one tunnel was asked for. */
+  readonly sockets?: readonly SocketStats[];
+}
+
+export interface StatusJson {
+  readonly version: string;
+  readonly node: string;
+  readonly pid: number;
+  /** Seconds. */
+  readonly uptime: number;
+  /** Path of the configuration file. */
+  readonly config: string;
+  readonly links: number;
+  readonly fdb: { readonly entries: number; readonly capacity: number };
+  readonly workers: readonly {
+    readonly id: number;
+    readonly wakeups: number;
+    readonly batches: number;
+    readonly frames: number;
+  }[];
+}
+
+const trafficJson = (counters: TrafficCounters): TrafficJson => ({
+  rx: { packets: counters.rxFrames, bytes: counters.rxBytes },
+  tx: { packets: counters.txFrames, bytes: counters.txBytes },
+});
+
+export const linkStatsJson = (stats: LinkStats): LinkStatsJson => ({
+  ifname: stats.name,
+  ...trafficJson(stats),
+  flooded: stats.floodedFrames,
+  fdb: { learns: stats.fdbLearns, moves: stats.fdbMoves, aged: stats.fdbAged, full: stats.fdbFull },
+  drops: stats.drops,
+  remotes: stats.remotes.map((remote) => ({
+    address: remote.address,
+    port: remote.port,
+    vni: remote.vni,
+    ...trafficJson(remote),
+  })),
+});
+
+export const statusJson = (status: StatusView): StatusJson => ({
+  version: status.version,
+  node: status.node,
+  pid: status.pid,
+  uptime: status.uptimeS,
+  config: status.config,
+  links: status.links,
+  fdb: { entries: status.fdbEntries, capacity: status.fdbCapacity },
+  workers: status.workers.map(({ id, wakeups, batches, frames }) => ({ id, wakeups, batches, frames })),
+});

@@ -1,0 +1,67 @@
+/** GET /v1/status and GET /v1/stats. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { VtepService } from "../dataplane/view.ts";
+import { deviceInQuery } from "./device-parameter.ts";
+import { answersJson } from "./responses.ts";
+import { linkStatsJson, type StatsJson, type StatusJson, statusJson } from "./stats-json.ts";
+
+const count = (): z.ZodNumber => z.number().int().nonnegative();
+const traffic = { packets: count(), bytes: count() };
+const counts = (): z.ZodRecord<z.ZodString, z.ZodNumber> => z.record(z.string(), count());
+
+const StatusSchema: z.ZodType<StatusJson> = z
+  .object({
+    version: z.string(),
+    node: z.string(),
+    pid: count(),
+    uptime: z.number().openapi({ description: "Seconds." }),
+    config: z.string(),
+    links: count(),
+    fdb: z.object({ entries: count(), capacity: count() }),
+    workers: z.array(z.object({ id: count(), wakeups: count(), batches: count(), frames: count() })),
+  })
+  .openapi("Status");
+
+const StatsSchema: z.ZodType<StatsJson> = z
+  .object({
+    links: z.array(
+      z.object({
+        ifname: z.string(),
+        rx: z.object(traffic),
+        tx: z.object(traffic),
+        flooded: count(),
+        fdb: z.object({ learns: count(), moves: count(), aged: count(), full: count() }),
+        drops: z.object({ encap: counts(), decap: counts() }),
+        remotes: z.array(
+          z.object({ address: z.string(), port: count(), vni: count(), rx: z.object(traffic), tx: z.object(traffic) }),
+        ),
+      }),
+    ),
+    sockets: z.array(z.object({ socket: z.string(), drops: counts() })).optional(),
+  })
+  .openapi("Stats") as z.ZodType<StatsJson>;
+
+const showStatus = createRoute({
+  method: "get",
+  path: "/v1/status",
+  summary: "The daemon itself",
+  responses: answersJson("Status", StatusSchema),
+});
+
+const showStats = createRoute({
+  method: "get",
+  path: "/v1/stats",
+  summary: "Counters of all tunnels and sockets, or of one tunnel",
+  request: { query: deviceInQuery() },
+  responses: answersJson("Counters", StatsSchema),
+});
+
+export const addStatusRoutes = (api: OpenAPIHono, service: VtepService): void => {
+  api.openapi(showStatus, (context) => context.json(statusJson(service.status())));
+  api.openapi(showStats, (context) => {
+    const { dev } = context.req.valid("query");
+    const links = service.stats(dev).map(linkStatsJson);
+    const answer: StatsJson = dev === undefined ? { links, sockets: service.sockets() } : { links };
+    return context.json(answer);
+  });
+};

@@ -1,0 +1,182 @@
+/**
+ * Underlay bindings: one per (local address, UDP port, underlay interface), shared by all tunnels on it and counted by
+ * them. A binding is, for each worker, one socket that receives on the port (a reuse-port group spreads remote VTEPs over
+ * the workers) and TX_SOCKETS sockets on ephemeral ports that send.
+ *
+ * Sending from several ports gives the underlay flow entropy (RFC 7348 section 5): routers and receive queues spread by the
+ * outer 5-tuple, and a UDP socket has one source port. The loop picks the socket by inner flow hash.
+ *
+ * A port held by somebody else is found by binding once without SO_REUSEPORT: with it, a second vtepd of the same user
+ * would share the port in silence and steal half of the traffic.
+ */
+import { PORT_UDP_RX, PORT_UDP_TX } from "../binding/abi.ts";
+import { addon, type UdpOptions } from "../binding/addon.ts";
+import type { Tables } from "../dataplane/tables.ts";
+import { MAX_BINDINGS } from "../dataplane/vni-table.ts";
+import type { VtepAddress } from "../dataplane/vtep-address.ts";
+import type { PortChange } from "../dataplane/worker.ts";
+import { VtepdError } from "../errors.ts";
+import { kernelVxlanOnPort } from "../host/underlay.ts";
+import { attempt } from "./native-error.ts";
+import type { Supervisor } from "./supervisor.ts";
+import { Undo } from "./undo.ts";
+
+/** A power of two: the flow hash is cut with a mask. */
+const TX_SOCKETS = 16;
+/** Room for bursts of superframes; a TCP window's worth at 10 Gbit/s and 1 ms. */
+const SOCKET_BUFFER_BYTES = 4 << 20;
+/** IP_PMTUDISC_DONT: DF clear, as the kernel's `df unset`. */
+const FRAGMENT_AS_NEEDED = 0;
+
+export interface BindingSpec {
+  readonly local: VtepAddress;
+  readonly port: number;
+  readonly link: string | undefined;
+  /** Interface index, for link-local IPv6 addresses; 0 else. */
+  readonly scopeId: number;
+  /** Bytes of tunnel header. */
+  readonly headerLength: number;
+}
+
+export interface Binding {
+  readonly id: number;
+  readonly spec: BindingSpec;
+  /** First of the sending ports, and the mask for the flow hash. */
+  readonly txPort: number;
+  readonly txMask: number;
+}
+
+interface Shared {
+  readonly binding: Binding;
+  readonly undo: Undo;
+  users: number;
+}
+
+export class Bindings {
+  private readonly tables: Tables;
+  private readonly supervisor: Supervisor;
+  private readonly shared = new Map<string, Shared>();
+
+  constructor(tables: Tables, supervisor: Supervisor) {
+    this.tables = tables;
+    this.supervisor = supervisor;
+  }
+
+  /** @throws ERR_ADDRESS_IN_USE, ERR_ADDRESS_NOT_LOCAL, ERR_INTERFACE_NOT_FOUND, ERR_PERMISSION, ERR_LIMIT, ERR_SYSCALL */
+  async acquire(spec: BindingSpec): Promise<Binding> {
+    const key = keyOf(spec);
+    const known = this.shared.get(key);
+    if (known !== undefined) {
+      known.users++;
+      return known.binding;
+    }
+    const undo = new Undo();
+    try {
+      const binding = await this.open(spec, undo);
+      this.shared.set(key, { binding, undo, users: 1 });
+      return binding;
+    } catch (error) {
+      await undo.run();
+      throw error;
+    }
+  }
+
+  async release(binding: Binding): Promise<void> {
+    const key = keyOf(binding.spec);
+    const shared = this.shared.get(key);
+    if (shared === undefined || --shared.users > 0) return;
+    this.shared.delete(key);
+    await shared.undo.run();
+  }
+
+  /** All bindings in use. */
+  list(): Binding[] {
+    return [...this.shared.values()].map(({ binding }) => binding);
+  }
+
+  private async open(spec: BindingSpec, undo: Undo): Promise<Binding> {
+    await this.checkFree(spec);
+    const { ports } = this.tables;
+    const id = this.freeId();
+    const rxPort = ports.allocate(PORT_UDP_RX, id);
+    undo.push(() => ports.release(rxPort));
+    const txPort = ports.allocate(PORT_UDP_TX, id, TX_SOCKETS);
+    undo.push(() => ports.release(txPort, TX_SOCKETS));
+    const changes: PortChange[][] = [];
+    for (let worker = 0; worker < this.supervisor.count; worker++) {
+      const open = (options: UdpOptions): number => {
+        const fd = attempt(describe(spec), () => addon.openUdp(options));
+        undo.push(() => addon.closeFd(fd));
+        return fd;
+      };
+      const list: PortChange[] = [
+        { verb: "add", port: rxPort, fd: open(receiving(spec)), kind: PORT_UDP_RX, headerLength: spec.headerLength },
+      ];
+      for (let n = 0; n < TX_SOCKETS; n++) {
+        list.push({ verb: "add", port: txPort + n, fd: open(sending(spec)), kind: PORT_UDP_TX, headerLength: 0 });
+      }
+      changes.push(list);
+    }
+    undo.push(() =>
+      this.supervisor.changePorts(changes.map((list) => list.map(({ port }) => ({ verb: "remove", port }) as const))),
+    );
+    await this.supervisor.changePorts(changes);
+    return { id, spec, txPort, txMask: TX_SOCKETS - 1 };
+  }
+
+  private async checkFree(spec: BindingSpec): Promise<void> {
+    const ours = this.list().some(
+      ({ spec: other }) => other.port === spec.port && other.local.text === spec.local.text,
+    );
+    if (ours) return; // the same port on another interface: our own sockets would answer
+    try {
+      addon.closeFd(attempt(describe(spec), () => addon.openUdp({ ...receiving(spec), reusePort: false })));
+    } catch (error) {
+      if (!(error instanceof VtepdError) || error.code !== "ERR_ADDRESS_IN_USE") throw error;
+      const device = await kernelVxlanOnPort(spec.port);
+      const holder =
+        device === undefined
+          ? `another program holds it; \`ss -lunp 'sport = :${spec.port}'\` shows which`
+          : `the kernel's own vxlan device ${device} holds it`;
+      throw new VtepdError("ERR_ADDRESS_IN_USE", `${describe(spec)}: the port is in use: ${holder}`, { cause: error });
+    }
+  }
+
+  private freeId(): number {
+    const used = new Set(this.list().map(({ id }) => id));
+    for (let id = 0; id < MAX_BINDINGS; id++) if (!used.has(id)) return id;
+    throw new VtepdError("ERR_LIMIT", `expected at most ${MAX_BINDINGS} underlay sockets, got one more`);
+  }
+}
+
+const keyOf = (spec: BindingSpec): string => `${spec.local.text} ${spec.port} ${spec.link ?? ""} ${spec.headerLength}`;
+
+const common = (spec: BindingSpec): Omit<UdpOptions, "port" | "reusePort" | "receiveInfo"> => ({
+  address: spec.local.bytes,
+  scopeId: spec.scopeId,
+  ...(spec.link === undefined ? {} : { device: spec.link }),
+  sendBuffer: SOCKET_BUFFER_BYTES,
+  mtuDiscover: FRAGMENT_AS_NEEDED,
+});
+
+const receiving = (spec: BindingSpec): UdpOptions => ({
+  ...common(spec),
+  port: spec.port,
+  reusePort: true,
+  receiveBuffer: SOCKET_BUFFER_BYTES,
+  receiveInfo: true,
+});
+
+const sending = (spec: BindingSpec): UdpOptions => ({
+  ...common(spec),
+  port: 0,
+  reusePort: false,
+  receiveInfo: false,
+  discardInput: true,
+});
+
+const describe = (spec: BindingSpec): string => `UDP socket ${formatSocket(spec)}`;
+
+/** `192.0.2.1:4789`, `[2001:db8::1]:4789`. */
+export const formatSocket = ({ local, port }: Pick<BindingSpec, "local" | "port">): string =>
+  local.bytes.length === 4 ? `${local.text}:${port}` : `[${local.text}]:${port}`;

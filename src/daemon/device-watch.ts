@@ -1,0 +1,80 @@
+/**
+ * Watches the tunnels' devices, which others may change or delete at any time.
+ *
+ * Each second it takes over MAC and MTU of up to DEVICES_PER_TICK devices, in turn (an ioctl each; netlink events would
+ * need a listener in every namespace a device was moved to). A device that a worker reports gone is made again, because
+ * the configuration says it shall exist: after RETRY_MIN_MS, then at growing intervals, since its namespace may be gone
+ * for longer. Each loss and each return is logged once.
+ */
+import type { Logger } from "pino";
+import { VtepdError } from "../errors.ts";
+import { assignAddresses } from "./addresses.ts";
+import type { Tunnel } from "./tunnel.ts";
+
+const DEVICES_PER_TICK = 64;
+const RETRY_MIN_MS = 1000;
+const RETRY_MAX_MS = 30_000;
+
+export class DeviceWatch {
+  private readonly tunnels: ReadonlyMap<string, Tunnel>;
+  private readonly log: Logger;
+  private readonly missing = new Set<Tunnel>();
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly running = new Set<Promise<void>>();
+  private stopped = false;
+  private next = 0;
+
+  constructor(tunnels: ReadonlyMap<string, Tunnel>, log: Logger) {
+    this.tunnels = tunnels;
+    this.log = log;
+  }
+
+  /** A worker lost the device behind a port. Called once per worker; the first call counts. */
+  gone(port: number): void {
+    const tunnel = [...this.tunnels.values()].find(({ device }) => device.spec.port === port);
+    if (tunnel === undefined || this.stopped || this.missing.has(tunnel)) return;
+    this.missing.add(tunnel);
+    this.log.warn({ link: tunnel.config.name }, "device was deleted; it will be made again");
+    this.retry(tunnel, RETRY_MIN_MS);
+  }
+
+  tick(): void {
+    const tunnels = [...this.tunnels.values()];
+    for (let n = 0; n < Math.min(DEVICES_PER_TICK, tunnels.length); n++) {
+      const tunnel = tunnels[this.next++ % tunnels.length]!;
+      if (!this.missing.has(tunnel)) tunnel.followDevice();
+    }
+  }
+
+  /** Gives up on missing devices; resolves when no attempt is running any more. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    for (const timer of this.timers) clearTimeout(timer);
+    await Promise.all(this.running);
+  }
+
+  private retry(tunnel: Tunnel, delayMs: number): void {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      const attempt = this.reopen(tunnel, delayMs).finally(() => this.running.delete(attempt));
+      this.running.add(attempt);
+    }, delayMs);
+    this.timers.add(timer);
+  }
+
+  private async reopen(tunnel: Tunnel, delayMs: number): Promise<void> {
+    const link = tunnel.config.name;
+    try {
+      await tunnel.reopenDevice();
+      await assignAddresses([tunnel.config]);
+      this.missing.delete(tunnel);
+      this.log.info({ link }, "device is back");
+    } catch (error) {
+      if (delayMs === RETRY_MIN_MS) {
+        const code = error instanceof VtepdError ? error.code : undefined;
+        this.log.error({ link, code, err: error }, "device cannot be made again yet");
+      }
+      if (!this.stopped) this.retry(tunnel, Math.min(delayMs * 2, RETRY_MAX_MS));
+    }
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * A tunnel's TAP: made with name, MAC and MTU in one go, one queue for each worker, and made again when somebody deletes
+ * it, since the configuration says it shall be there. The port id stays the same for life; behind it the descriptors change.
+ */
+import { randomBytes } from "node:crypto";
+import { PORT_TAP } from "../binding/abi.ts";
+import { addon, type TapInfo } from "../binding/addon.ts";
+import { netnsPath } from "../host/netns.ts";
+import { parseMac, toLocalMac } from "../wire/mac.ts";
+import { attempt } from "./native-error.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+/** Frames the device holds while its worker is busy; the kernel's default of 1000 loses bursts of small frames. */
+const TX_QUEUE_FRAMES = 4096;
+
+export interface DeviceSpec {
+  readonly name: string;
+  readonly mtu: number;
+  readonly macAddress: string | undefined;
+  readonly netns: string | undefined;
+  /** Id under which the workers know it. */
+  readonly port: number;
+}
+
+export class Device {
+  readonly spec: DeviceSpec;
+  /** Chosen once, so that a device made again has the address that others have learned. */
+  readonly macAddress: Uint8Array;
+  private readonly supervisor: Supervisor;
+  private fds: number[] = [];
+
+  constructor(spec: DeviceSpec, supervisor: Supervisor) {
+    this.spec = spec;
+    this.supervisor = supervisor;
+    this.macAddress = (spec.macAddress && parseMac(spec.macAddress)) || toLocalMac(new Uint8Array(randomBytes(6)));
+  }
+
+  get queues(): number {
+    return this.fds.length;
+  }
+
+  /** Makes the device, up. @throws ERR_NO_TUN, ERR_PERMISSION, ERR_DEVICE_EXISTS, ERR_NETNS_NOT_FOUND, ERR_SYSCALL */
+  open(): void {
+    const { name, mtu, netns } = this.spec;
+    const tap = attempt(`TAP ${name}`, () =>
+      addon.openTap({
+        name,
+        kind: "tap",
+        queues: this.supervisor.count,
+        vnetHeader: true,
+        macAddress: this.macAddress,
+        mtu,
+        txQueueLength: TX_QUEUE_FRAMES,
+        up: true,
+        ...(netns === undefined ? {} : { netns: netnsPath(netns) }),
+      }),
+    );
+    this.fds = tap.fds;
+  }
+
+  /** Lets the workers poll it. */
+  async attach(): Promise<void> {
+    const { port } = this.spec;
+    await this.supervisor.changePorts(
+      this.fds.map((fd) => [{ verb: "add", port, fd, kind: PORT_TAP, headerLength: 0 }] as const),
+    );
+  }
+
+  async detach(): Promise<void> {
+    const { port } = this.spec;
+    await this.supervisor.changePorts(this.fds.map(() => [{ verb: "remove", port }] as const));
+  }
+
+  /** Removes the device, if it is still there. Workers must have let go of it. */
+  close(): void {
+    for (const fd of this.fds.splice(0)) addon.closeFd(fd);
+  }
+
+  /** The device as it is now, or undefined when it is gone. */
+  info(): TapInfo | undefined {
+    const [fd] = this.fds;
+    if (fd === undefined) return undefined;
+    try {
+      return addon.tapInfo(fd);
+    } catch {
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The remote VTEPs of one tunnel, counted by who uses them (flood list, static FDB entries): which slots of the remote
+ * table they have, so that a slot exists exactly as long as something leads to it.
+ *
+ * A remote with a UDP port or VNI of its own also holds the tunnel's plain remote of the same address: frames are accepted
+ * from that address and learned entries point to the plain one (see dataplane/remote-table.ts).
+ */
+import { type Counters, clearRow, REMOTE_COLUMNS } from "../dataplane/counters.ts";
+import type { Tables } from "../dataplane/tables.ts";
+import { parseVtepAddress } from "../dataplane/vtep-address.ts";
+import { vxlanTemplate } from "../tunnel/vxlan.ts";
+import type { Binding } from "./bindings.ts";
+import { monotonicS } from "./clock.ts";
+
+export interface RemoteKey {
+  /** Canonical text. */
+  readonly address: string;
+  readonly port: number;
+  readonly vni: number;
+}
+
+interface Held extends RemoteKey {
+  readonly slot: number;
+  users: number;
+}
+
+export class TunnelRemotes {
+  private readonly tables: Tables;
+  private readonly bd: number;
+  private readonly binding: Binding;
+  private readonly counters: readonly Counters[];
+  private readonly own: { readonly port: number; readonly vni: number };
+  private readonly held = new Map<string, Held>();
+
+  /** @param counters one set per worker @param own the tunnel's own UDP port and VNI */
+  constructor(
+    tables: Tables,
+    counters: readonly Counters[],
+    bd: number,
+    binding: Binding,
+    own: { port: number; vni: number },
+  ) {
+    this.tables = tables;
+    this.counters = counters;
+    this.bd = bd;
+    this.binding = binding;
+    this.own = own;
+  }
+
+  /** Slot of the remote VTEP, made when it is new. @throws ERR_LIMIT */
+  acquire(key: RemoteKey): number {
+    if (!this.isPlain(key)) this.acquireSlot({ ...this.own, address: key.address });
+    return this.acquireSlot(key);
+  }
+
+  release(key: RemoteKey): void {
+    this.releaseSlot(key);
+    if (!this.isPlain(key)) this.releaseSlot({ ...this.own, address: key.address });
+  }
+
+  /** All remotes, in the order in which they came. */
+  list(): Held[] {
+    return [...this.held.values()];
+  }
+
+  /** Whether a remote has the tunnel's own UDP port and VNI. */
+  isPlain(key: RemoteKey): boolean {
+    return key.port === this.own.port && key.vni === this.own.vni;
+  }
+
+  private acquireSlot(key: RemoteKey): number {
+    const text = textOf(key);
+    const known = this.held.get(text);
+    if (known !== undefined) {
+      known.users++;
+      return known.slot;
+    }
+    const slot = this.tables.remotes.insert(
+      {
+        bd: this.bd,
+        address: parseVtepAddress(key.address),
+        udpPort: key.port,
+        vni: key.vni,
+        scopeId: this.binding.spec.scopeId,
+        txPort: this.binding.txPort,
+        txMask: this.binding.txMask,
+        template: vxlanTemplate(key.vni),
+        indexed: this.isPlain(key),
+      },
+      monotonicS(),
+    );
+    clearRow(this.counters, "remote", slot, REMOTE_COLUMNS);
+    this.held.set(text, { ...key, slot, users: 1 });
+    return slot;
+  }
+
+  private releaseSlot(key: RemoteKey): void {
+    const held = this.held.get(textOf(key));
+    if (held === undefined || --held.users > 0) return;
+    this.held.delete(textOf(key));
+    const nowS = monotonicS();
+    this.tables.fdb.sweep(nowS, (bd, target) => bd === this.bd && target === held.slot);
+    this.tables.remotes.remove(held.slot, nowS);
+  }
+}
+
+const textOf = ({ address, port, vni }: RemoteKey): string => `${address} ${port} ${vni}`;

@@ -1,0 +1,97 @@
+/** Adds up the workers' counters, at the moment somebody asks. Main thread. */
+import {
+  type Counters,
+  DECAP,
+  DROP_COLUMNS,
+  ENCAP,
+  LINK_COLUMNS,
+  LINK_FDB_FULL,
+  LINK_FLOODED,
+  LINK_LEARNS,
+  LINK_MOVES,
+  LINK_RX_BYTES,
+  LINK_RX_FRAMES,
+  LINK_TX_BYTES,
+  LINK_TX_FRAMES,
+  REMOTE_COLUMNS,
+  REMOTE_RX_BYTES,
+  REMOTE_RX_FRAMES,
+  REMOTE_TX_BYTES,
+  REMOTE_TX_FRAMES,
+  WORKER_BATCHES,
+  WORKER_FRAMES,
+  WORKER_WAKEUPS,
+} from "../dataplane/counters.ts";
+import type { LinkStats, RemoteStats, SocketStats, WorkerView } from "../dataplane/view.ts";
+import { DROP_REASON_COLUMNS, DROP_REASONS } from "../drop-reason.ts";
+import type { Ageing } from "./ageing.ts";
+import { type Binding, formatSocket } from "./bindings.ts";
+import type { Tunnel } from "./tunnel.ts";
+
+export class Statistics {
+  private readonly sets: readonly Counters[];
+  private readonly ageing: Ageing;
+
+  constructor(sets: readonly Counters[], ageing: Ageing) {
+    this.sets = sets;
+    this.ageing = ageing;
+  }
+
+  ofTunnel(tunnel: Tunnel): LinkStats {
+    const row = tunnel.bd * LINK_COLUMNS;
+    const sum = (column: number): number => this.sum("link", row + column);
+    const drops = tunnel.bd * DROP_COLUMNS;
+    return {
+      name: tunnel.config.name,
+      rxFrames: sum(LINK_RX_FRAMES),
+      rxBytes: sum(LINK_RX_BYTES),
+      txFrames: sum(LINK_TX_FRAMES),
+      txBytes: sum(LINK_TX_BYTES),
+      floodedFrames: sum(LINK_FLOODED),
+      fdbLearns: sum(LINK_LEARNS),
+      fdbMoves: sum(LINK_MOVES),
+      fdbAged: this.ageing.count(tunnel.bd),
+      fdbFull: sum(LINK_FDB_FULL),
+      drops: {
+        encap: this.reasons("drop", drops + ENCAP * DROP_REASON_COLUMNS),
+        decap: this.reasons("drop", drops + DECAP * DROP_REASON_COLUMNS),
+      },
+      remotes: tunnel.forwarding.remotes.list().map((remote) => this.ofRemote(remote)),
+    };
+  }
+
+  ofSocket(binding: Binding): SocketStats {
+    return { socket: formatSocket(binding.spec), drops: this.reasons("socket", binding.id * DROP_REASON_COLUMNS) };
+  }
+
+  ofWorkers(): WorkerView[] {
+    return this.sets.map(({ worker }, id) => ({
+      id,
+      wakeups: worker[WORKER_WAKEUPS]!,
+      batches: worker[WORKER_BATCHES]!,
+      frames: worker[WORKER_FRAMES]!,
+    }));
+  }
+
+  private ofRemote(remote: { slot: number; address: string; port: number; vni: number }): RemoteStats {
+    const sum = (column: number): number => this.sum("remote", remote.slot * REMOTE_COLUMNS + column);
+    return {
+      address: remote.address,
+      port: remote.port,
+      vni: remote.vni,
+      rxFrames: sum(REMOTE_RX_FRAMES),
+      rxBytes: sum(REMOTE_RX_BYTES),
+      txFrames: sum(REMOTE_TX_FRAMES),
+      txBytes: sum(REMOTE_TX_BYTES),
+    };
+  }
+
+  private sum(group: keyof Counters, index: number): number {
+    return this.sets.reduce((total, set) => total + set[group][index]!, 0);
+  }
+
+  private reasons(group: keyof Counters, from: number): Record<string, number> {
+    const counted = DROP_REASONS.map(({ name }, reason) => [name, this.sum(group, from + reason)] as const);
+    return Object.fromEntries(counted.filter(([, count]) => count > 0));
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * The data-plane workers as the main thread sees them: started together, told of port changes, stopped together.
+ *
+ * A command is posted to the worker's port and its eventfd signalled; the worker takes it between two batches and answers
+ * with its number. A worker that ends by itself is a bug: `failed` resolves and the daemon ends, because frames hashed to
+ * that worker's queue would be lost in silence.
+ */
+import { Worker } from "node:worker_threads";
+import { addon } from "../binding/addon.ts";
+import { allocateBatch } from "../dataplane/batch.ts";
+import { allocateCounters, type Counters } from "../dataplane/counters.ts";
+import type { TableMemory } from "../dataplane/tables.ts";
+import type { PortChange, WorkerCommand, WorkerEvent, WorkerSetup } from "../dataplane/worker.ts";
+import { VtepdError } from "../errors.ts";
+import { explainNative } from "./native-error.ts";
+
+/** Small heaps: a worker's loop allocates nothing, its tables are shared memory. */
+const HEAP_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 32 };
+
+interface Pending {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+interface Member {
+  readonly worker: Worker;
+  readonly wakeFd: number;
+  readonly counters: Counters;
+  readonly pending: Map<number, Pending>;
+  readonly ended: Promise<void>;
+}
+
+export class Supervisor {
+  private readonly members: Member[];
+  private nextNumber = 1;
+  private stopping = false;
+  private fail: (error: VtepdError) => void = () => {};
+  readonly failed: Promise<VtepdError>;
+  private readonly onGone: (port: number) => void;
+
+  /** @param onGone called once per worker that had the port of a vanished device */
+  constructor(count: number, tables: TableMemory, onGone: (port: number) => void) {
+    this.onGone = onGone;
+    this.failed = new Promise((resolve) => {
+      this.fail = resolve;
+    });
+    this.members = Array.from({ length: count }, (_, id) => this.start(id, tables));
+  }
+
+  get count(): number {
+    return this.members.length;
+  }
+
+  /** One set per worker. */
+  get counters(): Counters[] {
+    return this.members.map(({ counters }) => counters);
+  }
+
+  /** Changes the epoll sets; resolves when every worker has done its part. @param changes one list per worker */
+  async changePorts(changes: readonly (readonly PortChange[])[]): Promise<void> {
+    await Promise.all(
+      changes.map((list, id) =>
+        list.length === 0 ? undefined : this.command(id, { type: "ports", number: this.nextNumber++, changes: list }),
+      ),
+    );
+  }
+
+  /** Ends all workers and waits for them. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await Promise.all(
+      this.members.map(async (member, id) => {
+        await Promise.race([
+          this.command(id, { type: "stop", number: this.nextNumber++ }).catch(() => {}),
+          member.ended,
+        ]);
+        await member.ended;
+        addon.closeFd(member.wakeFd);
+      }),
+    );
+  }
+
+  private start(id: number, tables: TableMemory): Member {
+    const wakeFd = addon.openEvent();
+    const counters = allocateCounters();
+    const workerData: WorkerSetup = { tables, counters, batch: allocateBatch(), wakeFd };
+    const worker = new Worker(new URL("../dataplane/worker.js", import.meta.url), {
+      name: `vtepd-worker-${id}`,
+      workerData,
+      resourceLimits: HEAP_LIMITS,
+    });
+    const pending = new Map<number, Pending>();
+    const ended = new Promise<void>((resolve) => {
+      worker.on("error", (cause) => this.workerEnded(id, cause));
+      worker.on("exit", (status) => {
+        this.workerEnded(id, new Error(`exit status ${status}`));
+        for (const waiting of pending.values()) waiting.reject(new VtepdError("ERR_WORKER", `worker ${id} ended`));
+        resolve();
+      });
+    });
+    worker.on("message", (event: WorkerEvent) => this.take(pending, event));
+    return { worker, wakeFd, counters, pending, ended };
+  }
+
+  private workerEnded(id: number, cause: unknown): void {
+    if (this.stopping) return;
+    this.fail(new VtepdError("ERR_WORKER", `data-plane worker ${id} ended: ${(cause as Error).message}`, { cause }));
+  }
+
+  private take(pending: Map<number, Pending>, event: WorkerEvent): void {
+    if (event.type === "gone") {
+      for (const port of event.ports) this.onGone(port);
+      return;
+    }
+    const waiting = pending.get(event.number);
+    pending.delete(event.number);
+    if (event.error === undefined) waiting?.resolve();
+    else waiting?.reject(explainNative(Object.assign(new Error(event.error.message), event.error), "worker"));
+  }
+
+  private command(id: number, command: WorkerCommand): Promise<void> {
+    const { worker, wakeFd, pending } = this.members[id]!;
+    return new Promise((resolve, reject) => {
+      pending.set(command.number, { resolve, reject });
+      worker.postMessage(command);
+      addon.signalEvent(wakeFd);
+    });
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * A running tunnel: the device, the underlay binding, the rows in the tables, and what the operator said about it.
+ *
+ * It is made in an order in which nothing is reachable before it is complete (binding, bridge domain, remotes and FDB,
+ * device, VNI, and last the device's port in the workers) and unmade in the reverse one. Every step is on the undo list as
+ * soon as it is done, so a failure in the middle leaves nothing behind.
+ */
+import { PORT_TAP } from "../binding/abi.ts";
+import type { TunnelConfig } from "../config/schema.ts";
+import { BD_ACCESS_PORT, BD_FDB_LIMIT, BD_LEARNING, BD_MAC_HI, BD_MAC_LO, BD_MTU } from "../dataplane/bridge-domain.ts";
+import { clearRow, DROP_COLUMNS, LINK_COLUMNS } from "../dataplane/counters.ts";
+import type { Tables } from "../dataplane/tables.ts";
+import type { FdbRequest } from "../dataplane/view.ts";
+import { VtepdError } from "../errors.ts";
+import { VXLAN_TUNNEL_HEADER_BYTES } from "../tunnel/vxlan.ts";
+import { readMacHi, readMacLo } from "../wire/mac.ts";
+import { type Binding, type Bindings, formatSocket } from "./bindings.ts";
+import { monotonicS } from "./clock.ts";
+import { Device } from "./device.ts";
+import { FLOOD_MAC, Forwarding, type Static } from "./forwarding.ts";
+import { TunnelRemotes } from "./remotes.ts";
+import type { Supervisor } from "./supervisor.ts";
+import type { UnderlayPlan } from "./underlay-plan.ts";
+import { Undo } from "./undo.ts";
+
+/** What a tunnel is built on. */
+export interface Ground {
+  readonly tables: Tables;
+  readonly bindings: Bindings;
+  readonly supervisor: Supervisor;
+}
+
+export class Tunnel {
+  readonly config: TunnelConfig;
+  readonly bd: number;
+  readonly binding: Binding;
+  readonly device: Device;
+  readonly forwarding: Forwarding;
+  private readonly undo: Undo;
+  private readonly tables: Tables;
+
+  private constructor(config: TunnelConfig, ground: Ground, undo: Undo, bd: number, binding: Binding, device: Device) {
+    this.config = config;
+    this.tables = ground.tables;
+    this.undo = undo;
+    this.bd = bd;
+    this.binding = binding;
+    this.device = device;
+    const own = { port: config.port, vni: config.id };
+    const remotes = new TunnelRemotes(ground.tables, ground.supervisor.counters, bd, binding, own);
+    this.forwarding = new Forwarding(config.name, ground.tables, bd, remotes, own);
+  }
+
+  /** @throws what bindings, device and tables throw; then nothing of the tunnel is left */
+  static async open(config: TunnelConfig, plan: UnderlayPlan, ground: Ground): Promise<Tunnel> {
+    const undo = new Undo();
+    try {
+      return await Tunnel.make(config, plan, ground, undo);
+    } catch (error) {
+      await undo.run();
+      throw error;
+    }
+  }
+
+  private static async make(config: TunnelConfig, plan: UnderlayPlan, ground: Ground, undo: Undo): Promise<Tunnel> {
+    const { tables, bindings, supervisor } = ground;
+    const binding = await bindings.acquire({
+      local: plan.local,
+      port: config.port,
+      link: config.link,
+      scopeId: plan.scopeId,
+      headerLength: VXLAN_TUNNEL_HEADER_BYTES,
+    });
+    undo.push(() => bindings.release(binding));
+    if (tables.vnis.find(binding.id, config.id) !== 0) {
+      const message = `tunnels.${config.name}.id: another tunnel has VNI ${config.id} on ${formatSocket(binding.spec)} already`;
+      throw new VtepdError("ERR_CONFIG_CONFLICT", message, { path: `tunnels.${config.name}.id` });
+    }
+    const bd = tables.bridgeDomains.allocate();
+    undo.push(() => tables.bridgeDomains.release(bd));
+    clearRow(supervisor.counters, "link", bd, LINK_COLUMNS);
+    clearRow(supervisor.counters, "drop", bd, DROP_COLUMNS);
+    const port = tables.ports.allocate(PORT_TAP, bd);
+    undo.push(() => tables.ports.release(port));
+    const { name, macAddress, netns } = config;
+    const device = new Device({ name, mtu: plan.mtu, macAddress, netns, port }, supervisor);
+    const tunnel = new Tunnel(config, ground, undo, bd, binding, device);
+    tunnel.fill();
+    device.open();
+    undo.push(() => device.close());
+    tunnel.followDevice();
+    tables.vnis.set(binding.id, config.id, bd);
+    undo.push(() => device.detach());
+    undo.push(() => tables.vnis.delete(binding.id, config.id));
+    await device.attach();
+    return tunnel;
+  }
+
+  /** Writes the bridge domain, the flood list and the static entries. */
+  private fill(): void {
+    const { bd, config } = this;
+    const { bridgeDomains, fdb } = this.tables;
+    bridgeDomains.set(bd, BD_LEARNING, config.macLearning ? 1 : 0);
+    bridgeDomains.set(bd, BD_FDB_LIMIT, config.limit);
+    bridgeDomains.set(bd, BD_ACCESS_PORT, this.device.spec.port);
+    this.undo.push(() => {
+      this.forwarding.setFlood([]);
+      for (const mac of [...this.forwarding.statics.keys()]) this.forwarding.delete(mac, undefined);
+      fdb.sweep(monotonicS(), (owner) => owner === bd);
+    });
+    this.forwarding.setFlood(this.configuredFlood());
+    for (const entry of config.fdb) if (entry.mac !== FLOOD_MAC) this.forwarding.change("add", entry, "config");
+  }
+
+  /** Members by `remote`, `flood` and all-zeros FDB entries, each once. */
+  private configuredFlood(): Static[] {
+    const { remote, flood, fdb } = this.config;
+    const requests: FdbRequest[] = [...(remote === undefined ? [] : [remote]), ...flood].map((dst) => ({
+      mac: FLOOD_MAC,
+      dst,
+    }));
+    requests.push(...fdb.filter(({ mac }) => mac === FLOOD_MAC));
+    const members = requests.map((request) => this.forwarding.toStatic(request, "config"));
+    const byRemote = new Map(members.map((member) => [JSON.stringify(member.remote), member]));
+    return [...byRemote.values()];
+  }
+
+  /** Takes over what somebody may have changed on the device: its MAC and MTU. Returns false when it is gone. */
+  followDevice(): boolean {
+    const info = this.device.info();
+    if (info === undefined) return false;
+    const { bridgeDomains } = this.tables;
+    bridgeDomains.set(this.bd, BD_MTU, info.mtu);
+    bridgeDomains.set(this.bd, BD_MAC_HI, readMacHi(info.macAddress, 0));
+    bridgeDomains.set(this.bd, BD_MAC_LO, readMacLo(info.macAddress, 0));
+    return true;
+  }
+
+  /** Makes the device again after it was deleted. @throws as Device.open */
+  async reopenDevice(): Promise<void> {
+    await this.device.detach();
+    this.device.close();
+    this.device.open();
+    this.followDevice();
+    await this.device.attach();
+  }
+
+  async close(): Promise<void> {
+    await this.undo.run();
+  }
+}

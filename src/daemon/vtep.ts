@@ -1,0 +1,189 @@
+/**
+ * The local VTEP: all running tunnels, as control and metrics see them. It answers from the tunnels, the tables and the
+ * workers' counters; it makes values only when asked. Main thread.
+ */
+import ipaddr from "ipaddr.js";
+import type { TunnelConfig } from "../config/schema.ts";
+import { FDB_CONTROL, FDB_STATIC, type FdbEntry } from "../dataplane/fdb.ts";
+import { REMOTE_UDP_PORT, REMOTE_VNI } from "../dataplane/remote-table.ts";
+import type { Tables } from "../dataplane/tables.ts";
+import type {
+  FdbEntryView,
+  FdbRequest,
+  LinkStats,
+  LinkView,
+  SocketStats,
+  StatusView,
+  VtepService,
+} from "../dataplane/view.ts";
+import { formatVtepAddress } from "../dataplane/vtep-address.ts";
+import { VtepdError } from "../errors.ts";
+import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
+import type { Bindings } from "./bindings.ts";
+import { monotonicS } from "./clock.ts";
+import { FLOOD_MAC } from "./forwarding.ts";
+import type { Statistics } from "./statistics.ts";
+import type { Tunnel } from "./tunnel.ts";
+
+export interface VtepParts {
+  readonly tables: Tables;
+  readonly bindings: Bindings;
+  readonly statistics: Statistics;
+  /** By name, in the order of creation. */
+  readonly tunnels: ReadonlyMap<string, Tunnel>;
+  readonly configPath: string;
+  readonly version: string;
+}
+
+export class Vtep implements VtepService {
+  private readonly parts: VtepParts;
+
+  constructor(parts: VtepParts) {
+    this.parts = parts;
+  }
+
+  status(): StatusView {
+    const { tables, statistics, tunnels, configPath, version } = this.parts;
+    return {
+      version,
+      node: process.version,
+      pid: process.pid,
+      uptimeS: process.uptime(),
+      config: configPath,
+      links: tunnels.size,
+      fdbEntries: tables.fdb.live,
+      fdbCapacity: tables.fdb.capacity,
+      workers: statistics.ofWorkers(),
+    };
+  }
+
+  links(): LinkView[] {
+    return [...this.parts.tunnels.values()].map((tunnel) => this.view(tunnel));
+  }
+
+  link(name: string): LinkView {
+    return this.view(this.tunnel(name));
+  }
+
+  fdb(dev?: string): Iterable<FdbEntryView> {
+    const { tunnels } = this.parts;
+    return this.entries(dev === undefined ? [...tunnels.values()] : [this.tunnel(dev)]);
+  }
+
+  changeFdb(dev: string, verb: "add" | "append" | "replace", request: FdbRequest): void {
+    const tunnel = this.tunnel(dev);
+    checkFamily(tunnel, request.dst);
+    tunnel.forwarding.change(verb, request, "control");
+  }
+
+  deleteFdb(dev: string, mac: string, dst?: string): void {
+    this.tunnel(dev).forwarding.delete(mac, dst);
+  }
+
+  stats(dev?: string): LinkStats[] {
+    const { statistics, tunnels } = this.parts;
+    const asked = dev === undefined ? [...tunnels.values()] : [this.tunnel(dev)];
+    return asked.map((tunnel) => statistics.ofTunnel(tunnel));
+  }
+
+  sockets(): SocketStats[] {
+    return this.parts.bindings.list().map((binding) => this.parts.statistics.ofSocket(binding));
+  }
+
+  private tunnel(name: string): Tunnel {
+    const tunnel = this.parts.tunnels.get(name);
+    if (tunnel === undefined)
+      throw new VtepdError("ERR_LINK_NOT_FOUND", `expected the name of a tunnel, got "${name}"`);
+    return tunnel;
+  }
+
+  private view(tunnel: Tunnel): LinkView {
+    const { config, binding, device, forwarding, bd } = tunnel;
+    const { fdb } = this.parts.tables;
+    const info = device.info();
+    const mac = info?.macAddress ?? device.macAddress;
+    return {
+      name: info?.name ?? config.name,
+      mode: config.mode,
+      ifindex: info?.ifindex ?? 0,
+      vni: config.id,
+      local: binding.spec.local.text,
+      remote: config.remote ?? null,
+      flood: forwarding.flood.map(({ remote }) => remote.address),
+      link: config.link ?? null,
+      port: config.port,
+      mtu: info?.mtu ?? device.spec.mtu,
+      macAddress: formatMac(readMacHi(mac, 0), readMacLo(mac, 0)),
+      learning: config.macLearning,
+      ageingS: config.ageingS,
+      fdbLimit: config.limit,
+      fdbLearned: fdb.learnedCount(bd),
+      fdbStatic: fdb.staticCount(bd),
+      netns: config.netns ?? null,
+      queues: device.queues,
+      state: info === undefined ? "gone" : "up",
+    };
+  }
+
+  private *entries(tunnels: readonly Tunnel[]): Generator<FdbEntryView> {
+    const nowS = monotonicS();
+    for (const tunnel of tunnels) yield* floodEntries(tunnel, nowS);
+    const byDomain = new Map(tunnels.map((tunnel) => [tunnel.bd, tunnel]));
+    for (const entry of this.parts.tables.fdb.entries()) {
+      const tunnel = byDomain.get(entry.bd);
+      if (tunnel !== undefined) yield this.entryView(tunnel, entry, nowS);
+    }
+  }
+
+  private entryView(tunnel: Tunnel, entry: FdbEntry, nowS: number): FdbEntryView {
+    const { remotes } = this.parts.tables;
+    const isStatic = (entry.flags & FDB_STATIC) !== 0;
+    return {
+      dev: tunnel.config.name,
+      mac: formatMac(entry.macHi, entry.macLo),
+      dst: formatVtepAddress(remotes.address(entry.target)),
+      ...ownPortAndVni(tunnel, remotes.get(entry.target, REMOTE_UDP_PORT), remotes.get(entry.target, REMOTE_VNI)),
+      ...(isStatic ? via(tunnel.config) : {}),
+      origin: isStatic ? "static" : "learned",
+      owner: isStatic ? ((entry.flags & FDB_CONTROL) === 0 ? "config" : "control") : "learned",
+      usedS: nowS - entry.usedS,
+      updatedS: nowS - entry.updatedS,
+    };
+  }
+}
+
+function* floodEntries(tunnel: Tunnel, nowS: number): Generator<FdbEntryView> {
+  for (const { remote, owner, sinceS } of tunnel.forwarding.flood) {
+    const ageS = nowS - sinceS;
+    yield {
+      dev: tunnel.config.name,
+      mac: FLOOD_MAC,
+      dst: remote.address,
+      ...ownPortAndVni(tunnel, remote.port, remote.vni),
+      ...via(tunnel.config),
+      origin: "static",
+      owner,
+      usedS: ageS,
+      updatedS: ageS,
+    };
+  }
+}
+
+/** UDP port and VNI, where they are not the tunnel's own. */
+const ownPortAndVni = ({ config }: Tunnel, port: number, vni: number): { port?: number; vni?: number } => ({
+  ...(port === config.port ? {} : { port }),
+  ...(vni === config.id ? {} : { vni }),
+});
+
+/** As the kernel shows it: entries that were made while the tunnel was pinned to an interface. */
+const via = ({ link }: TunnelConfig): { via?: string } => (link === undefined ? {} : { via: link });
+
+const checkFamily = (tunnel: Tunnel, dst: string): void => {
+  const local = tunnel.binding.spec.local.text;
+  if (ipaddr.parse(dst).kind() === ipaddr.parse(local).kind()) return;
+  throw new VtepdError(
+    "ERR_CONFIG_CONFLICT",
+    `expected a remote VTEP of the same address family as the local address ${local}, got ${dst}`,
+    { path: "dst" },
+  );
+};

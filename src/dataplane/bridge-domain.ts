@@ -1,0 +1,58 @@
+/**
+ * Bridge domains: one per tunnel, BD_WORDS words each in shared memory, numbered from 1.
+ *
+ * The main thread writes, workers read. A domain is filled in before anything leads to it (its VNI and its port are
+ * published last) and cleared after nothing does. Single words change under running workers: each is one int32, so a
+ * reader sees the old or the new value, never half.
+ */
+import { VtepdError } from "../errors.ts";
+
+/** Rows of every per-domain table; the FDB key has room for 65535, 4094 is the most one trunk carries. */
+export const MAX_BRIDGE_DOMAINS = 8192;
+
+export const BD_WORDS = 8;
+export const BD_IN_USE = 0;
+/** 1 = learn source MACs of frames from the underlay. */
+export const BD_LEARNING = 1;
+/** Learned entries allowed. */
+export const BD_FDB_LIMIT = 2;
+/** Index of the flood list in the flood pool. */
+export const BD_FLOOD = 3;
+/** Access port id: where frames from the underlay go. */
+export const BD_ACCESS_PORT = 4;
+/** MTU of the device, bytes: how superframes from the underlay are cut. */
+export const BD_MTU = 5;
+/** The device's own MAC; a frame that comes back with it is a loop. */
+export const BD_MAC_HI = 6;
+export const BD_MAC_LO = 7;
+
+export class BridgeDomains {
+  readonly words: Int32Array;
+
+  constructor(words: Int32Array = new Int32Array(new SharedArrayBuffer(MAX_BRIDGE_DOMAINS * BD_WORDS * 4))) {
+    this.words = words;
+  }
+
+  /** A free number, zeroed and marked. Main thread. @throws ERR_LIMIT */
+  allocate(): number {
+    for (let bd = 1; bd < MAX_BRIDGE_DOMAINS; bd++) {
+      if (this.words[bd * BD_WORDS + BD_IN_USE] !== 0) continue;
+      this.words.fill(0, bd * BD_WORDS, (bd + 1) * BD_WORDS);
+      this.words[bd * BD_WORDS + BD_IN_USE] = 1;
+      return bd;
+    }
+    throw new VtepdError("ERR_LIMIT", `expected at most ${MAX_BRIDGE_DOMAINS - 1} tunnels, got one more`);
+  }
+
+  release(bd: number): void {
+    this.words.fill(0, bd * BD_WORDS, (bd + 1) * BD_WORDS);
+  }
+
+  get(bd: number, word: number): number {
+    return this.words[bd * BD_WORDS + word]!;
+  }
+
+  set(bd: number, word: number, value: number): void {
+    Atomics.store(this.words, bd * BD_WORDS + word, value);
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Overlay to underlay, first half: a frame that a TAP gave us gets a verdict. The source MAC is not learned here: a
+ * bridge domain has one access port, so a local station can be nowhere else (the kernel's vxlan does the same).
+ */
+import {
+  FRAME_BD,
+  FRAME_DST_HI,
+  FRAME_DST_LO,
+  FRAME_LENGTH,
+  FRAME_TARGET,
+  FRAME_VERDICT,
+  STATUS_NOW_S,
+} from "../binding/abi.ts";
+import { DROP_REASON_COLUMNS, PKT_TOO_SMALL } from "../drop-reason.ts";
+import { isGroupMac } from "../wire/mac.ts";
+import type { Batch } from "./batch.ts";
+import { type Counters, DROP_COLUMNS, ENCAP } from "./counters.ts";
+import type { Fdb } from "./fdb.ts";
+import type { Tables } from "./tables.ts";
+import { DISCARD, FLOOD, UNICAST } from "./verdict.ts";
+
+const ETHERNET_HEADER_BYTES = 14;
+
+export class Classifier {
+  private readonly frames: Int32Array;
+  private readonly status: Int32Array;
+  private readonly fdb: Fdb;
+  private readonly drop: Float64Array;
+
+  constructor(batch: Batch, tables: Tables, counters: Counters) {
+    this.frames = batch.frames;
+    this.status = batch.status;
+    this.fdb = tables.fdb;
+    this.drop = counters.drop;
+  }
+
+  /** @param row first word of the descriptor @param bd bridge domain of the TAP it came from */
+  classify(row: number, bd: number): void {
+    const { frames, fdb } = this;
+    frames[row + FRAME_BD] = bd;
+    if (frames[row + FRAME_LENGTH]! < ETHERNET_HEADER_BYTES) {
+      frames[row + FRAME_VERDICT] = DISCARD;
+      this.drop[bd * DROP_COLUMNS + ENCAP * DROP_REASON_COLUMNS + PKT_TOO_SMALL]!++;
+      return;
+    }
+    const macHi = frames[row + FRAME_DST_HI]!;
+    if (isGroupMac(macHi)) {
+      frames[row + FRAME_VERDICT] = FLOOD;
+      return;
+    }
+    const entry = fdb.find(bd, macHi, frames[row + FRAME_DST_LO]!);
+    if (entry < 0) {
+      frames[row + FRAME_VERDICT] = FLOOD;
+      return;
+    }
+    fdb.touch(entry, this.status[STATUS_NOW_S]!);
+    frames[row + FRAME_VERDICT] = UNICAST;
+    frames[row + FRAME_TARGET] = fdb.target(entry);
+  }
+}

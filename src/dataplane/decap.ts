@@ -1,0 +1,221 @@
+/**
+ * Underlay to overlay: a datagram from a socket is checked from the outside in (tunnel header, VNI, source VTEP, inner
+ * frame), its inner source MAC is learned behind the outer source address, and it gets a verdict. Each refusal names its
+ * reason; those before the VNI is known are counted on the socket, the others on the tunnel.
+ *
+ * Most batches come from one VTEP into one tunnel, so the last (binding, VNI) and (tunnel, address) found are kept and
+ * compared before the tables are asked; `forget` empties that memory when the tables may have changed.
+ */
+import {
+  FLAG_IPV4,
+  FLAG_PARTIAL_CSUM,
+  FLAG_TCP,
+  FRAME_BD,
+  FRAME_DATAGRAM_LENGTH,
+  FRAME_FLAGS,
+  FRAME_GSO,
+  FRAME_HEADER_OFFSET,
+  FRAME_HEADERS,
+  FRAME_LENGTH,
+  FRAME_SOURCE,
+  FRAME_SRC_HI,
+  FRAME_SRC_LO,
+  FRAME_TARGET,
+  FRAME_VERDICT,
+  GSO_TCPV4,
+  GSO_TCPV6,
+  STATUS_NOW_S,
+} from "../binding/abi.ts";
+import {
+  DROP_REASON_COLUMNS,
+  LOCAL_MAC,
+  MAC_INVALID_SOURCE,
+  NOT_DROPPED,
+  PKT_TOO_BIG,
+  PKT_TOO_SMALL,
+  UNKNOWN_VTEP,
+  VXLAN_ENTRY_EXISTS,
+  VXLAN_VNI_NOT_FOUND,
+} from "../drop-reason.ts";
+import { isInvalidSourceMac } from "../wire/mac.ts";
+import { checkVxlan, readVni } from "../wire/vxlan.ts";
+import type { Batch } from "./batch.ts";
+import { BD_ACCESS_PORT, BD_FDB_LIMIT, BD_LEARNING, BD_MAC_HI, BD_MAC_LO, BD_MTU, BD_WORDS } from "./bridge-domain.ts";
+import {
+  type Counters,
+  DECAP,
+  DROP_COLUMNS,
+  LINK_COLUMNS,
+  LINK_FDB_FULL,
+  LINK_LEARNS,
+  LINK_MOVES,
+  LINK_RX_BYTES,
+  LINK_RX_FRAMES,
+  REMOTE_COLUMNS,
+  REMOTE_RX_BYTES,
+  REMOTE_RX_FRAMES,
+} from "./counters.ts";
+import { LEARN_FULL, LEARN_MOVED, LEARN_NEW, LEARN_STATIC } from "./fdb.ts";
+import type { Tables } from "./tables.ts";
+import { DELIVER, DISCARD } from "./verdict.ts";
+
+const ETHERNET_HEADER_BYTES = 14;
+
+export class Decapsulator {
+  private readonly arena: Uint8Array;
+  private readonly frames: Int32Array;
+  private readonly status: Int32Array;
+  private readonly tables: Tables;
+  private readonly domains: Int32Array;
+  private readonly counters: Counters;
+  private lastBinding = -1;
+  private lastVni = 0;
+  private lastBd = 0;
+  private lastRemote = 0;
+  private readonly lastSource = new Int32Array(4);
+
+  constructor(batch: Batch, tables: Tables, counters: Counters) {
+    this.arena = batch.arena;
+    this.frames = batch.frames;
+    this.status = batch.status;
+    this.tables = tables;
+    this.domains = tables.bridgeDomains.words;
+    this.counters = counters;
+  }
+
+  /** Call before each batch: the main thread may have changed the tables since. */
+  forget(): void {
+    this.lastBinding = -1;
+  }
+
+  /** @param row first word of the descriptor @param binding of the socket it came from */
+  decap(row: number, binding: number): void {
+    const { frames } = this;
+    const headerOffset = frames[row + FRAME_HEADER_OFFSET]!;
+    const invalid = checkVxlan(this.arena, headerOffset, frames[row + FRAME_DATAGRAM_LENGTH]!);
+    if (invalid !== NOT_DROPPED) {
+      this.dropOnSocket(row, binding, invalid);
+      return;
+    }
+    const bd = this.findBridgeDomain(binding, readVni(this.arena, headerOffset));
+    if (bd === 0) {
+      this.dropOnSocket(row, binding, VXLAN_VNI_NOT_FOUND);
+      return;
+    }
+    const remote = this.findRemote(bd, row);
+    const reason = remote === 0 ? UNKNOWN_VTEP : this.checkInner(row, bd, remote);
+    if (reason !== NOT_DROPPED) {
+      frames[row + FRAME_VERDICT] = DISCARD;
+      this.counters.drop[bd * DROP_COLUMNS + DECAP * DROP_REASON_COLUMNS + reason]!++;
+      return;
+    }
+    const { link, remote: remotes } = this.counters;
+    const length = frames[row + FRAME_LENGTH]!;
+    link[bd * LINK_COLUMNS + LINK_RX_FRAMES]!++;
+    link[bd * LINK_COLUMNS + LINK_RX_BYTES]! += length;
+    remotes[remote * REMOTE_COLUMNS + REMOTE_RX_FRAMES]!++;
+    remotes[remote * REMOTE_COLUMNS + REMOTE_RX_BYTES]! += length;
+    frames[row + FRAME_VERDICT] = DELIVER;
+    frames[row + FRAME_BD] = bd;
+    frames[row + FRAME_TARGET] = this.domains[bd * BD_WORDS + BD_ACCESS_PORT]!;
+  }
+
+  private findBridgeDomain(binding: number, vni: number): number {
+    if (binding === this.lastBinding && vni === this.lastVni) return this.lastBd;
+    const bd = this.tables.vnis.find(binding, vni);
+    this.lastBinding = binding;
+    this.lastVni = vni;
+    this.lastBd = bd;
+    this.lastRemote = 0;
+    return bd;
+  }
+
+  private findRemote(bd: number, row: number): number {
+    const { frames, lastSource } = this;
+    const a0 = frames[row + FRAME_SOURCE]!;
+    const a1 = frames[row + FRAME_SOURCE + 1]!;
+    const a2 = frames[row + FRAME_SOURCE + 2]!;
+    const a3 = frames[row + FRAME_SOURCE + 3]!;
+    if (
+      this.lastRemote !== 0 &&
+      lastSource[3] === a3 &&
+      lastSource[2] === a2 &&
+      lastSource[1] === a1 &&
+      lastSource[0] === a0
+    ) {
+      return this.lastRemote;
+    }
+    const remote = this.tables.remotes.find(bd, a0, a1, a2, a3);
+    lastSource[0] = a0;
+    lastSource[1] = a1;
+    lastSource[2] = a2;
+    lastSource[3] = a3;
+    this.lastRemote = remote;
+    return remote;
+  }
+
+  /** Checks the inner frame and learns its source. Returns a drop reason. */
+  private checkInner(row: number, bd: number, remote: number): number {
+    const { frames, domains } = this;
+    const domain = bd * BD_WORDS;
+    if (frames[row + FRAME_LENGTH]! < ETHERNET_HEADER_BYTES) return PKT_TOO_SMALL;
+    const macHi = frames[row + FRAME_SRC_HI]!;
+    const macLo = frames[row + FRAME_SRC_LO]!;
+    if (isInvalidSourceMac(macHi, macLo)) return MAC_INVALID_SOURCE;
+    if (macHi === domains[domain + BD_MAC_HI] && macLo === domains[domain + BD_MAC_LO]) return LOCAL_MAC;
+    if ((frames[row + FRAME_FLAGS]! & FLAG_PARTIAL_CSUM) !== 0) {
+      const reason = this.markSuperframe(row, domains[domain + BD_MTU]!);
+      if (reason !== NOT_DROPPED) return reason;
+    }
+    return domains[domain + BD_LEARNING] === 0 ? NOT_DROPPED : this.learn(bd, macHi, macLo, remote);
+  }
+
+  private learn(bd: number, macHi: number, macLo: number, remote: number): number {
+    const { fdb } = this.tables;
+    const nowS = this.status[STATUS_NOW_S]!;
+    const entry = fdb.find(bd, macHi, macLo);
+    if (entry >= 0) {
+      if (fdb.target(entry) === remote) {
+        fdb.touch(entry, nowS);
+        return NOT_DROPPED;
+      }
+      if (fdb.isStatic(entry)) return this.staticSource(entry, remote);
+    }
+    const limit = this.domains[bd * BD_WORDS + BD_FDB_LIMIT]!;
+    const result = fdb.learn(bd, macHi, macLo, remote, limit, nowS);
+    const { link } = this.counters;
+    if (result === LEARN_NEW) link[bd * LINK_COLUMNS + LINK_LEARNS]!++;
+    else if (result === LEARN_MOVED) link[bd * LINK_COLUMNS + LINK_MOVES]!++;
+    else if (result === LEARN_FULL) link[bd * LINK_COLUMNS + LINK_FDB_FULL]!++;
+    else if (result === LEARN_STATIC) return VXLAN_ENTRY_EXISTS;
+    return NOT_DROPPED;
+  }
+
+  /** A static MAC may come from its own VTEP even when the entry has a UDP port or VNI of its own, hence another slot. */
+  private staticSource(entry: number, remote: number): number {
+    return this.tables.remotes.sameAddress(this.tables.fdb.target(entry), remote) ? NOT_DROPPED : VXLAN_ENTRY_EXISTS;
+  }
+
+  /**
+   * A frame with an unfinished checksum that is larger than the device's MTU is a superframe that the sender's kernel did
+   * not cut, because the underlay is a veth. TCP is handed on with the segment size of our own MTU; for UDP the datagram
+   * boundaries are lost, so it cannot be delivered.
+   */
+  private markSuperframe(row: number, mtu: number): number {
+    const { frames } = this;
+    const headers = frames[row + FRAME_HEADERS]!;
+    const ipOffset = headers >>> 16;
+    if (frames[row + FRAME_LENGTH]! - ipOffset <= mtu) return NOT_DROPPED;
+    const flags = frames[row + FRAME_FLAGS]!;
+    if ((flags & FLAG_TCP) === 0) return PKT_TOO_BIG;
+    const segmentSize = mtu - ((headers & 0xffff) - ipOffset);
+    if (segmentSize <= 0) return PKT_TOO_BIG;
+    frames[row + FRAME_GSO] = segmentSize | (((flags & FLAG_IPV4) !== 0 ? GSO_TCPV4 : GSO_TCPV6) << 16);
+    return NOT_DROPPED;
+  }
+
+  private dropOnSocket(row: number, binding: number, reason: number): void {
+    this.frames[row + FRAME_VERDICT] = DISCARD;
+    this.counters.socket[binding * DROP_REASON_COLUMNS + reason]!++;
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * Verdicts become actions, in the order in which the frames came: one action per copy to be sent. Keeping arrival order
+ * (rather than a list per verdict) keeps a flow in order when its destination becomes known in the middle of a batch.
+ *
+ * A unicast frame has one action, a flooded one as many as its flood list is long (head-end replication: the copies share
+ * the frame's bytes and differ in header and address). When the action table is full it is sent and filled again.
+ * Copies are counted when they are made and taken back by `settle` when the kernel refused them.
+ */
+import {
+  ACTION_BD,
+  ACTION_FRAME,
+  ACTION_PORT,
+  ACTION_RESULT,
+  ACTION_TEMPLATE,
+  ACTION_TEMPLATE_LENGTH,
+  ACTION_VTEP,
+  ACTION_WORDS,
+  FRAME_BD,
+  FRAME_FLOW_HASH,
+  FRAME_LENGTH,
+  FRAME_TARGET,
+  FRAME_VERDICT,
+  FRAME_WORDS,
+  MAX_ACTIONS,
+} from "../binding/abi.ts";
+import { DROP_REASON_COLUMNS, NO_TX_TARGET } from "../drop-reason.ts";
+import type { Batch } from "./batch.ts";
+import { BD_FLOOD, BD_WORDS } from "./bridge-domain.ts";
+import {
+  type Counters,
+  DECAP,
+  DROP_COLUMNS,
+  ENCAP,
+  LINK_COLUMNS,
+  LINK_FLOODED,
+  LINK_RX_BYTES,
+  LINK_RX_FRAMES,
+  LINK_TX_BYTES,
+  LINK_TX_FRAMES,
+  REMOTE_COLUMNS,
+  REMOTE_TX_BYTES,
+  REMOTE_TX_FRAMES,
+} from "./counters.ts";
+import {
+  REMOTE_TEMPLATE_LENGTH,
+  REMOTE_TX_MASK,
+  REMOTE_TX_PORT,
+  REMOTE_WORDS,
+  TEMPLATE_BYTES,
+} from "./remote-table.ts";
+import { dropReasonOfErrno } from "./send-error.ts";
+import type { Tables } from "./tables.ts";
+import { DELIVER, DISCARD, UNICAST } from "./verdict.ts";
+
+/** The half of an Io that sending needs. */
+export interface Sender {
+  send(count: number): number;
+}
+
+export class Encapsulator {
+  private readonly frames: Int32Array;
+  private readonly actions: Int32Array;
+  private readonly domains: Int32Array;
+  private readonly floods: Int32Array;
+  private readonly remotes: Int32Array;
+  private readonly counters: Counters;
+  private readonly sender: Sender;
+  private count = 0;
+
+  constructor(batch: Batch, tables: Tables, counters: Counters, sender: Sender) {
+    this.frames = batch.frames;
+    this.actions = batch.actions;
+    this.domains = tables.bridgeDomains.words;
+    this.floods = tables.floods.words;
+    this.remotes = tables.remotes.memory.words;
+    this.counters = counters;
+    this.sender = sender;
+  }
+
+  /** Makes the actions of the first `count` frames, all classified, and sends them. */
+  run(count: number): void {
+    const { frames } = this;
+    for (let frame = 0; frame < count; frame++) {
+      const row = frame * FRAME_WORDS;
+      const verdict = frames[row + FRAME_VERDICT]!;
+      if (verdict === DISCARD) continue; // counted where it was decided
+      if (verdict === UNICAST) this.toRemote(frame, row, frames[row + FRAME_TARGET]!);
+      else if (verdict === DELIVER) this.toAccess(frame, row);
+      else this.flood(frame, row);
+    }
+    this.flush();
+  }
+
+  private toRemote(frame: number, row: number, remote: number): void {
+    if (this.count === MAX_ACTIONS) this.flush();
+    const { frames, actions, remotes, counters } = this;
+    const bd = frames[row + FRAME_BD]!;
+    const length = frames[row + FRAME_LENGTH]!;
+    const action = this.count++ * ACTION_WORDS;
+    const slot = remote * REMOTE_WORDS;
+    actions[action + ACTION_PORT] =
+      remotes[slot + REMOTE_TX_PORT]! + (frames[row + FRAME_FLOW_HASH]! & remotes[slot + REMOTE_TX_MASK]!);
+    actions[action + ACTION_FRAME] = frame;
+    actions[action + ACTION_TEMPLATE] = remote * TEMPLATE_BYTES;
+    actions[action + ACTION_TEMPLATE_LENGTH] = remotes[slot + REMOTE_TEMPLATE_LENGTH]!;
+    actions[action + ACTION_VTEP] = remote;
+    actions[action + ACTION_BD] = bd;
+    counters.link[bd * LINK_COLUMNS + LINK_TX_FRAMES]!++;
+    counters.link[bd * LINK_COLUMNS + LINK_TX_BYTES]! += length;
+    counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_FRAMES]!++;
+    counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_BYTES]! += length;
+  }
+
+  private flood(frame: number, row: number): void {
+    const bd = this.frames[row + FRAME_BD]!;
+    const { floods } = this;
+    const list = this.domains[bd * BD_WORDS + BD_FLOOD]!;
+    const members = floods[list]!;
+    if (members === 0) {
+      this.counters.drop[bd * DROP_COLUMNS + ENCAP * DROP_REASON_COLUMNS + NO_TX_TARGET]!++;
+      return;
+    }
+    this.counters.link[bd * LINK_COLUMNS + LINK_FLOODED]!++;
+    for (let member = 1; member <= members; member++) this.toRemote(frame, row, floods[list + member]!);
+  }
+
+  private toAccess(frame: number, row: number): void {
+    if (this.count === MAX_ACTIONS) this.flush();
+    const { frames, actions } = this;
+    const action = this.count++ * ACTION_WORDS;
+    actions[action + ACTION_PORT] = frames[row + FRAME_TARGET]!;
+    actions[action + ACTION_FRAME] = frame;
+    actions[action + ACTION_VTEP] = 0;
+    actions[action + ACTION_BD] = frames[row + FRAME_BD]!;
+  }
+
+  private flush(): void {
+    if (this.count === 0) return;
+    if (this.sender.send(this.count) > 0) this.settle(this.count);
+    this.count = 0;
+  }
+
+  /** Takes back what was counted for refused copies and counts the reason instead. */
+  private settle(count: number): void {
+    const { frames, actions, counters } = this;
+    for (let action = 0; action < count * ACTION_WORDS; action += ACTION_WORDS) {
+      const errno = actions[action + ACTION_RESULT]!;
+      if (errno === 0) continue;
+      const bd = actions[action + ACTION_BD]!;
+      const remote = actions[action + ACTION_VTEP]!;
+      const length = frames[actions[action + ACTION_FRAME]! * FRAME_WORDS + FRAME_LENGTH]!;
+      const link = bd * LINK_COLUMNS;
+      const direction = remote === 0 ? DECAP : ENCAP;
+      counters.drop[bd * DROP_COLUMNS + direction * DROP_REASON_COLUMNS + dropReasonOfErrno(errno)]!++;
+      if (remote === 0) {
+        counters.link[link + LINK_RX_FRAMES]!--;
+        counters.link[link + LINK_RX_BYTES]! -= length;
+      } else {
+        counters.link[link + LINK_TX_FRAMES]!--;
+        counters.link[link + LINK_TX_BYTES]! -= length;
+        counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_FRAMES]!--;
+        counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_BYTES]! -= length;
+      }
+    }
+  }
+}

@@ -1,0 +1,341 @@
+/**
+ * The forwarding database: (bridge domain, MAC) -> target, for all bridge domains of the daemon in one table.
+ *
+ * Holds: open addressing with linear probing in one Int32Array over shared memory, SLOT words a slot, twice as many slots
+ * as entries. 24 bytes a slot keep 1 M entries in 48 MiB; 32 bytes would not straddle cache lines but measured no faster
+ * (bench/micro/fdb.bench.ts) and cost a third more memory.
+ *
+ * A slot is EMPTY, live, in its GRAVE or a TOMB, told by KEY_HI. Invariants:
+ *  - a live entry is reachable from its hash without crossing an EMPTY slot;
+ *  - KEY_HI is written last when an entry is made, so a reader that finds the key finds the rest;
+ *  - a slot never goes from one key to another while somebody may still read it: a removed entry first lies in its GRAVE
+ *    for GRAVE_S seconds (a reader takes nanoseconds), then is a TOMB that a new entry may take, and becomes EMPTY when
+ *    nothing behind it needs it.
+ *
+ * Threads: any thread may read at any time, without a lock. Writers take one spin lock; a worker gives up after
+ * LOCK_SPINS (the next frame will teach it again), because nothing on the data path waits. Only the main thread makes
+ * static entries, ages, flushes and iterates.
+ *
+ * Limits: `capacity` entries in all, and per bridge domain the limit given to `learn`. Full means not learned, never
+ * evicted by a stranger's traffic; the frame still goes out as unknown unicast.
+ *
+ * Rejected: learn rings to one writer thread (a worker would not see its own learning at the next frame); one table per
+ * bridge domain (4094 tables sized for the worst case).
+ */
+
+const SLOT = 6; // words
+const KEY_LO = 0; // MAC bytes 2..5
+const KEY_HI = 1; // bridge domain << 16 | MAC bytes 0..1; or one of the three markers
+const TARGET = 2; // slot of the remote VTEP, see remote-table.ts
+const FLAGS = 3; // FDB_* bits
+const UPDATED = 4; // second when made or moved; in a grave: when it was buried
+const USED = 5; // second of the last hit, as source or as destination
+
+const EMPTY = 0;
+const TOMB = 1;
+const GRAVE = 2;
+/** Live keys are at or above this, because bridge domains count from 1. */
+const FIRST_KEY = 1 << 16;
+
+export const FDB_STATIC = 1;
+/** Made over the control socket rather than by the configuration file. */
+export const FDB_CONTROL = 2;
+
+const GRAVE_S = 2;
+const LOCK_SPINS = 200;
+/** Slots swept under one hold of the lock: some 5 us. */
+const BLOCK_SLOTS = 1024;
+
+// Header words; after them one count of non-empty slots per block, then learned and static counts per bridge domain.
+const LOCK = 0;
+const LIVE = 1;
+/** Slots that are not EMPTY: what a probe may have to cross. */
+const OCCUPIED = 2;
+const HEADER_WORDS = 16;
+
+// What `learn` did.
+export const LEARN_NEW = 1;
+export const LEARN_MOVED = 2;
+export const LEARN_STATIC = 3;
+export const LEARN_FULL = 4;
+export const LEARN_BUSY = 5;
+
+/** The shared parts; typed arrays over SharedArrayBuffers, so that they can be handed to a worker. */
+export interface FdbMemory {
+  readonly slots: Int32Array;
+  readonly header: Int32Array;
+  readonly capacity: number;
+  readonly maxBridgeDomains: number;
+}
+
+/** One entry as the main thread reads it. */
+export interface FdbEntry {
+  readonly bd: number;
+  readonly macHi: number;
+  readonly macLo: number;
+  readonly target: number;
+  readonly flags: number;
+  readonly updatedS: number;
+  readonly usedS: number;
+}
+
+const slotsFor = (capacity: number): number => 2 ** Math.ceil(Math.log2(Math.max(capacity, BLOCK_SLOTS) * 1.9));
+
+export const allocateFdb = (capacity: number, maxBridgeDomains: number): FdbMemory => {
+  const slots = slotsFor(capacity);
+  const headerWords = HEADER_WORDS + slots / BLOCK_SLOTS + 2 * maxBridgeDomains;
+  return {
+    slots: new Int32Array(new SharedArrayBuffer(slots * SLOT * 4)),
+    header: new Int32Array(new SharedArrayBuffer(headerWords * 4)),
+    capacity,
+    maxBridgeDomains,
+  };
+};
+
+export class Fdb {
+  readonly capacity: number;
+  private readonly slots: Int32Array;
+  private readonly header: Int32Array;
+  private readonly mask: number;
+  private readonly blocks: number;
+  private readonly learnedBase: number;
+  private readonly staticBase: number;
+
+  constructor(memory: FdbMemory) {
+    this.capacity = memory.capacity;
+    this.slots = memory.slots;
+    this.header = memory.header;
+    const slotCount = memory.slots.length / SLOT;
+    this.mask = slotCount - 1;
+    this.blocks = slotCount / BLOCK_SLOTS;
+    this.learnedBase = HEADER_WORDS + this.blocks;
+    this.staticBase = this.learnedBase + memory.maxBridgeDomains;
+  }
+
+  /** Handle of the entry (valid until it is removed), or -1. Any thread. */
+  find(bd: number, macHi: number, macLo: number): number {
+    const { slots, mask } = this;
+    const key = (bd << 16) | macHi;
+    let slot = hash(key, macLo) & mask;
+    for (;;) {
+      const at = slot * SLOT;
+      const found = slots[at + KEY_HI]!;
+      if (found === key && slots[at + KEY_LO] === macLo) return at;
+      if (found === EMPTY) return -1;
+      slot = (slot + 1) & mask;
+    }
+  }
+
+  target(handle: number): number {
+    return this.slots[handle + TARGET]!;
+  }
+
+  isStatic(handle: number): boolean {
+    return (this.slots[handle + FLAGS]! & FDB_STATIC) !== 0;
+  }
+
+  /** Notes a hit. Writes only when the second changed, so that a busy entry's cache line stays shared between workers. */
+  touch(handle: number, nowS: number): void {
+    if (this.slots[handle + USED] !== nowS) this.slots[handle + USED] = nowS;
+  }
+
+  /**
+   * Makes the MAC's entry point to `target`: a new entry, or a move. Static entries win. Call it when `find` said -1 or
+   * another target; any worker. Returns LEARN_*.
+   */
+  learn(bd: number, macHi: number, macLo: number, target: number, limit: number, nowS: number): number {
+    if (!this.tryLock()) return LEARN_BUSY;
+    const result = this.learnLocked(bd, macHi, macLo, target, limit, nowS);
+    this.unlock();
+    return result;
+  }
+
+  private learnLocked(bd: number, macHi: number, macLo: number, target: number, limit: number, nowS: number): number {
+    const { slots, header } = this;
+    const handle = this.find(bd, macHi, macLo);
+    if (handle >= 0) {
+      if ((slots[handle + FLAGS]! & FDB_STATIC) !== 0) return LEARN_STATIC;
+      slots[handle + TARGET] = target;
+      slots[handle + UPDATED] = nowS;
+      slots[handle + USED] = nowS;
+      return LEARN_MOVED;
+    }
+    if (header[this.learnedBase + bd]! >= limit || this.isFull()) return LEARN_FULL;
+    this.insert(bd, macHi, macLo, target, 0, nowS);
+    header[this.learnedBase + bd]!++;
+    return LEARN_NEW;
+  }
+
+  /** Makes or overwrites an entry as static, whatever was learned. Returns false when the table is full. Main thread. */
+  setStatic(
+    bd: number,
+    macHi: number,
+    macLo: number,
+    target: number,
+    owner: 0 | typeof FDB_CONTROL,
+    nowS: number,
+  ): boolean {
+    this.lock();
+    try {
+      const { slots, header } = this;
+      const handle = this.find(bd, macHi, macLo);
+      if (handle < 0) {
+        if (this.isFull()) return false;
+        this.insert(bd, macHi, macLo, target, FDB_STATIC | owner, nowS);
+        header[this.staticBase + bd]!++;
+        return true;
+      }
+      if ((slots[handle + FLAGS]! & FDB_STATIC) === 0) {
+        header[this.learnedBase + bd]!--;
+        header[this.staticBase + bd]!++;
+      }
+      slots[handle + FLAGS] = FDB_STATIC | owner;
+      slots[handle + TARGET] = target;
+      slots[handle + UPDATED] = nowS;
+      return true;
+    } finally {
+      this.unlock();
+    }
+  }
+
+  /** Removes one entry. Returns false when there is none. Main thread. */
+  remove(bd: number, macHi: number, macLo: number, nowS: number): boolean {
+    this.lock();
+    try {
+      const handle = this.find(bd, macHi, macLo);
+      if (handle < 0) return false;
+      this.bury(handle, nowS);
+      return true;
+    } finally {
+      this.unlock();
+    }
+  }
+
+  /**
+   * One pass over all occupied blocks: removes entries for which `dead` says so and lets graves and tombs go. `dead` gets
+   * (bridge domain, target, flags, second of last use). Returns how many entries were removed. Main thread.
+   */
+  sweep(nowS: number, dead: (bd: number, target: number, flags: number, usedS: number) => boolean): number {
+    let removed = 0;
+    for (let block = 0; block < this.blocks; block++) {
+      if (this.header[HEADER_WORDS + block] === 0) continue;
+      this.lock();
+      removed += this.sweepBlock(block, nowS, dead);
+      this.unlock();
+    }
+    return removed;
+  }
+
+  private sweepBlock(block: number, nowS: number, dead: Parameters<Fdb["sweep"]>[1]): number {
+    const { slots, mask } = this;
+    let removed = 0;
+    // Backwards, because a tomb can go as soon as the slot behind it is empty.
+    for (let slot = (block + 1) * BLOCK_SLOTS - 1; slot >= block * BLOCK_SLOTS; slot--) {
+      const at = slot * SLOT;
+      const key = slots[at + KEY_HI]!;
+      if (key >= FIRST_KEY) {
+        if (!dead(key >>> 16, slots[at + TARGET]!, slots[at + FLAGS]!, slots[at + USED]!)) continue;
+        this.bury(at, nowS);
+        removed++;
+      } else if (key === GRAVE && nowS - slots[at + UPDATED]! >= GRAVE_S) {
+        slots[at + KEY_HI] = TOMB;
+      }
+      if (slots[at + KEY_HI] === TOMB && slots[((slot + 1) & mask) * SLOT + KEY_HI] === EMPTY) {
+        slots[at + KEY_HI] = EMPTY;
+        this.header[HEADER_WORDS + block]!--;
+        this.header[OCCUPIED]!--;
+      }
+    }
+    return removed;
+  }
+
+  /** All live entries, in no order; those made or removed meanwhile may or may not be seen. Main thread. */
+  *entries(): Generator<FdbEntry> {
+    const { slots } = this;
+    for (let block = 0; block < this.blocks; block++) {
+      if (this.header[HEADER_WORDS + block] === 0) continue;
+      for (let slot = block * BLOCK_SLOTS; slot < (block + 1) * BLOCK_SLOTS; slot++) {
+        const at = slot * SLOT;
+        const key = slots[at + KEY_HI]!;
+        if (key < FIRST_KEY) continue;
+        yield {
+          bd: key >>> 16,
+          macHi: key & 0xffff,
+          macLo: slots[at + KEY_LO]!,
+          target: slots[at + TARGET]!,
+          flags: slots[at + FLAGS]!,
+          updatedS: slots[at + UPDATED]!,
+          usedS: slots[at + USED]!,
+        };
+      }
+    }
+  }
+
+  get live(): number {
+    return this.header[LIVE]!;
+  }
+
+  learnedCount(bd: number): number {
+    return this.header[this.learnedBase + bd]!;
+  }
+
+  staticCount(bd: number): number {
+    return this.header[this.staticBase + bd]!;
+  }
+
+  /** Graves count too: a table flushed and refilled within GRAVE_S must still have EMPTY slots for probes to end at. */
+  private isFull(): boolean {
+    return this.header[LIVE]! >= this.capacity || this.header[OCCUPIED]! >= this.mask - (this.mask >>> 4);
+  }
+
+  private insert(bd: number, macHi: number, macLo: number, target: number, flags: number, nowS: number): void {
+    const { slots, mask, header } = this;
+    const key = (bd << 16) | macHi;
+    let slot = hash(key, macLo) & mask;
+    while (slots[slot * SLOT + KEY_HI] !== EMPTY && slots[slot * SLOT + KEY_HI] !== TOMB) slot = (slot + 1) & mask;
+    const at = slot * SLOT;
+    if (slots[at + KEY_HI] === EMPTY) {
+      header[HEADER_WORDS + Math.trunc(slot / BLOCK_SLOTS)]!++;
+      header[OCCUPIED]!++;
+    }
+    slots[at + KEY_LO] = macLo;
+    slots[at + TARGET] = target;
+    slots[at + FLAGS] = flags;
+    slots[at + UPDATED] = nowS;
+    slots[at + USED] = nowS;
+    Atomics.store(slots, at + KEY_HI, key);
+    header[LIVE]!++;
+  }
+
+  private bury(handle: number, nowS: number): void {
+    const { slots, header } = this;
+    const bd = slots[handle + KEY_HI]! >>> 16;
+    header[((slots[handle + FLAGS]! & FDB_STATIC) !== 0 ? this.staticBase : this.learnedBase) + bd]!--;
+    header[LIVE]!--;
+    Atomics.store(slots, handle + KEY_HI, GRAVE);
+    slots[handle + UPDATED] = nowS;
+  }
+
+  private tryLock(): boolean {
+    for (let spin = 0; spin < LOCK_SPINS; spin++) {
+      if (Atomics.compareExchange(this.header, LOCK, 0, 1) === 0) return true;
+    }
+    return false;
+  }
+
+  /** Main thread only: holders are workers in the middle of one insertion. */
+  private lock(): void {
+    while (!this.tryLock());
+  }
+
+  private unlock(): void {
+    Atomics.store(this.header, LOCK, 0);
+  }
+}
+
+/** Mixes both key words so that consecutive MACs and bridge domains spread (multipliers: murmur3's finaliser). */
+const hash = (key: number, lo: number): number => {
+  let h = Math.imul(lo ^ Math.imul(key, 0x9e3779b1), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+};

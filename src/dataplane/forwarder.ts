@@ -1,0 +1,50 @@
+/**
+ * Life of a batch: every frame is classified, then every verdict is carried out. This is all that happens between
+ * `receive` and the next `receive`; it allocates nothing, throws nothing, logs nothing, awaits nothing.
+ */
+import { FRAME_PORT, FRAME_WORDS, PORT_TAP } from "../binding/abi.ts";
+import type { Batch } from "./batch.ts";
+import { Classifier } from "./classify.ts";
+import { type Counters, WORKER_BATCHES, WORKER_FRAMES } from "./counters.ts";
+import { Decapsulator } from "./decap.ts";
+import { Encapsulator, type Sender } from "./encap.ts";
+import { PORT_KIND, PORT_OWNER, PORT_WORDS } from "./port-table.ts";
+import type { Tables } from "./tables.ts";
+
+export class Forwarder {
+  private readonly frames: Int32Array;
+  private readonly ports: Int32Array;
+  private readonly worker: Float64Array;
+  private readonly classifier: Classifier;
+  private readonly decapsulator: Decapsulator;
+  private readonly encapsulator: Encapsulator;
+
+  constructor(batch: Batch, tables: Tables, counters: Counters, sender: Sender) {
+    this.frames = batch.frames;
+    this.ports = tables.ports.words;
+    this.worker = counters.worker;
+    this.classifier = new Classifier(batch, tables, counters);
+    this.decapsulator = new Decapsulator(batch, tables, counters);
+    this.encapsulator = new Encapsulator(batch, tables, counters, sender);
+  }
+
+  /** Forwards the first `count` frames of the batch. */
+  forward(count: number): void {
+    this.classify(count);
+    this.encapsulator.run(count);
+    this.worker[WORKER_BATCHES]!++;
+    this.worker[WORKER_FRAMES]! += count;
+  }
+
+  /** Gives each frame its verdict. */
+  classify(count: number): void {
+    const { frames, ports } = this;
+    this.decapsulator.forget();
+    for (let row = 0; row < count * FRAME_WORDS; row += FRAME_WORDS) {
+      const port = frames[row + FRAME_PORT]! * PORT_WORDS;
+      const owner = ports[port + PORT_OWNER]!;
+      if (ports[port + PORT_KIND] === PORT_TAP) this.classifier.classify(row, owner);
+      else this.decapsulator.decap(row, owner);
+    }
+  }
+}

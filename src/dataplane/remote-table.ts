@@ -1,0 +1,206 @@
+/**
+ * Remote VTEPs: every (bridge domain, address, UDP port, VNI) that frames are sent to or accepted from.
+ *
+ * A slot (numbered from 1; FDB entries and flood lists hold the number) is one cache line of words for the loop, beside it the sockaddr the kernel takes
+ * and the tunnel header to prepend, both ready-made: sending costs no header building. An index finds the slot of
+ * (bridge domain, address) for a received datagram; several slots may share an address (an FDB entry with its own port or
+ * VNI), then the index leads to the one with the tunnel's own port and VNI, because that is what learned entries use: a
+ * sender's UDP source port is a flow hash, never an address to answer to.
+ *
+ * Main thread writes; slots are counted by their users and published last. A released slot rests GRACE_S seconds before
+ * it is given out again, so that a worker in the middle of a batch never sends to a stranger.
+ */
+import { AF_INET, VTEP_ADDRESS_BYTES } from "../binding/abi.ts";
+import { VtepdError } from "../errors.ts";
+import { addressWords, type VtepAddress } from "./vtep-address.ts";
+
+export const MAX_REMOTES: number = 1 << 18;
+/** Room for the longest tunnel header of any mode to come. */
+export const TEMPLATE_BYTES = 32;
+
+export const REMOTE_WORDS = 16;
+export const REMOTE_BD = 0; // 0 = free
+/** Words 1..4: address, mapped. */
+export const REMOTE_ADDRESS = 1;
+export const REMOTE_UDP_PORT = 5;
+export const REMOTE_VNI = 6;
+/** First of the binding's sending ports, and the mask a flow hash is cut with to choose among them. */
+export const REMOTE_TX_PORT = 7;
+export const REMOTE_TX_MASK = 8;
+export const REMOTE_TEMPLATE_LENGTH = 9;
+
+const INDEX_SLOTS = MAX_REMOTES * 2;
+const INDEX_TOMB = -1;
+const GRACE_S = 2;
+
+export interface RemoteMemory {
+  readonly words: Int32Array;
+  readonly index: Int32Array;
+  readonly vteps: Uint8Array;
+  readonly templates: Uint8Array;
+}
+
+export interface RemoteSpec {
+  readonly bd: number;
+  readonly address: VtepAddress;
+  readonly udpPort: number;
+  readonly vni: number;
+  readonly scopeId: number;
+  readonly txPort: number;
+  readonly txMask: number;
+  /** Tunnel header to prepend, at most TEMPLATE_BYTES. */
+  readonly template: Uint8Array;
+  /** Whether the index shall lead here: it has the tunnel's own port and VNI. */
+  readonly indexed: boolean;
+}
+
+const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
+
+export const allocateRemotes = (): RemoteMemory => ({
+  words: new Int32Array(shared(MAX_REMOTES * REMOTE_WORDS * 4)),
+  index: new Int32Array(shared(INDEX_SLOTS * 4)),
+  vteps: new Uint8Array(shared(MAX_REMOTES * VTEP_ADDRESS_BYTES)),
+  templates: new Uint8Array(shared(MAX_REMOTES * TEMPLATE_BYTES)),
+});
+
+export class RemoteTable {
+  readonly memory: RemoteMemory;
+  private readonly words: Int32Array;
+  private readonly index: Int32Array;
+  private top = 1;
+  private resting: { slot: number; freeAtS: number }[] = [];
+
+  constructor(memory: RemoteMemory = allocateRemotes()) {
+    this.memory = memory;
+    this.words = memory.words;
+    this.index = memory.index;
+  }
+
+  /** Slot of the remote VTEP with this mapped address (four words), or 0. Any thread. */
+  find(bd: number, a0: number, a1: number, a2: number, a3: number): number {
+    const { words, index } = this;
+    for (let at = indexOf(bd, a0, a1, a2, a3); ; at = (at + 1) & (INDEX_SLOTS - 1)) {
+      const slot = index[at]!;
+      if (slot === 0) return 0;
+      if (slot === INDEX_TOMB) continue;
+      const row = slot * REMOTE_WORDS;
+      if (
+        words[row + REMOTE_BD] === bd &&
+        words[row + REMOTE_ADDRESS + 3] === a3 &&
+        words[row + REMOTE_ADDRESS + 2] === a2 &&
+        words[row + REMOTE_ADDRESS + 1] === a1 &&
+        words[row + REMOTE_ADDRESS] === a0
+      ) {
+        return slot;
+      }
+    }
+  }
+
+  /** Main thread. @throws ERR_LIMIT */
+  insert(spec: RemoteSpec, nowS: number): number {
+    const slot = this.takeSlot(nowS);
+    const row = slot * REMOTE_WORDS;
+    const { words } = this;
+    const address = addressWords(spec.address.mapped);
+    words.set(address, row + REMOTE_ADDRESS);
+    words[row + REMOTE_UDP_PORT] = spec.udpPort;
+    words[row + REMOTE_VNI] = spec.vni;
+    words[row + REMOTE_TX_PORT] = spec.txPort;
+    words[row + REMOTE_TX_MASK] = spec.txMask;
+    words[row + REMOTE_TEMPLATE_LENGTH] = spec.template.length;
+    this.memory.templates.set(spec.template, slot * TEMPLATE_BYTES);
+    this.writeSockaddr(slot, spec);
+    Atomics.store(words, row + REMOTE_BD, spec.bd);
+    if (spec.indexed) this.publish(slot, spec.bd, address);
+    return slot;
+  }
+
+  /** Main thread. Nothing may lead to the slot any more. */
+  remove(slot: number, nowS: number): void {
+    const row = slot * REMOTE_WORDS;
+    const [a0, a1, a2, a3] = this.words.subarray(row + REMOTE_ADDRESS, row + REMOTE_ADDRESS + 4) as unknown as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    for (
+      let at = indexOf(this.words[row + REMOTE_BD]!, a0, a1, a2, a3);
+      this.index[at] !== 0;
+      at = (at + 1) & (INDEX_SLOTS - 1)
+    ) {
+      if (this.index[at] !== slot) continue;
+      this.index[at] = INDEX_TOMB;
+      this.clearTombs(at);
+      break;
+    }
+    Atomics.store(this.words, row + REMOTE_BD, 0);
+    this.resting.push({ slot, freeAtS: nowS + GRACE_S });
+  }
+
+  /** The 16 mapped bytes of a slot's address, copied. */
+  address(slot: number): Uint8Array {
+    const row = slot * REMOTE_WORDS + REMOTE_ADDRESS;
+    return new Uint8Array(this.words.slice(row, row + 4).buffer);
+  }
+
+  /** Whether two slots have one address. Any thread. */
+  sameAddress(slot: number, other: number): boolean {
+    const { words } = this;
+    const a = slot * REMOTE_WORDS + REMOTE_ADDRESS;
+    const b = other * REMOTE_WORDS + REMOTE_ADDRESS;
+    return (
+      words[a + 3] === words[b + 3] &&
+      words[a + 2] === words[b + 2] &&
+      words[a + 1] === words[b + 1] &&
+      words[a] === words[b]
+    );
+  }
+
+  get(slot: number, word: number): number {
+    return this.words[slot * REMOTE_WORDS + word]!;
+  }
+
+  private takeSlot(nowS: number): number {
+    const rested = this.resting.findIndex((entry) => entry.freeAtS <= nowS);
+    if (rested >= 0) return (this.resting.splice(rested, 1)[0] as { slot: number }).slot;
+    if (this.top >= MAX_REMOTES)
+      throw new VtepdError("ERR_LIMIT", `expected at most ${MAX_REMOTES - 1} remote VTEPs, got one more`);
+    return this.top++;
+  }
+
+  private publish(slot: number, bd: number, address: Int32Array): void {
+    let at = indexOf(bd, address[0]!, address[1]!, address[2]!, address[3]!);
+    while (this.index[at] !== 0 && this.index[at] !== INDEX_TOMB) at = (at + 1) & (INDEX_SLOTS - 1);
+    Atomics.store(this.index, at, slot);
+  }
+
+  /** Empties the run of tombs that ends at `at`, if nothing lies behind it. */
+  private clearTombs(at: number): void {
+    const previous = (slot: number): number => (slot - 1) & (INDEX_SLOTS - 1);
+    if (this.index[(at + 1) & (INDEX_SLOTS - 1)] !== 0) return;
+    for (let tomb = at; this.index[tomb] === INDEX_TOMB; tomb = previous(tomb)) this.index[tomb] = 0;
+  }
+
+  private writeSockaddr(slot: number, spec: RemoteSpec): void {
+    const bytes = this.memory.vteps.subarray(slot * VTEP_ADDRESS_BYTES, (slot + 1) * VTEP_ADDRESS_BYTES);
+    const { family } = spec.address;
+    bytes.fill(0);
+    bytes.set(new Uint8Array(Uint16Array.of(family).buffer), 0);
+    bytes[2] = spec.udpPort >>> 8;
+    bytes[3] = spec.udpPort & 255;
+    if (family === AF_INET) {
+      bytes.set(spec.address.bytes, 4);
+    } else {
+      bytes.set(spec.address.bytes, 8);
+      bytes.set(new Uint8Array(Uint32Array.of(spec.scopeId).buffer), 24);
+    }
+  }
+}
+
+const indexOf = (bd: number, a0: number, a1: number, a2: number, a3: number): number => {
+  let h = Math.imul(a3 ^ Math.imul(bd, 0x9e3779b1), 0x85ebca6b);
+  h = Math.imul(h ^ a2 ^ (h >>> 13), 0xc2b2ae35);
+  h = Math.imul(h ^ a1 ^ a0 ^ (h >>> 16), 0x27d4eb2f);
+  return (h ^ (h >>> 15)) & (INDEX_SLOTS - 1);
+};

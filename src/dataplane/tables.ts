@@ -1,0 +1,47 @@
+/**
+ * All tables that the main thread writes and every worker reads, made once at start. `TableMemory` is what crosses the
+ * thread boundary (typed arrays over SharedArrayBuffers, shared by structured clone); `Tables` is a thread's view of it.
+ */
+import { BridgeDomains, MAX_BRIDGE_DOMAINS } from "./bridge-domain.ts";
+import { allocateFdb, Fdb, type FdbMemory } from "./fdb.ts";
+import { FloodPool } from "./flood-pool.ts";
+import { PortTable } from "./port-table.ts";
+import { allocateRemotes, type RemoteMemory, RemoteTable } from "./remote-table.ts";
+import { VniTable } from "./vni-table.ts";
+
+export interface TableMemory {
+  readonly fdb: FdbMemory;
+  readonly bridgeDomains: Int32Array;
+  readonly vnis: Int32Array;
+  readonly ports: Int32Array;
+  readonly floods: Int32Array;
+  readonly remotes: RemoteMemory;
+}
+
+export interface Tables {
+  readonly fdb: Fdb;
+  readonly bridgeDomains: BridgeDomains;
+  readonly vnis: VniTable;
+  readonly ports: PortTable;
+  readonly floods: FloodPool;
+  readonly remotes: RemoteTable;
+}
+
+/** @param fdbCapacity entries of all bridge domains together */
+export const allocateTableMemory = (fdbCapacity: number): TableMemory => ({
+  fdb: allocateFdb(fdbCapacity, MAX_BRIDGE_DOMAINS),
+  bridgeDomains: new BridgeDomains().words,
+  vnis: new VniTable().words,
+  ports: new PortTable().words,
+  floods: new FloodPool().words,
+  remotes: allocateRemotes(),
+});
+
+export const openTables = (memory: TableMemory): Tables => ({
+  fdb: new Fdb(memory.fdb),
+  bridgeDomains: new BridgeDomains(memory.bridgeDomains),
+  vnis: new VniTable(memory.vnis),
+  ports: new PortTable(memory.ports),
+  floods: new FloodPool(memory.floods),
+  remotes: new RemoteTable(memory.remotes),
+});

@@ -1,0 +1,139 @@
+/**
+ * What the rest of vtepd may know of the data plane: plain values, made when somebody asks, by the main thread.
+ * Control and metrics both read these; neither sees shared memory.
+ */
+
+/** One tunnel as it runs. Addresses are canonical text; times are seconds. */
+export interface LinkView {
+  readonly name: string;
+  readonly mode: "vxlan";
+  /** Interface index in the device's present namespace; 0 when the device is gone. */
+  readonly ifindex: number;
+  readonly vni: number;
+  readonly local: string;
+  /** The single remote of a point-to-point tunnel. */
+  readonly remote: string | null;
+  /** All flood-list members, `remote` included. */
+  readonly flood: readonly string[];
+  /** Underlay interface the sockets are bound to. */
+  readonly link: string | null;
+  readonly port: number;
+  readonly mtu: number;
+  readonly macAddress: string;
+  readonly learning: boolean;
+  /** 0 = learned entries never age. */
+  readonly ageingS: number;
+  readonly fdbLimit: number;
+  readonly fdbLearned: number;
+  readonly fdbStatic: number;
+  readonly netns: string | null;
+  readonly queues: number;
+  /** `gone`: the device was deleted under us. */
+  readonly state: "up" | "gone";
+}
+
+/** Frames and bytes, seen from the overlay device as `ip -s link` shows it: receive = from the tunnel. */
+export interface TrafficCounters {
+  readonly rxFrames: number;
+  readonly rxBytes: number;
+  readonly txFrames: number;
+  readonly txBytes: number;
+}
+
+export interface LinkStats extends TrafficCounters {
+  readonly name: string;
+  /** Frames copied to more than one place because they were broadcast, unknown unicast or multicast. */
+  readonly floodedFrames: number;
+  readonly fdbLearns: number;
+  readonly fdbMoves: number;
+  readonly fdbAged: number;
+  /** MACs that were not learned because the tunnel's limit or the table was full. */
+  readonly fdbFull: number;
+  /** Keyed by the reason's name; only non-zero ones. `encap` = overlay to underlay, `decap` = the other way. */
+  readonly drops: {
+    readonly encap: Readonly<Record<string, number>>;
+    readonly decap: Readonly<Record<string, number>>;
+  };
+  readonly remotes: readonly RemoteStats[];
+}
+
+export interface RemoteStats extends TrafficCounters {
+  readonly address: string;
+  readonly port: number;
+  readonly vni: number;
+}
+
+/** Drops that belong to no tunnel: the VNI was not found or the header could not be read. */
+export interface SocketStats {
+  /** e.g. `192.0.2.1:4789` or `[2001:db8::1]:4789`. */
+  readonly socket: string;
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+export interface FdbEntryView {
+  readonly dev: string;
+  /** Lower case, colon separated; `00:00:00:00:00:00` is a flood-list member. */
+  readonly mac: string;
+  readonly dst: string;
+  /** Only when it differs from the tunnel's own. */
+  readonly port?: number;
+  readonly vni?: number;
+  /** Underlay interface, when the tunnel is bound to one. */
+  readonly via?: string;
+  readonly origin: "learned" | "static";
+  /** Who made it. */
+  readonly owner: "config" | "control" | "learned";
+  /** Seconds since it was last hit, and since it was made or moved. */
+  readonly usedS: number;
+  readonly updatedS: number;
+}
+
+export interface WorkerView {
+  readonly id: number;
+  readonly wakeups: number;
+  readonly frames: number;
+  readonly batches: number;
+}
+
+export interface StatusView {
+  readonly version: string;
+  readonly node: string;
+  readonly pid: number;
+  readonly uptimeS: number;
+  readonly config: string;
+  readonly links: number;
+  readonly fdbEntries: number;
+  readonly fdbCapacity: number;
+  readonly workers: readonly WorkerView[];
+}
+
+/** A static FDB entry as asked for. A zero MAC stands for a flood-list member, as in `bridge fdb`. */
+export interface FdbRequest {
+  readonly mac: string;
+  readonly dst: string;
+  readonly port?: number | undefined;
+  readonly vni?: number | undefined;
+}
+
+/**
+ * The running daemon as control and metrics see it. Each call is atomic: it has happened whole when it returns, and has
+ * changed nothing when it throws. Main thread only.
+ */
+export interface VtepService {
+  status(): StatusView;
+  /** In the order of creation. */
+  links(): LinkView[];
+  /** @throws ERR_LINK_NOT_FOUND */
+  link(name: string): LinkView;
+  /** All entries of one tunnel or of all. Lazy: a table may hold a million. @throws ERR_LINK_NOT_FOUND */
+  fdb(dev?: string): Iterable<FdbEntryView>;
+  /**
+   * `add` refuses an existing static entry, `append` adds a flood-list member (zero MAC) or creates, `replace` overwrites.
+   * All three replace a learned entry. @throws ERR_LINK_NOT_FOUND, ERR_FDB_ENTRY_EXISTS, ERR_CONFIG_VALUE, ERR_LIMIT
+   */
+  changeFdb(dev: string, verb: "add" | "append" | "replace", request: FdbRequest): void;
+  /** Without `dst` all entries of the MAC go. @throws ERR_LINK_NOT_FOUND, ERR_FDB_ENTRY_NOT_FOUND */
+  deleteFdb(dev: string, mac: string, dst?: string): void;
+  stats(dev?: string): LinkStats[];
+  sockets(): SocketStats[];
+}

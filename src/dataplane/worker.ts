@@ -1,0 +1,99 @@
+/**
+ * A data-plane worker: one thread, one Io (epoll set), one batch, run to completion. Each worker has its own queue of
+ * every TAP and its own reuse-port socket of every underlay binding, so a frame never changes thread.
+ *
+ * The loop blocks in `receive`, not in the event loop: libuv callbacks cost more than a frame. The main thread therefore
+ * speaks to a worker by posting a message and signalling the eventfd; the worker takes messages when it was woken, between
+ * batches, and answers each with its number. It ends when told to, or when it throws (the main thread sees the exit).
+ */
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { STATUS_GONE, STATUS_WOKEN } from "../binding/abi.ts";
+import { addon, type Io } from "../binding/addon.ts";
+import type { Batch } from "./batch.ts";
+import { type Counters, WORKER_WAKEUPS } from "./counters.ts";
+import { Forwarder } from "./forwarder.ts";
+import { openTables, type TableMemory } from "./tables.ts";
+
+/** What a worker is started with. */
+export interface WorkerSetup {
+  readonly tables: TableMemory;
+  readonly counters: Counters;
+  readonly batch: Batch;
+  readonly wakeFd: number;
+}
+
+/** One change to the worker's epoll set. Descriptors stay the main thread's. */
+export type PortChange =
+  | {
+      readonly verb: "add";
+      readonly port: number;
+      readonly fd: number;
+      readonly kind: number;
+      readonly headerLength: number;
+    }
+  | { readonly verb: "remove"; readonly port: number };
+
+/** From the main thread. Answered, in order, by `done` with the same number. */
+export type WorkerCommand =
+  | { readonly type: "ports"; readonly number: number; readonly changes: readonly PortChange[] }
+  | { readonly type: "stop"; readonly number: number };
+
+/** To the main thread. `gone`: the device behind a port was deleted; the port is no longer polled. */
+export type WorkerEvent =
+  | {
+      readonly type: "done";
+      readonly number: number;
+      readonly error?: { code: string; syscall: string; message: string };
+    }
+  | { readonly type: "gone"; readonly ports: readonly number[] };
+
+const changePort = (io: Io, change: PortChange): void => {
+  if (change.verb === "add") io.add(change.port, change.fd, change.kind, change.headerLength);
+  else io.remove(change.port);
+};
+
+/** Carries out all waiting commands. Returns false when told to stop. */
+const takeCommands = (port: MessagePort, io: Io): boolean => {
+  for (;;) {
+    const received = receiveMessageOnPort(port) as { message: WorkerCommand } | undefined;
+    if (received === undefined) return true;
+    const { message } = received;
+    if (message.type === "stop") {
+      port.postMessage({ type: "done", number: message.number } satisfies WorkerEvent);
+      return false;
+    }
+    try {
+      for (const change of message.changes) changePort(io, change);
+      port.postMessage({ type: "done", number: message.number } satisfies WorkerEvent);
+    } catch (error) {
+      const { code, syscall, message: text } = error as { code: string; syscall: string; message: string };
+      port.postMessage({
+        type: "done",
+        number: message.number,
+        error: { code, syscall, message: text },
+      } satisfies WorkerEvent);
+    }
+  }
+};
+
+const run = (port: MessagePort, setup: WorkerSetup): void => {
+  const { batch, counters } = setup;
+  const tables = openTables(setup.tables);
+  const { vteps, templates } = setup.tables.remotes;
+  const io = new addon.Io({ ...batch, vteps, templates }, setup.wakeFd);
+  const forwarder = new Forwarder(batch, tables, counters, io);
+  const { status } = batch;
+  for (;;) {
+    const count = io.receive(-1);
+    counters.worker[WORKER_WAKEUPS]!++;
+    if (count > 0) forwarder.forward(count);
+    if (status[STATUS_GONE] !== 0) port.postMessage({ type: "gone", ports: io.takeGone() } satisfies WorkerEvent);
+    if (status[STATUS_WOKEN] === 0) continue;
+    status[STATUS_WOKEN] = 0;
+    if (!takeCommands(port, io)) break;
+  }
+  io.close();
+  port.close();
+};
+
+run(parentPort as MessagePort, workerData as WorkerSetup);

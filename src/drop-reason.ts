@@ -1,0 +1,53 @@
+/**
+ * Why a frame was dropped: a closed list of small integers, because the loop compares and counts them.
+ * Names are those of the kernel's `enum skb_drop_reason` (include/net/dropreason-core.h) where it has one; those below
+ * the second comment are ours. Numbers index counter columns and are never reused.
+ */
+
+export const NOT_DROPPED = 0;
+
+// The kernel's names.
+export const PKT_TOO_SMALL = 1;
+export const PKT_TOO_BIG = 2;
+export const HDR_TRUNC = 3;
+export const VXLAN_INVALID_HDR = 4;
+export const VXLAN_VNI_NOT_FOUND = 5;
+export const MAC_INVALID_SOURCE = 6;
+export const LOCAL_MAC = 7;
+export const VXLAN_ENTRY_EXISTS = 8;
+export const NO_TX_TARGET = 9;
+export const IP_OUTNOROUTES = 10;
+export const FULL_RING = 11;
+export const DEV_READY = 12;
+
+// Ours.
+export const UNKNOWN_VTEP = 13;
+export const TX_ERROR = 14;
+
+interface DropReasonRow {
+  /** Label in metrics and JSON: the constant in lower case. */
+  readonly name: string;
+  readonly meaning: string;
+}
+
+/** Indexed by the constants above. */
+export const DROP_REASONS: readonly DropReasonRow[] = [
+  { name: "not_dropped", meaning: "the frame goes on" },
+  { name: "pkt_too_small", meaning: "inner frame shorter than an Ethernet header" },
+  { name: "pkt_too_big", meaning: "encapsulated frame larger than the underlay carries" },
+  { name: "hdr_trunc", meaning: "datagram shorter than the tunnel header" },
+  { name: "vxlan_invalid_hdr", meaning: "VXLAN header without the I flag" },
+  { name: "vxlan_vni_not_found", meaning: "no tunnel has this VNI on this socket" },
+  { name: "mac_invalid_source", meaning: "inner source MAC is a group address or all zeros" },
+  { name: "local_mac", meaning: "inner source MAC is the device's own: a frame of ours came back" },
+  { name: "vxlan_entry_exists", meaning: "inner source MAC has a static FDB entry at another VTEP" },
+  { name: "no_tx_target", meaning: "no FDB entry and an empty flood list" },
+  { name: "ip_outnoroutes", meaning: "no underlay route to the remote VTEP" },
+  { name: "full_ring", meaning: "the kernel's send queue is full" },
+  { name: "dev_ready", meaning: "the TAP device is down" },
+  { name: "unknown_vtep", meaning: "outer source address is no remote VTEP of this tunnel" },
+  { name: "tx_error", meaning: "the kernel refused the frame for another reason" },
+];
+
+/** Number of counter columns a drop table needs; room for reasons to come without a new layout. */
+export const DROP_REASON_COLUMNS = 32;

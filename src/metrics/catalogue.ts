@@ -1,0 +1,138 @@
+/**
+ * Every data-plane metric: name, type, help and labels. The names and units are Prometheus's (base units, `_total` for
+ * counters, receive and transmit as node_exporter says them); a packet here is what the overlay device carries. Labels
+ * come from closed sets or from the configuration: never a MAC or an inner address, of which there is no end.
+ */
+
+export interface Metric {
+  readonly name: string;
+  readonly type: "counter" | "gauge";
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+const gauge = (name: string, help: string, ...labels: string[]): Metric => ({ name, type: "gauge", help, labels });
+const counter = (name: string, help: string, ...labels: string[]): Metric => ({ name, type: "counter", help, labels });
+
+export const BUILD_INFO: Metric = gauge(
+  "vtepd_build_info",
+  "Version of vtepd and of Node.js; always 1.",
+  "version",
+  "node",
+);
+
+export const LINK_INFO: Metric = gauge(
+  "vtepd_link_info",
+  "What a tunnel is; always 1.",
+  "link",
+  "mode",
+  "vni",
+  "local",
+  "port",
+);
+export const LINK_UP: Metric = gauge(
+  "vtepd_link_up",
+  "1 while the tunnel's device exists, 0 after it was deleted.",
+  "link",
+);
+export const LINK_RECEIVE_PACKETS: Metric = counter(
+  "vtepd_link_receive_packets_total",
+  "Packets that came out of the tunnel.",
+  "link",
+);
+export const LINK_RECEIVE_BYTES: Metric = counter(
+  "vtepd_link_receive_bytes_total",
+  "Bytes that came out of the tunnel, inner headers included.",
+  "link",
+);
+export const LINK_TRANSMIT_PACKETS: Metric = counter(
+  "vtepd_link_transmit_packets_total",
+  "Packets that went into the tunnel.",
+  "link",
+);
+export const LINK_TRANSMIT_BYTES: Metric = counter(
+  "vtepd_link_transmit_bytes_total",
+  "Bytes that went into the tunnel, inner headers included.",
+  "link",
+);
+export const LINK_DROPS: Metric = counter(
+  "vtepd_link_drops_total",
+  "Packets of a tunnel that were dropped; encap = into the tunnel, decap = out of it.",
+  "link",
+  "direction",
+  "reason",
+);
+export const FLOOD_PACKETS: Metric = counter(
+  "vtepd_flood_packets_total",
+  "Broadcast, unknown unicast and multicast packets that were copied to the flood list.",
+  "link",
+);
+
+export const SOCKET_DROPS: Metric = counter(
+  "vtepd_socket_drops_total",
+  "Datagrams that were dropped before their tunnel was known.",
+  "socket",
+  "reason",
+);
+
+export const FDB_ENTRIES: Metric = gauge(
+  "vtepd_fdb_entries",
+  "FDB entries; origin is learned or static.",
+  "link",
+  "origin",
+);
+export const FDB_LIMIT: Metric = gauge("vtepd_fdb_limit", "Most learned FDB entries a tunnel may have.", "link");
+export const FDB_CAPACITY: Metric = gauge("vtepd_fdb_capacity", "Room of the FDB table that all tunnels share.");
+export const FDB_LEARNS: Metric = counter("vtepd_fdb_learns_total", "MAC addresses that were learned.", "link");
+export const FDB_MOVES: Metric = counter(
+  "vtepd_fdb_moves_total",
+  "Learned MAC addresses that appeared behind another remote VTEP.",
+  "link",
+);
+export const FDB_AGED: Metric = counter("vtepd_fdb_aged_total", "Learned FDB entries that aged out.", "link");
+export const FDB_FULL: Metric = counter(
+  "vtepd_fdb_full_total",
+  "MAC addresses that were not learned because the limit or the table was full.",
+  "link",
+);
+
+export const REMOTE_RECEIVE_PACKETS: Metric = counter(
+  "vtepd_remote_receive_packets_total",
+  "Packets that came from a remote VTEP.",
+  "link",
+  "remote",
+);
+export const REMOTE_RECEIVE_BYTES: Metric = counter(
+  "vtepd_remote_receive_bytes_total",
+  "Bytes that came from a remote VTEP, inner headers included.",
+  "link",
+  "remote",
+);
+export const REMOTE_TRANSMIT_PACKETS: Metric = counter(
+  "vtepd_remote_transmit_packets_total",
+  "Packets that went to a remote VTEP.",
+  "link",
+  "remote",
+);
+export const REMOTE_TRANSMIT_BYTES: Metric = counter(
+  "vtepd_remote_transmit_bytes_total",
+  "Bytes that went to a remote VTEP, inner headers included.",
+  "link",
+  "remote",
+);
+
+export const WORKER_WAKEUPS: Metric = counter(
+  "vtepd_worker_wakeups_total",
+  "Returns from epoll of a data-plane worker.",
+  "worker",
+);
+export const WORKER_BATCHES: Metric = counter(
+  "vtepd_worker_batches_total",
+  "Batches a data-plane worker received.",
+  "worker",
+);
+export const WORKER_FRAMES: Metric = counter(
+  "vtepd_worker_frames_total",
+  "Frames a data-plane worker received; a superframe counts once.",
+  "worker",
+);

@@ -1,0 +1,28 @@
+/**
+ * Mode `vxlan`: Ethernet in VXLAN in UDP (RFC 7348). What the daemon must know of the mode to run a tunnel of it: the
+ * VXLAN overhead, and the header that goes before each frame.
+ */
+import { AF_INET } from "../binding/abi.ts";
+import { VXLAN_HEADER_BYTES, writeVxlan } from "../wire/vxlan.ts";
+
+const INNER_ETHERNET_BYTES = 14;
+const UDP_HEADER_BYTES = 8;
+const IPV4_HEADER_BYTES = 20;
+const IPV6_HEADER_BYTES = 40;
+
+/** Bytes of tunnel header between the UDP header and the inner frame. */
+export const VXLAN_TUNNEL_HEADER_BYTES: number = VXLAN_HEADER_BYTES;
+
+/** What an overlay packet of the device's MTU grows by on its way into an underlay packet: 50 over IPv4, 70 over IPv6. */
+export const vxlanOverheadBytes = (family: number): number =>
+  INNER_ETHERNET_BYTES +
+  VXLAN_HEADER_BYTES +
+  UDP_HEADER_BYTES +
+  (family === AF_INET ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES);
+
+/** The tunnel header of every frame with this VNI. */
+export const vxlanTemplate = (vni: number): Uint8Array => {
+  const template = new Uint8Array(VXLAN_HEADER_BYTES);
+  writeVxlan(template, 0, vni);
+  return template;
+};

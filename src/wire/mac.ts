@@ -1,0 +1,42 @@
+/**
+ * MAC address, IEEE 802. 6 bytes, transmission order.
+ *
+ *  byte  0                     1..5
+ *        [7..2 | U/L | I/G]    ...
+ *
+ * I/G (lowest bit of byte 0): group address. U/L (next bit): locally administered.
+ * In the data plane an address is two integers, because they compare without touching memory: `hi` = bytes 0..1 as
+ * 0..65535, `lo` = bytes 2..5 as an int32.
+ */
+
+/** The I/G bit of byte 0 as it lies in `hi`. */
+const GROUP_BIT = 0x0100;
+const LOCAL_BIT = 0x02;
+const MAC_TEXT = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
+
+/** Broadcast and multicast addresses: never a source, never learned. */
+export const isGroupMac = (hi: number): boolean => (hi & GROUP_BIT) !== 0;
+
+/** An address no station may send from: a group address or all zeros. */
+export const isInvalidSourceMac = (hi: number, lo: number): boolean => (hi & GROUP_BIT) !== 0 || (hi | lo) === 0;
+
+export const readMacHi = (bytes: Uint8Array, offset: number): number => (bytes[offset]! << 8) | bytes[offset + 1]!;
+
+export const readMacLo = (bytes: Uint8Array, offset: number): number =>
+  (bytes[offset + 2]! << 24) | (bytes[offset + 3]! << 16) | (bytes[offset + 4]! << 8) | bytes[offset + 5]!;
+
+/** Six bytes from `aa:bb:cc:dd:ee:ff` in any case; undefined when the text is anything else. */
+export const parseMac = (text: string): Uint8Array | undefined =>
+  MAC_TEXT.test(text) ? Uint8Array.from(text.split(":"), (octet) => Number.parseInt(octet, 16)) : undefined;
+
+/** `aa:bb:cc:dd:ee:ff`, lower case, from the two integers of the data plane. */
+export const formatMac = (hi: number, lo: number): string =>
+  [hi >>> 8, hi & 255, lo >>> 24, (lo >>> 16) & 255, (lo >>> 8) & 255, lo & 255]
+    .map((octet) => octet.toString(16).padStart(2, "0"))
+    .join(":");
+
+/** Makes six random bytes an address for one local device: unicast, locally administered. Changes and returns `bytes`. */
+export const toLocalMac = (bytes: Uint8Array): Uint8Array => {
+  bytes[0] = (bytes[0]! & ~1) | LOCAL_BIT;
+  return bytes;
+};

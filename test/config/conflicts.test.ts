@@ -1,0 +1,203 @@
+import { describe, expect, it } from "vitest";
+import { parseConfig } from "../../src/config/load.ts";
+
+/** Code and lines of the error; none for a good file. */
+const conflictsOf = (text: string): { code?: string; lines: string[] } => {
+  try {
+    parseConfig(text, "vtepd.yaml");
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string };
+    return { code, lines: message.split("\n") };
+  }
+  return { lines: [] };
+};
+
+/** Tunnels written in flow style, the first in line 3. */
+const tunnels = (...lines: string[]): string => `version: 1\ntunnels:\n${lines.map((line) => `  ${line}\n`).join("")}`;
+
+/** One tunnel, whose keys begin in line 6. */
+const tunnel = (...lines: string[]): string =>
+  tunnels("vx1:", "  mode: vxlan", "  id: 1", ...lines.map((line) => `  ${line}`));
+
+describe("a conflict", () => {
+  it.each<[string, string, string[]]>([
+    [
+      "between two tunnels with one VNI on one port and local address",
+      tunnels(
+        "vx1: { mode: vxlan, id: 7, local: 192.0.2.1, remote: 192.0.2.2 }",
+        "vx2: { mode: vxlan, id: 7, local: 192.0.2.1, remote: 192.0.2.3 }",
+      ),
+      [
+        "4:27: tunnels.vx2.id: expected a VNI of its own on port 4789 and local address 192.0.2.1, got 7 as tunnels.vx1.id (vtepd.yaml:3:27) has",
+      ],
+    ],
+    [
+      "between three such tunnels, told twice",
+      tunnels("a: { mode: vxlan, id: 7 }", "b: { mode: vxlan, id: 7 }", "c: { mode: vxlan, id: 7 }"),
+      [
+        "4:25: tunnels.b.id: expected a VNI of its own on port 4789 and a local address found by route, got 7 as tunnels.a.id (vtepd.yaml:3:25) has",
+        "5:25: tunnels.c.id: expected a VNI of its own on port 4789 and a local address found by route, got 7 as tunnels.a.id (vtepd.yaml:3:25) has",
+      ],
+    ],
+    [
+      "between local addresses that are written differently",
+      tunnels("a: { mode: vxlan, id: 7, local: 2001:db8::1 }", "b: { mode: vxlan, id: 7, local: 2001:DB8:0::1 }"),
+      [
+        "4:25: tunnels.b.id: expected a VNI of its own on port 4789 and local address 2001:db8::1, got 7 as tunnels.a.id (vtepd.yaml:3:25) has",
+      ],
+    ],
+    [
+      "between remote and local",
+      tunnel("local: 192.0.2.1", "remote: 192.0.2.1"),
+      [
+        "7:13: tunnels.vx1.remote: expected a remote VTEP, got 192.0.2.1, which is our own: tunnels.vx1.local (vtepd.yaml:6:12)",
+      ],
+    ],
+    [
+      "between the flood list and local",
+      tunnel("flood: [192.0.2.2, 192.0.2.1]", "local: 192.0.2.1"),
+      [
+        "6:24: tunnels.vx1.flood[1]: expected a remote VTEP, got 192.0.2.1, which is our own: tunnels.vx1.local (vtepd.yaml:7:12)",
+      ],
+    ],
+    [
+      "between an FDB entry and local",
+      tunnel("local: 192.0.2.1", "fdb: [{ mac: 02:00:00:00:00:01, dst: 192.0.2.1 }]"),
+      [
+        "7:42: tunnels.vx1.fdb[0].dst: expected a remote VTEP, got 192.0.2.1, which is our own: tunnels.vx1.local (vtepd.yaml:6:12)",
+      ],
+    ],
+    [
+      "between families, with local",
+      tunnel("local: 192.0.2.1", "remote: 2001:db8::2"),
+      [
+        "7:13: tunnels.vx1.remote: expected an IPv4 address as tunnels.vx1.local (vtepd.yaml:6:12) is one, got 2001:db8::2: both families in one tunnel are not supported yet",
+      ],
+    ],
+    [
+      "between families, without local",
+      tunnel("flood: [2001:db8::2, 192.0.2.2]", "fdb: [{ mac: 02:00:00:00:00:01, dst: 192.0.2.3 }]"),
+      [
+        "6:26: tunnels.vx1.flood[1]: expected an IPv6 address as tunnels.vx1.flood[0] (vtepd.yaml:6:13) is one, got 192.0.2.2: both families in one tunnel are not supported yet",
+        "7:42: tunnels.vx1.fdb[0].dst: expected an IPv6 address as tunnels.vx1.flood[0] (vtepd.yaml:6:13) is one, got 192.0.2.3: both families in one tunnel are not supported yet",
+      ],
+    ],
+    [
+      "between a link-local address and no link",
+      tunnel("remote: fe80::2"),
+      [
+        "6:13: tunnels.vx1.remote: expected `link` beside a link-local address, got fe80::2 and no interface to use it on",
+      ],
+    ],
+    [
+      "within the flood list",
+      tunnel("flood: [192.0.2.2, 192.0.2.2]"),
+      [
+        "6:24: tunnels.vx1.flood[1]: expected each member of the flood list once, got 192.0.2.2 as in tunnels.vx1.flood[0] (vtepd.yaml:6:13)",
+      ],
+    ],
+    [
+      "between remote and the flood list",
+      tunnel("remote: 192.0.2.2", "flood: [192.0.2.2]"),
+      [
+        "7:13: tunnels.vx1.flood[0]: expected each member of the flood list once, got 192.0.2.2 as in tunnels.vx1.remote (vtepd.yaml:6:13)",
+      ],
+    ],
+    [
+      "between the flood list and a zero-MAC entry that spells out the tunnel's own port and VNI",
+      tunnel("flood: [192.0.2.2]", "fdb: [{ mac: 00:00:00:00:00:00, dst: 192.0.2.2, port: 4789, vni: 1 }]"),
+      [
+        "7:42: tunnels.vx1.fdb[0].dst: expected each member of the flood list once, got 192.0.2.2 as in tunnels.vx1.flood[0] (vtepd.yaml:6:13)",
+      ],
+    ],
+    [
+      "between two FDB entries of one MAC",
+      tunnel(
+        "fdb:",
+        "  - { mac: 02:00:00:00:00:0a, dst: 192.0.2.2 }",
+        "  - { mac: 02:00:00:00:00:0A, dst: 192.0.2.3 }",
+      ),
+      [
+        "8:16: tunnels.vx1.fdb[1].mac: expected each MAC once, got 02:00:00:00:00:0a as in tunnels.vx1.fdb[0].mac (vtepd.yaml:7:16)",
+      ],
+    ],
+    [
+      "between an FDB entry and the device's own MAC",
+      tunnel("macaddress: 02:00:00:00:00:01", "fdb: [{ mac: 02:00:00:00:00:01, dst: 192.0.2.2 }]"),
+      [
+        "7:18: tunnels.vx1.fdb[0].mac: expected each MAC once, got 02:00:00:00:00:01 as in tunnels.vx1.macaddress (vtepd.yaml:6:17)",
+      ],
+    ],
+    [
+      "within addresses",
+      tunnel('addresses: [10.0.0.1/24, "fd00::1/64", 10.0.0.1/24]'),
+      [
+        "6:44: tunnels.vx1.addresses[2]: expected each address once, got 10.0.0.1/24 as in tunnels.vx1.addresses[0] (vtepd.yaml:6:17)",
+      ],
+    ],
+    [
+      "between a tunnel and itself as underlay",
+      tunnel("link: vx1"),
+      ["6:11: tunnels.vx1.link: expected an underlay interface, got vx1, the device of the tunnel itself"],
+    ],
+    [
+      "between link and the namespace that the interface is in",
+      tunnels("vx1: { mode: vxlan, id: 1, link: vx2 }", "vx2: { mode: vxlan, id: 2, netns: blue }"),
+      [
+        "3:36: tunnels.vx1.link: expected an interface in the daemon's namespace, got vx2, which is in that of tunnels.vx2.netns (vtepd.yaml:4:37)",
+      ],
+    ],
+    [
+      "between two spellings of ageing",
+      tunnel("ageing: 300", "aging: 300"),
+      [
+        "7:12: tunnels.vx1.aging: expected one spelling of the key, got `aging` beside tunnels.vx1.ageing (vtepd.yaml:6:13)",
+      ],
+    ],
+  ])("%s", (_, text, lines) => {
+    expect(conflictsOf(text)).toEqual({
+      code: "ERR_CONFIG_CONFLICT",
+      lines: lines.map((line) => `vtepd.yaml:${line}`),
+    });
+  });
+});
+
+describe("no conflict", () => {
+  it.each<[string, string]>([
+    ["one VNI on two ports", tunnels("a: { mode: vxlan, id: 7 }", "b: { mode: vxlan, id: 7, port: 8472 }")],
+    [
+      "one VNI on two local addresses",
+      tunnels("a: { mode: vxlan, id: 7, local: 192.0.2.1 }", "b: { mode: vxlan, id: 7, local: 192.0.2.9 }"),
+    ],
+    ["two VNIs on one port", tunnels("a: { mode: vxlan, id: 7 }", "b: { mode: vxlan, id: 8 }")],
+    [
+      "several zero-MAC entries, and one VTEP on two ports",
+      tunnel(
+        "remote: 192.0.2.2",
+        "fdb:",
+        "  - { mac: 00:00:00:00:00:00, dst: 192.0.2.2, port: 8472 }",
+        "  - { mac: 00:00:00:00:00:00, dst: 192.0.2.2, vni: 2 }",
+        "  - { mac: 00:00:00:00:00:00, dst: 192.0.2.3 }",
+      ),
+    ],
+    [
+      "a static entry behind the remote",
+      tunnel("remote: 192.0.2.2", "fdb: [{ mac: 02:00:00:00:00:01, dst: 192.0.2.2 }]"),
+    ],
+    [
+      "one MAC in two tunnels",
+      tunnels(
+        "a: { mode: vxlan, id: 7, fdb: [{ mac: 02:00:00:00:00:01, dst: 192.0.2.2 }] }",
+        "b: { mode: vxlan, id: 8, fdb: [{ mac: 02:00:00:00:00:01, dst: 192.0.2.3 }] }",
+      ),
+    ],
+    ["IPv6 addresses on a device over IPv4", tunnel("local: 192.0.2.1", 'addresses: ["fd00::1/64"]')],
+    ["one tunnel over another", tunnels("a: { mode: vxlan, id: 7 }", "b: { mode: vxlan, id: 8, link: a }")],
+    [
+      "a device in a namespace with the name of its underlay",
+      tunnels("eth0: { mode: vxlan, id: 7, link: eth0, netns: blue }"),
+    ],
+  ])("%s", (_, text) => {
+    expect(conflictsOf(text)).toEqual({ lines: [] });
+  });
+});

@@ -1,0 +1,126 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { BATCH_FRAMES, PORT_UDP_RX, PORT_UDP_TX, STATUS_WOKEN } from "../../src/binding/abi.ts";
+import { addon } from "../../src/binding/addon.ts";
+import { IoRig } from "./io-rig.ts";
+import { Netns } from "./netns.ts";
+
+const SENDER = 100;
+const LOOPBACK = [127, 0, 0, 1];
+
+let netns: Netns;
+let rig: IoRig;
+beforeEach(() => {
+  netns = new Netns();
+  rig = new IoRig();
+  rig.io.add(SENDER, rig.openUdp(LOOPBACK, { netns: netns.path, discardInput: true }), PORT_UDP_TX, 0);
+  rig.putFrame(0, new Uint8Array(20));
+});
+afterEach(() => {
+  rig.close();
+  netns.delete();
+});
+
+/** Adds a port and returns its descriptor. */
+const addReceiver = (port: number): number => {
+  const fd = rig.openUdp(LOOPBACK, { netns: netns.path, receiveBuffer: 8 << 20 });
+  rig.io.add(port, fd, PORT_UDP_RX, 0);
+  rig.putVtep(port, LOOPBACK, addon.udpPort(fd));
+  return fd;
+};
+
+/** Puts `count` datagrams into the port's receive queue. */
+const fill = (port: number, count: number): void => {
+  rig.putFrame(0, new Uint8Array(20));
+  for (let i = 0; i < count; i++) rig.putAction(i, { port: SENDER, frame: 0, vtep: port });
+  expect(rig.io.send(count)).toBe(0);
+};
+
+/** How many frames of each port one receive brings. */
+const receiveByPort = (timeoutMs = 1000): Record<number, number> => {
+  const frames = rig.io.receive(timeoutMs);
+  const counts: Record<number, number> = {};
+  for (let i = 0; i < frames; i++) counts[rig.frame(i).port] = (counts[rig.frame(i).port] ?? 0) + 1;
+  return counts;
+};
+
+describe("turns", () => {
+  it("gives no port a second batch while another waits", () => {
+    for (const port of [1, 2, 3]) {
+      addReceiver(port);
+      fill(port, 3 * BATCH_FRAMES);
+    }
+    const rounds = Array.from({ length: 3 }, () => [1, 2, 3].map(() => receiveByPort()));
+    for (const round of rounds) {
+      const ports = round.flatMap((counts) => Object.keys(counts)).sort();
+      expect(ports).toEqual(["1", "2", "3"]);
+      for (const counts of round) expect(Object.values(counts)).toEqual([BATCH_FRAMES]);
+    }
+    expect(receiveByPort(0)).toEqual({});
+  });
+
+  it("lets a port with one datagram in between at once", () => {
+    addReceiver(1);
+    addReceiver(2);
+    fill(1, 10 * BATCH_FRAMES);
+    receiveByPort();
+    fill(2, 1);
+    const next = [receiveByPort(), receiveByPort()];
+    expect(next.some((counts) => counts[2] === 1)).toBe(true);
+  });
+
+  it("fills one batch from several ports", () => {
+    for (const port of [1, 2, 3]) {
+      addReceiver(port);
+      fill(port, 10);
+    }
+    expect(receiveByPort()).toEqual({ 1: 10, 2: 10, 3: 10 });
+  });
+
+  it("serves more ports than one epoll_wait reports", () => {
+    const ports = Array.from({ length: 63 }, (_, i) => i + 1);
+    for (const port of ports) addReceiver(port);
+    for (const port of ports) fill(port, 2);
+    const seen: Record<number, number> = {};
+    for (let round = 0; round < 4; round++) {
+      for (const [port, count] of Object.entries(receiveByPort(50))) {
+        seen[Number(port)] = (seen[Number(port)] ?? 0) + count;
+      }
+    }
+    expect(Object.keys(seen)).toHaveLength(63);
+    expect(Object.values(seen).every((count) => count === 2)).toBe(true);
+  });
+
+  it("does not serve a port that was removed while its turn was to come, nor its successor in its place", () => {
+    for (const port of [1, 2]) {
+      addReceiver(port);
+      fill(port, BATCH_FRAMES);
+    }
+    const [served] = Object.keys(receiveByPort()).map(Number);
+    const waiting = served === 1 ? 2 : 1;
+    rig.io.remove(waiting);
+    expect(receiveByPort(0)).toEqual({});
+    addReceiver(waiting);
+    fill(waiting, 1);
+    expect(receiveByPort()).toEqual({ [waiting]: 1 });
+  });
+
+  it("reports a wake-up beside the frames that came with it", () => {
+    addReceiver(1);
+    fill(1, 5);
+    addon.signalEvent(rig.wakeFd);
+    expect(receiveByPort()).toEqual({ 1: 5 });
+    expect(rig.status(STATUS_WOKEN)).toBe(1);
+  });
+
+  it("does not lose a wake-up behind a full batch", () => {
+    addReceiver(1);
+    fill(1, 2 * BATCH_FRAMES);
+    addon.signalEvent(rig.wakeFd);
+    let calls = 0;
+    while (rig.status(STATUS_WOKEN) === 0 && calls < 4) {
+      rig.io.receive(100);
+      calls++;
+    }
+    expect(calls).toBeLessThanOrEqual(2);
+  });
+});

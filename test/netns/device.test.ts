@@ -1,0 +1,131 @@
+/** The device's life: made as asked, followed when others change it, made again when deleted, removed at the end. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { RunningDaemon } from "../support/daemon.ts";
+import type { Host } from "../support/host.ts";
+import { Lab } from "../support/lab.ts";
+import { sleep, waitFor } from "../support/wait-for.ts";
+
+let lab: Lab;
+let left: Host;
+let right: Host;
+
+const tunnel = (host: 1 | 2, more = ""): string =>
+  `{ ov0: { mode: vxlan, id: 42, local: 192.0.2.${host}, remote: 192.0.2.${3 - host}, addresses: [10.42.0.${host}/24]${more} } }`;
+
+beforeEach(() => {
+  lab = Lab.create();
+  left = lab.host("left");
+  right = lab.host("right");
+  lab.wire(left, "eth0", right, "eth0", { addresses: ["192.0.2.1/24", "192.0.2.2/24"] });
+});
+afterEach(() => lab.close());
+
+const ping = (host: Host, address: string): boolean => host.exec("ping", ["-c", "1", "-W", "1", address]).status === 0;
+const busyTicks = (host: Host, pid: number): number => {
+  const fields = host
+    .run("cat", [`/proc/${pid}/stat`])
+    .split(") ")[1]!
+    .split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+};
+
+describe("the device", () => {
+  it("has the name, MAC, MTU and addresses that the configuration says", async () => {
+    await RunningDaemon.start(left, tunnel(1, ', mtu: 1400, macaddress: "02:00:00:00:ff:01"'));
+    const [link] = left.ipJson("-d", "addr", "show", "ov0");
+    expect(link).toMatchObject({
+      ifname: "ov0",
+      mtu: 1400,
+      address: "02:00:00:00:ff:01",
+      linkinfo: { info_kind: "tun" },
+    });
+    expect(link.flags).toContain("UP");
+    expect(link.addr_info).toContainEqual(expect.objectContaining({ local: "10.42.0.1", prefixlen: 24 }));
+  });
+
+  it("has the MTU of the way to the remote VTEP less the encapsulation, also when a route says less", async () => {
+    left.ip("route", "add", "192.0.2.2/32", "dev", "eth0", "mtu", "1300");
+    await RunningDaemon.start(left, tunnel(1));
+    expect(left.ipJson("link", "show", "ov0")[0].mtu).toBe(1250);
+  });
+
+  it("has one queue for each worker", async () => {
+    const daemon = await RunningDaemon.start(left, tunnel(1), { workers: 3 });
+    expect(left.ipJson("-d", "link", "show", "ov0")[0].linkinfo.info_data).toMatchObject({
+      multi_queue: true,
+      numqueues: 3,
+    });
+    expect(daemon.json<{ vtepd: { queues: number } }[]>("link", "show", "ov0")[0]!.vtepd.queues).toBe(3);
+  });
+
+  it("lives in the namespace that `netns` names, while the socket stays outside", async () => {
+    const inner = lab.host("inner");
+    await RunningDaemon.start(left, tunnel(1, `, netns: ${inner.netns}`));
+    await RunningDaemon.start(right, tunnel(2));
+    expect(ping(inner, "10.42.0.2")).toBe(true);
+    expect(left.exec("ip", ["link", "show", "ov0"]).status).not.toBe(0);
+    expect(inner.run("ss", ["-Huln"])).toBe("");
+  });
+
+  it("goes on working when it is moved to another namespace", async () => {
+    const inner = lab.host("inner");
+    const daemon = await RunningDaemon.start(left, tunnel(1));
+    await RunningDaemon.start(right, tunnel(2));
+    left.ip("link", "set", "ov0", "netns", inner.netns);
+    inner.ip("addr", "add", "10.42.0.1/24", "dev", "ov0");
+    inner.ip("link", "set", "ov0", "mtu", "1200", "up");
+    expect(ping(inner, "10.42.0.2")).toBe(true);
+    expect(daemon.json<{ mtu: number }[]>("link", "show", "ov0")[0]!.mtu).toBe(1200);
+  });
+
+  it("is made again when it is deleted, and nothing spins meanwhile", async () => {
+    const daemon = await RunningDaemon.start(left, tunnel(1), { workers: 2 });
+    await RunningDaemon.start(right, tunnel(2));
+    expect(ping(left, "10.42.0.2")).toBe(true);
+    const before = left.ipJson("link", "show", "ov0")[0];
+    left.ip("link", "del", "ov0");
+    const ticks = busyTicks(left, daemon.child.pid);
+    await sleep(500);
+    expect(busyTicks(left, daemon.child.pid) - ticks).toBeLessThan(15); // of 50
+    expect(daemon.json<{ vtepd: { state: string } }[]>("link", "show", "ov0")[0]!.vtepd.state).toBe("gone");
+    await daemon.child.waitForOutput(/device is back/);
+    const after = left.ipJson("link", "show", "ov0")[0];
+    expect(after.address).toBe(before.address);
+    expect(after.ifindex).not.toBe(before.ifindex);
+    await waitFor(() => ping(left, "10.42.0.2"), { what: "ping over the new device" });
+    expect(daemon.child.stdout.match(/device was deleted/g)).toHaveLength(1);
+  });
+
+  it("comes back after its namespace was deleted and made again", async () => {
+    const inner = lab.host("inner");
+    const daemon = await RunningDaemon.start(left, tunnel(1, `, netns: ${inner.netns}`));
+    await RunningDaemon.start(right, tunnel(2));
+    inner.remove();
+    await daemon.child.waitForOutput(/cannot be made again yet/);
+    expect(daemon.child.stdout).toContain("ERR_NETNS_NOT_FOUND");
+    left.run("ip", ["netns", "add", inner.netns]);
+    await daemon.child.waitForOutput(/device is back/, 10_000);
+    await waitFor(() => ping(inner, "10.42.0.2"), { what: "ping from the new namespace" });
+  });
+
+  it("that is down is counted, and works when it is up again", async () => {
+    const daemon = await RunningDaemon.start(left, tunnel(1));
+    await RunningDaemon.start(right, tunnel(2));
+    left.ip("link", "set", "ov0", "down");
+    right.exec("ping", ["-c", "2", "-i", "0.1", "-W", "1", "10.42.0.1"]);
+    expect(daemon.drops("decap")["dev_ready"]).toBeGreaterThanOrEqual(1);
+    left.ip("link", "set", "ov0", "up");
+    expect(ping(right, "10.42.0.1")).toBe(true);
+  });
+});
+
+describe.each(["SIGTERM", "SIGINT"] as const)("%s", (signal) => {
+  it("ends the daemon with status 0 and removes devices, sockets and the control socket", async () => {
+    const daemon = await RunningDaemon.start(left, tunnel(1), { workers: 2 });
+    daemon.child.signal(signal);
+    expect(await daemon.child.wait(5000)).toEqual({ code: 0, signal: null });
+    expect(left.ipJson("link", "show").map(({ ifname }: { ifname: string }) => ifname)).toEqual(["lo", "eth0"]);
+    expect(left.run("ss", ["-Huln"])).toBe("");
+    expect(left.exec("ls", [daemon.socket]).status).not.toBe(0);
+  });
+});

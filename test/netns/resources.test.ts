@@ -1,0 +1,122 @@
+/** What the daemon costs: memory, idle time, start-up, garbage. Limits are the ones promised in the README. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { RunningDaemon } from "../support/daemon.ts";
+import type { Host } from "../support/host.ts";
+import { Lab } from "../support/lab.ts";
+import { sleep } from "../support/wait-for.ts";
+
+const LOAD = fileURLToPath(new URL("../../bench/build/load", import.meta.url));
+
+let lab: Lab;
+let left: Host;
+let right: Host;
+
+beforeEach(() => {
+  lab = Lab.create();
+  left = lab.host("left");
+  right = lab.host("right");
+  lab.wire(left, "eth0", right, "eth0", { addresses: ["192.0.2.1/24", "192.0.2.2/24"] });
+});
+afterEach(() => lab.close());
+
+/** User and system time of a process in clock ticks (100 a second). */
+const ticksOf = (pid: number): number => {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+};
+const residentMiB = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]) / 1024;
+
+describe("ten idle tunnels", () => {
+  it("cost under 1 % of a core and under 150 MiB", async () => {
+    const tunnels = Array.from(
+      { length: 10 },
+      (_, n) => `ov${n}: { mode: vxlan, id: ${n}, local: 192.0.2.1, remote: 192.0.2.2 }`,
+    );
+    left.sysctl("net.ipv6.conf.default.disable_ipv6", 1);
+    const { child } = await RunningDaemon.start(left, `{ ${tunnels.join(", ")} }`);
+    await sleep(1500); // the JIT's and the collector's last work
+    const before = ticksOf(child.pid);
+    await sleep(6000);
+    expect((ticksOf(child.pid) - before) / 6).toBeLessThan(1);
+    expect(residentMiB(child.pid)).toBeLessThan(150);
+  });
+});
+
+const DEVICE_MAC = "02:00:00:00:ff:01";
+
+/** Sends ready VXLAN datagrams with 64-byte frames from the right host at 300 000 a second. */
+const flood = async (seconds: number): Promise<void> => {
+  const outer = {
+    to: "192.0.2.1",
+    port: 4789,
+    vni: 42,
+    "inner-src-mac": "02:00:00:00:00:05",
+    "inner-dst-mac": DEVICE_MAC,
+  };
+  const inner = {
+    "inner-src": "10.42.0.5",
+    "inner-dst": "10.42.0.1",
+    "inner-port": 9999,
+    size: 64,
+    rate: 300_000,
+    seconds,
+  };
+  const args = Object.entries({ ...outer, ...inner }).flatMap(([key, value]) => [`--${key}`, String(value)]);
+  await right.spawn(LOAD, ["vxlan-send", ...args, "--gso"]).wait(10_000);
+};
+
+describe("a worker", () => {
+  it("collects no garbage while a million frames come in", async () => {
+    const tunnel = `{ ov0: { mode: vxlan, id: 42, local: 192.0.2.1, remote: 192.0.2.2, macaddress: "${DEVICE_MAC}", addresses: [10.42.0.1/24] } }`;
+    const daemon = await RunningDaemon.start(left, tunnel, { nodeFlags: ["--trace-gc"] });
+    const { child } = daemon;
+    const frames = (): number => daemon.json<{ workers: { frames: number }[] }>("status").workers[0]!.frames;
+    await flood(1); // the JIT compiles the loop
+    // The main thread's heap is the first to be collected, while modules load.
+    const [, main] = /(0x[0-9a-f]+)\]\s+\d+ ms: /.exec(child.stdout)!;
+    const seen = child.stdout.length;
+    const before = frames();
+    do await flood(2);
+    while (frames() - before < 1_000_000);
+    const heaps = [...child.stdout.slice(seen).matchAll(/(0x[0-9a-f]+)\]\s+\d+ ms: /g)].map(([, heap]) => heap);
+    expect(heaps.filter((heap) => heap !== main)).toEqual([]);
+  });
+});
+
+describe("start", () => {
+  it("takes under a second from the command to the first forwarded frame", async () => {
+    right.ip(
+      "link",
+      "add",
+      "vxlan0",
+      "type",
+      "vxlan",
+      "id",
+      "42",
+      "dstport",
+      "4789",
+      "local",
+      "192.0.2.2",
+      "remote",
+      "192.0.2.1",
+      "dev",
+      "eth0",
+    );
+    right.address("vxlan0", "10.42.0.2/24");
+    const since = performance.now();
+    const daemon = RunningDaemon.launch(
+      left,
+      "{ ov0: { mode: vxlan, id: 42, local: 192.0.2.1, remote: 192.0.2.2, addresses: [10.42.0.1/24] } }",
+    );
+    for (;;) {
+      if (left.exec("ping", ["-c", "1", "-W", "1", "10.42.0.2"]).status === 0) break;
+      expect(daemon.child.running, daemon.child.stderr).toBe(true);
+      expect(performance.now() - since).toBeLessThan(10_000);
+      await sleep(10);
+    }
+    expect(performance.now() - since).toBeLessThan(1000);
+  });
+});

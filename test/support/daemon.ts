@@ -1,0 +1,118 @@
+/** vtepd as a user runs it: the built program, a configuration file, the control socket, `vtepctl`. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { StatsJson } from "../../src/control/stats-json.ts";
+import type { Child, ExitStatus } from "./child.ts";
+import type { ExecResult, Host } from "./host.ts";
+import { waitFor } from "./wait-for.ts";
+
+const VTEPD = fileURLToPath(new URL("../../dist/vtepd.js", import.meta.url));
+const VTEPCTL = fileURLToPath(new URL("../../dist/vtepctl.js", import.meta.url));
+const START_TIMEOUT_MS = 10_000;
+
+/** Configuration folders of this process; a test that fails before `stop` leaves its own to the process's end. */
+const folders = new Set<string>();
+process.on("exit", () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+export interface DaemonSettings {
+  readonly workers?: number;
+  /** YAML below `daemon:`, in flow style, e.g. `fdb-capacity: 1024`. */
+  readonly daemon?: string;
+  /** Before the program, e.g. `--trace-gc`. */
+  readonly nodeFlags?: readonly string[];
+}
+
+export interface FdbLine {
+  readonly mac: string;
+  readonly dst: string;
+  readonly state: string;
+  readonly port?: number;
+  readonly vni?: number;
+}
+
+export class RunningDaemon {
+  readonly child: Child;
+  readonly socket: string;
+  private readonly host: Host;
+  private readonly folder: string;
+
+  private constructor(host: Host, child: Child, socket: string, folder: string) {
+    this.host = host;
+    this.child = child;
+    this.socket = socket;
+    this.folder = folder;
+  }
+
+  /** Starts vtepd on a host without waiting. @param tunnels YAML of the map below `tunnels:`, in flow style */
+  static launch(host: Host, tunnels: string, settings: DaemonSettings = {}): RunningDaemon {
+    const folder = mkdtempSync(join(tmpdir(), "vtepd-test-"));
+    folders.add(folder);
+    const socket = join(folder, "control.sock");
+    const more = settings.daemon === undefined ? "" : `, ${settings.daemon}`;
+    const daemon = `{ control: { socket: ${socket} }, workers: ${settings.workers ?? 1}${more} }`;
+    const file = join(folder, "vtepd.yaml");
+    writeFileSync(file, `version: 1\ndaemon: ${daemon}\ntunnels: ${tunnels}\n`);
+    const child = host.spawn(process.execPath, [...(settings.nodeFlags ?? []), VTEPD, "--config", file]);
+    return new RunningDaemon(host, child, socket, folder);
+  }
+
+  /** As `launch`, and returns when it forwards. @throws Error with its output when it ends instead */
+  static async start(host: Host, tunnels: string, settings: DaemonSettings = {}): Promise<RunningDaemon> {
+    const daemon = RunningDaemon.launch(host, tunnels, settings);
+    await daemon.child.waitForOutput(/vtepd is forwarding/, START_TIMEOUT_MS);
+    return daemon;
+  }
+
+  vtepctl(...args: readonly string[]): ExecResult {
+    return this.host.exec(process.execPath, [VTEPCTL, "-socket", this.socket, ...args]);
+  }
+
+  json<T>(...args: readonly string[]): T {
+    const { status, stdout, stderr } = this.vtepctl("-j", ...args);
+    if (status !== 0) throw new Error(`vtepctl ${args.join(" ")}: ${stderr}`);
+    return JSON.parse(stdout) as T;
+  }
+
+  fdb(dev: string): FdbLine[] {
+    return this.json<FdbLine[]>("fdb", "show", "dev", dev);
+  }
+
+  /** Entries that were learned, as `mac dst`. */
+  learned(dev: string): string[] {
+    return this.fdb(dev)
+      .filter(({ state }) => state !== "permanent")
+      .map(({ mac, dst }) => `${mac} ${dst}`)
+      .sort();
+  }
+
+  stats(): StatsJson {
+    return this.json<StatsJson>("stats");
+  }
+
+  /** Drops of all tunnels in one direction, and of all sockets under `socket`. */
+  drops(direction: "encap" | "decap" | "socket"): Record<string, number> {
+    const { links, sockets = [] } = this.stats();
+    const tables =
+      direction === "socket" ? sockets.map(({ drops }) => drops) : links.map(({ drops }) => drops[direction]);
+    const total: Record<string, number> = {};
+    for (const table of tables)
+      for (const [reason, count] of Object.entries(table)) total[reason] = (total[reason] ?? 0) + count;
+    return total;
+  }
+
+  async waitForDrops(direction: "encap" | "decap" | "socket", expected: Record<string, number>): Promise<void> {
+    const wanted = JSON.stringify(expected);
+    await waitFor(() => JSON.stringify(this.drops(direction)) === wanted, { what: `${direction} drops ${wanted}` });
+  }
+
+  async stop(): Promise<ExitStatus> {
+    const status = await this.child.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+    folders.delete(this.folder);
+    return status;
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * VtepService in memory: what control, metrics and the command line are tested against. It keeps the rules of the
+ * interface (static wins, `append` for flood-list members, all or nothing) over plain arrays; counters are whatever the
+ * test says they are.
+ */
+import type {
+  FdbEntryView,
+  FdbRequest,
+  LinkStats,
+  LinkView,
+  SocketStats,
+  StatusView,
+  VtepService,
+  WorkerView,
+} from "../../src/dataplane/view.ts";
+import { VtepdError } from "../../src/errors.ts";
+
+export const FLOOD_MAC = "00:00:00:00:00:00";
+
+type Verb = "add" | "append" | "replace";
+
+export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkView => ({
+  name,
+  mode: "vxlan",
+  ifindex: 4,
+  vni: 42,
+  local: "192.0.2.1",
+  remote: null,
+  flood: [],
+  link: null,
+  port: 4789,
+  mtu: 1450,
+  macAddress: "02:00:00:00:00:01",
+  learning: true,
+  ageingS: 300,
+  fdbLimit: 65536,
+  fdbLearned: 0,
+  fdbStatic: 0,
+  netns: null,
+  queues: 1,
+  state: "up",
+  ...overrides,
+});
+
+const fakeStats = (name: string, overrides: Partial<LinkStats> = {}): LinkStats => ({
+  name,
+  rxFrames: 0,
+  rxBytes: 0,
+  txFrames: 0,
+  txBytes: 0,
+  floodedFrames: 0,
+  fdbLearns: 0,
+  fdbMoves: 0,
+  fdbAged: 0,
+  fdbFull: 0,
+  drops: { encap: {}, decap: {} },
+  remotes: [],
+  ...overrides,
+});
+
+export class FakeVtep implements VtepService {
+  readonly #links = new Map<string, LinkView>();
+  readonly #stats = new Map<string, LinkStats>();
+  #entries: FdbEntryView[] = [];
+  socketStats: SocketStats[] = [];
+  workers: WorkerView[] = [{ id: 0, wakeups: 10, frames: 300, batches: 20 }];
+  /** Set to make every call fail with it: a bug in the service. */
+  bug: Error | undefined;
+
+  addLink(link: LinkView, stats: Partial<LinkStats> = {}): void {
+    this.#links.set(link.name, link);
+    this.#stats.set(link.name, fakeStats(link.name, stats));
+  }
+
+  /** As if a frame of `mac` had come from `dst` at some time. */
+  learn(dev: string, mac: string, dst: string, usedS = 0, updatedS = 0): void {
+    const link = this.#links.get(dev)?.link ?? null;
+    const via = link === null ? {} : { via: link };
+    this.#entries.push({ dev, mac, dst, ...via, origin: "learned", owner: "learned", usedS, updatedS });
+  }
+
+  status(): StatusView {
+    if (this.bug !== undefined) throw this.bug;
+    return {
+      version: "0.1.0-test",
+      node: "v20.20.2",
+      pid: 4711,
+      uptimeS: 3725,
+      config: "/etc/vtepd/vtepd.yaml",
+      links: this.#links.size,
+      fdbEntries: this.#entries.length,
+      fdbCapacity: 131072,
+      workers: this.workers,
+    };
+  }
+
+  links(): LinkView[] {
+    if (this.bug !== undefined) throw this.bug;
+    return [...this.#links.keys()].map((name) => this.link(name));
+  }
+
+  link(name: string): LinkView {
+    const link = this.#links.get(name);
+    if (link === undefined) throw new VtepdError("ERR_LINK_NOT_FOUND", `no tunnel "${name}"`);
+    const mine = this.#entries.filter(({ dev }) => dev === name);
+    return {
+      ...link,
+      flood: mine.filter(({ mac }) => mac === FLOOD_MAC).map(({ dst }) => dst),
+      fdbLearned: mine.filter(({ origin }) => origin === "learned").length,
+      fdbStatic: mine.filter(({ origin }) => origin === "static").length,
+    };
+  }
+
+  // Lazy on purpose: an unknown tunnel shows at the first entry, as it may with the real one.
+  *fdb(dev?: string): Iterable<FdbEntryView> {
+    if (dev !== undefined) this.link(dev);
+    for (const entry of this.#entries) if (dev === undefined || entry.dev === dev) yield entry;
+  }
+
+  changeFdb(dev: string, verb: Verb, request: FdbRequest, owner: "config" | "control" = "control"): void {
+    const link = this.link(dev);
+    const { mac, dst, port, vni } = request;
+    const isSame = (entry: FdbEntryView): boolean => entry.dev === dev && entry.mac === mac;
+    const isStatic = (entry: FdbEntryView): boolean => isSame(entry) && entry.origin === "static";
+    const clash =
+      verb === "append" && mac === FLOOD_MAC ? (entry: FdbEntryView) => isSame(entry) && entry.dst === dst : isStatic;
+    if (verb !== "replace" && this.#entries.some(clash)) {
+      throw new VtepdError("ERR_FDB_ENTRY_EXISTS", `${mac} dev ${dev} exists already`);
+    }
+    const stays = (entry: FdbEntryView): boolean => !isSame(entry) || (verb === "append" && entry.origin === "static");
+    this.#entries = this.#entries.filter(stays);
+    this.#entries.push({
+      dev,
+      mac,
+      dst,
+      ...(port === undefined || port === link.port ? {} : { port }),
+      ...(vni === undefined || vni === link.vni ? {} : { vni }),
+      ...(link.link === null ? {} : { via: link.link }),
+      origin: "static",
+      owner,
+      usedS: 3,
+      updatedS: 10,
+    });
+  }
+
+  deleteFdb(dev: string, mac: string, dst?: string): void {
+    this.link(dev);
+    const goes = (entry: FdbEntryView): boolean =>
+      entry.dev === dev && entry.mac === mac && (dst === undefined || entry.dst === dst);
+    if (!this.#entries.some(goes)) throw new VtepdError("ERR_FDB_ENTRY_NOT_FOUND", `no entry ${mac} dev ${dev}`);
+    this.#entries = this.#entries.filter((entry) => !goes(entry));
+  }
+
+  stats(dev?: string): LinkStats[] {
+    if (this.bug !== undefined) throw this.bug;
+    if (dev === undefined) return [...this.#stats.values()];
+    this.link(dev);
+    return [this.#stats.get(dev)!];
+  }
+
+  sockets(): SocketStats[] {
+    return this.socketStats;
+  }
+}
