@@ -7,8 +7,8 @@ const traffic = ({ rx, tx }: TrafficJson): string =>
 const dropLines = (prefix: string, drops: Readonly<Record<string, number>>): string[] =>
   Object.entries(drops).map(([reason, count]) => `${prefix} ${reason} ${count}`);
 
-const linkLines = ({ ifname, flooded, fdb, drops, remotes, ...counters }: LinkStatsJson): string[] => [
-  `${ifname} ${traffic(counters)} flooded ${flooded}`,
+const linkLines = ({ ifname, flooded, reserved_bits, fdb, drops, remotes, ...counters }: LinkStatsJson): string[] => [
+  `${ifname} ${traffic(counters)} flooded ${flooded} reserved_bits ${reserved_bits}`,
   `${ifname} fdb learns ${fdb.learns} moves ${fdb.moves} aged ${fdb.aged} full ${fdb.full}`,
   ...dropLines(`${ifname} drop encap`, drops.encap),
   ...dropLines(`${ifname} drop decap`, drops.decap),
@@ -45,7 +45,8 @@ export const statusText = ({ version, node, pid, uptime, config, links, fdb, wor
     `links ${links}`,
     `fdb entries ${fdb.entries} capacity ${fdb.capacity}`,
     ...workers.map(
-      ({ id, wakeups, batches, frames }) => `worker ${id} wakeups ${wakeups} batches ${batches} frames ${frames}`,
+      ({ id, wakeups, batches, frames, overflow, errors }) =>
+        `worker ${id} wakeups ${wakeups} batches ${batches} frames ${frames} overflow ${overflow} errors ${errors}`,
     ),
   ]
     .map((line) => `${line}\n`)

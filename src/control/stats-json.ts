@@ -10,6 +10,8 @@ export interface LinkStatsJson extends TrafficJson {
   readonly ifname: string;
   /** Packets that were copied to the flood list. */
   readonly flooded: number;
+  /** Accepted packets with a reserved bit set in the tunnel header. */
+  readonly reserved_bits: number;
   readonly fdb: { readonly learns: number; readonly moves: number; readonly aged: number; readonly full: number };
   /** Keyed by drop reason, only non-zero ones. */
   readonly drops: {
@@ -46,6 +48,9 @@ export interface StatusJson {
     readonly wakeups: number;
     readonly batches: number;
     readonly frames: number;
+    /** Datagrams lost to a full receive buffer; receives that failed otherwise. */
+    readonly overflow: number;
+    readonly errors: number;
   }[];
 }
 
@@ -58,6 +63,7 @@ export const linkStatsJson = (stats: LinkStats): LinkStatsJson => ({
   ifname: stats.name,
   ...trafficJson(stats),
   flooded: stats.floodedFrames,
+  reserved_bits: stats.reservedBits,
   fdb: { learns: stats.fdbLearns, moves: stats.fdbMoves, aged: stats.fdbAged, full: stats.fdbFull },
   drops: stats.drops,
   remotes: stats.remotes.map((remote) => ({
@@ -76,5 +82,12 @@ export const statusJson = (status: StatusView): StatusJson => ({
   config: status.config,
   links: status.links,
   fdb: { entries: status.fdbEntries, capacity: status.fdbCapacity },
-  workers: status.workers.map(({ id, wakeups, batches, frames }) => ({ id, wakeups, batches, frames })),
+  workers: status.workers.map(({ id, wakeups, batches, frames, receiveOverflow, receiveErrors }) => ({
+    id,
+    wakeups,
+    batches,
+    frames,
+    overflow: receiveOverflow,
+    errors: receiveErrors,
+  })),
 });

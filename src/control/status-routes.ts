@@ -18,7 +18,16 @@ const StatusSchema: z.ZodType<StatusJson> = z
     config: z.string(),
     links: count(),
     fdb: z.object({ entries: count(), capacity: count() }),
-    workers: z.array(z.object({ id: count(), wakeups: count(), batches: count(), frames: count() })),
+    workers: z.array(
+      z.object({
+        id: count(),
+        wakeups: count(),
+        batches: count(),
+        frames: count(),
+        overflow: count(),
+        errors: count(),
+      }),
+    ),
   })
   .openapi("Status");
 
@@ -30,6 +39,7 @@ const StatsSchema: z.ZodType<StatsJson> = z
         rx: z.object(traffic),
         tx: z.object(traffic),
         flooded: count(),
+        reserved_bits: count(),
         fdb: z.object({ learns: count(), moves: count(), aged: count(), full: count() }),
         drops: z.object({ encap: counts(), decap: counts() }),
         remotes: z.array(

@@ -67,7 +67,7 @@ const start = async (
   undo.push(() => supervisor.stop());
   const bindings = new Bindings(tables, supervisor);
   const ageing = new Ageing(tables.fdb);
-  const statistics = new Statistics(supervisor.counters, ageing);
+  const statistics = new Statistics(supervisor.memory, ageing);
   const vtep = new Vtep({ tables, bindings, statistics, tunnels, configPath, version });
 
   const planner = new UnderlayPlanner();

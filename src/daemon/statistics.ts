@@ -1,4 +1,5 @@
 /** Adds up the workers' counters, at the moment somebody asks. Main thread. */
+import { STATUS_RX_ERRORS, STATUS_RX_OVERFLOW } from "../binding/abi.ts";
 import {
   type Counters,
   DECAP,
@@ -9,6 +10,7 @@ import {
   LINK_FLOODED,
   LINK_LEARNS,
   LINK_MOVES,
+  LINK_RESERVED_BITS,
   LINK_RX_BYTES,
   LINK_RX_FRAMES,
   LINK_TX_BYTES,
@@ -28,12 +30,19 @@ import type { Ageing } from "./ageing.ts";
 import { type Binding, formatSocket } from "./bindings.ts";
 import type { Tunnel } from "./tunnel.ts";
 
+/** What a worker writes and the main thread reads. */
+export interface WorkerMemory {
+  readonly counters: Counters;
+  /** STATUS_* words. */
+  readonly status: Int32Array;
+}
+
 export class Statistics {
-  private readonly sets: readonly Counters[];
+  private readonly workers: readonly WorkerMemory[];
   private readonly ageing: Ageing;
 
-  constructor(sets: readonly Counters[], ageing: Ageing) {
-    this.sets = sets;
+  constructor(workers: readonly WorkerMemory[], ageing: Ageing) {
+    this.workers = workers;
     this.ageing = ageing;
   }
 
@@ -52,6 +61,7 @@ export class Statistics {
       fdbMoves: sum(LINK_MOVES),
       fdbAged: this.ageing.count(tunnel.bd),
       fdbFull: sum(LINK_FDB_FULL),
+      reservedBits: sum(LINK_RESERVED_BITS),
       drops: {
         encap: this.reasons("drop", drops + ENCAP * DROP_REASON_COLUMNS),
         decap: this.reasons("drop", drops + DECAP * DROP_REASON_COLUMNS),
@@ -65,11 +75,13 @@ export class Statistics {
   }
 
   ofWorkers(): WorkerView[] {
-    return this.sets.map(({ worker }, id) => ({
+    return this.workers.map(({ counters: { worker }, status }, id) => ({
       id,
       wakeups: worker[WORKER_WAKEUPS]!,
       batches: worker[WORKER_BATCHES]!,
       frames: worker[WORKER_FRAMES]!,
+      receiveOverflow: status[STATUS_RX_OVERFLOW]! >>> 0,
+      receiveErrors: status[STATUS_RX_ERRORS]! >>> 0,
     }));
   }
 
@@ -87,7 +99,7 @@ export class Statistics {
   }
 
   private sum(group: keyof Counters, index: number): number {
-    return this.sets.reduce((total, set) => total + set[group][index]!, 0);
+    return this.workers.reduce((total, { counters }) => total + counters[group][index]!, 0);
   }
 
   private reasons(group: keyof Counters, from: number): Record<string, number> {

@@ -26,6 +26,7 @@ interface Member {
   readonly worker: Worker;
   readonly wakeFd: number;
   readonly counters: Counters;
+  readonly status: Int32Array;
   readonly pending: Map<number, Pending>;
   readonly ended: Promise<void>;
 }
@@ -51,7 +52,12 @@ export class Supervisor {
     return this.members.length;
   }
 
-  /** One set per worker. */
+  /** What the workers write and the main thread reads, one for each. */
+  get memory(): { counters: Counters; status: Int32Array }[] {
+    return this.members.map(({ counters, status }) => ({ counters, status }));
+  }
+
+  /** Each worker's counters. */
   get counters(): Counters[] {
     return this.members.map(({ counters }) => counters);
   }
@@ -83,7 +89,8 @@ export class Supervisor {
   private start(id: number, tables: TableMemory): Member {
     const wakeFd = addon.openEvent();
     const counters = allocateCounters();
-    const workerData: WorkerSetup = { tables, counters, batch: allocateBatch(), wakeFd };
+    const batch = allocateBatch();
+    const workerData: WorkerSetup = { tables, counters, batch, wakeFd };
     const worker = new Worker(new URL("../dataplane/worker.js", import.meta.url), {
       name: `vtepd-worker-${id}`,
       workerData,
@@ -99,7 +106,7 @@ export class Supervisor {
       });
     });
     worker.on("message", (event: WorkerEvent) => this.take(pending, event));
-    return { worker, wakeFd, counters, pending, ended };
+    return { worker, wakeFd, counters, status: batch.status, pending, ended };
   }
 
   private workerEnded(id: number, cause: unknown): void {

@@ -15,7 +15,7 @@ import { MAX_BRIDGE_DOMAINS } from "./bridge-domain.ts";
 import { MAX_REMOTES } from "./remote-table.ts";
 import { MAX_BINDINGS } from "./vni-table.ts";
 
-export const LINK_COLUMNS = 8;
+export const LINK_COLUMNS = 16;
 /** Overlay to underlay: copies sent, and their overlay bytes. */
 export const LINK_TX_FRAMES = 0;
 export const LINK_TX_BYTES = 1;
@@ -27,6 +27,7 @@ export const LINK_FLOODED = 4;
 export const LINK_LEARNS = 5;
 export const LINK_MOVES = 6;
 export const LINK_FDB_FULL = 7;
+export const LINK_RESERVED_BITS = 8;
 
 export const ENCAP = 0;
 export const DECAP = 1;

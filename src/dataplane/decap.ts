@@ -38,7 +38,7 @@ import {
   VXLAN_VNI_NOT_FOUND,
 } from "../drop-reason.ts";
 import { isInvalidSourceMac } from "../wire/mac.ts";
-import { checkVxlan, readVni } from "../wire/vxlan.ts";
+import { checkVxlan, hasReservedBits, readVni } from "../wire/vxlan.ts";
 import type { Batch } from "./batch.ts";
 import { BD_ACCESS_PORT, BD_FDB_LIMIT, BD_LEARNING, BD_MAC_HI, BD_MAC_LO, BD_MTU, BD_WORDS } from "./bridge-domain.ts";
 import {
@@ -49,6 +49,7 @@ import {
   LINK_FDB_FULL,
   LINK_LEARNS,
   LINK_MOVES,
+  LINK_RESERVED_BITS,
   LINK_RX_BYTES,
   LINK_RX_FRAMES,
   REMOTE_COLUMNS,
@@ -115,6 +116,7 @@ export class Decapsulator {
     link[bd * LINK_COLUMNS + LINK_RX_BYTES]! += length;
     remotes[remote * REMOTE_COLUMNS + REMOTE_RX_FRAMES]!++;
     remotes[remote * REMOTE_COLUMNS + REMOTE_RX_BYTES]! += length;
+    if (hasReservedBits(this.arena, headerOffset)) link[bd * LINK_COLUMNS + LINK_RESERVED_BITS]!++;
     frames[row + FRAME_VERDICT] = DELIVER;
     frames[row + FRAME_BD] = bd;
     frames[row + FRAME_TARGET] = this.domains[bd * BD_WORDS + BD_ACCESS_PORT]!;

@@ -49,6 +49,8 @@ export interface LinkStats extends TrafficCounters {
   readonly fdbAged: number;
   /** MACs that were not learned because the tunnel's limit or the table was full. */
   readonly fdbFull: number;
+  /** Accepted datagrams in which a reserved bit of the tunnel header was set (RFC 7348: ignored on receipt). */
+  readonly reservedBits: number;
   /** Keyed by the reason's name; only non-zero ones. `encap` = overlay to underlay, `decap` = the other way. */
   readonly drops: {
     readonly encap: Readonly<Record<string, number>>;
@@ -93,6 +95,10 @@ export interface WorkerView {
   readonly wakeups: number;
   readonly frames: number;
   readonly batches: number;
+  /** Datagrams that the kernel dropped because a socket's receive buffer was full (SO_RXQ_OVFL). */
+  readonly receiveOverflow: number;
+  /** Receives that failed for another reason than an empty queue. */
+  readonly receiveErrors: number;
 }
 
 export interface StatusView {

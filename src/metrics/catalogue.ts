@@ -96,6 +96,12 @@ export const FDB_FULL: Metric = counter(
   "link",
 );
 
+export const LINK_RESERVED_BITS: Metric = counter(
+  "vtepd_link_unexpected_header_packets_total",
+  "Accepted packets with a reserved bit set in the tunnel header.",
+  "link",
+);
+
 export const REMOTE_RECEIVE_PACKETS: Metric = counter(
   "vtepd_remote_receive_packets_total",
   "Packets that came from a remote VTEP.",
@@ -134,5 +140,15 @@ export const WORKER_BATCHES: Metric = counter(
 export const WORKER_FRAMES: Metric = counter(
   "vtepd_worker_frames_total",
   "Frames a data-plane worker received; a superframe counts once.",
+  "worker",
+);
+export const WORKER_RECEIVE_OVERFLOW: Metric = counter(
+  "vtepd_worker_receive_overflow_total",
+  "Datagrams the kernel dropped because a socket's receive buffer was full.",
+  "worker",
+);
+export const WORKER_RECEIVE_ERRORS: Metric = counter(
+  "vtepd_worker_receive_errors_total",
+  "Receives that failed for another reason than an empty queue.",
   "worker",
 );

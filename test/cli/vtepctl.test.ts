@@ -238,7 +238,7 @@ describe("vtepctl stats and status", () => {
   it("prints one fact a line", async () => {
     expect(await ok("stats")).toBe(
       [
-        "vx42 rx packets 7 bytes 700 tx packets 9 bytes 900 flooded 2",
+        "vx42 rx packets 7 bytes 700 tx packets 9 bytes 900 flooded 2 reserved_bits 0",
         "vx42 fdb learns 3 moves 1 aged 0 full 0",
         "vx42 drop encap ip_outnoroutes 2",
         "vx42 drop encap tx_error 3",
@@ -246,7 +246,7 @@ describe("vtepctl stats and status", () => {
         "vx42 drop decap hdr_trunc 5",
         "vx42 drop decap unknown_vtep 6",
         "vx42 remote 192.0.2.2 port 4789 vni 42 rx packets 7 bytes 700 tx packets 9 bytes 900",
-        "vx43 rx packets 0 bytes 0 tx packets 0 bytes 0 flooded 0",
+        "vx43 rx packets 0 bytes 0 tx packets 0 bytes 0 flooded 0 reserved_bits 0",
         "vx43 fdb learns 0 moves 0 aged 0 full 0",
         "socket 192.0.2.1:4789 drop vxlan_vni_not_found 8",
         "",
@@ -255,7 +255,7 @@ describe("vtepctl stats and status", () => {
   });
 
   it("prints one tunnel with dev, the verb may be left out", async () => {
-    const text = "vx43 rx packets 0 bytes 0 tx packets 0 bytes 0 flooded 0\nvx43 fdb learns 0 moves 0 aged 0 full 0\n";
+    const text = "vx43 rx packets 0 bytes 0 tx packets 0 bytes 0 flooded 0 reserved_bits 0\nvx43 fdb learns 0 moves 0 aged 0 full 0\n";
     expect(await ok("stats dev vx43")).toBe(text);
     expect(await ok("stats show dev vx43")).toBe(text);
     expect(JSON.parse(await ok("-j stats dev vx43")).links).toHaveLength(1);
@@ -268,7 +268,7 @@ describe("vtepctl stats and status", () => {
         "config /etc/vtepd/vtepd.yaml",
         "links 2",
         "fdb entries 4 capacity 131072",
-        "worker 0 wakeups 10 batches 20 frames 300",
+        "worker 0 wakeups 10 batches 20 frames 300 overflow 4 errors 0",
         "",
       ].join("\n"),
     );

@@ -43,7 +43,7 @@ describe("GET", () => {
       config: "/etc/vtepd/vtepd.yaml",
       links: 2,
       fdb: { entries: 4, capacity: 131072 },
-      workers: [{ id: 0, wakeups: 10, batches: 20, frames: 300 }],
+      workers: [{ id: 0, wakeups: 10, batches: 20, frames: 300, overflow: 4, errors: 0 }],
     });
   });
 
@@ -197,6 +197,7 @@ describe("GET", () => {
       rx: { packets: 7, bytes: 700 },
       tx: { packets: 9, bytes: 900 },
       flooded: 2,
+      reserved_bits: 0,
       fdb: { learns: 3, moves: 1, aged: 0, full: 0 },
       drops: { encap: { ip_outnoroutes: 2, tx_error: 3, no_tx_target: 4 }, decap: { hdr_trunc: 5, unknown_vtep: 6 } },
       remotes: [

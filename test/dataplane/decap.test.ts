@@ -15,6 +15,7 @@ import {
   LINK_FDB_FULL,
   LINK_LEARNS,
   LINK_MOVES,
+  LINK_RESERVED_BITS,
   LINK_RX_BYTES,
   LINK_RX_FRAMES,
   REMOTE_COLUMNS,
@@ -139,10 +140,16 @@ describe("decap", () => {
     expect(vtep.fromUnderlay({ ...frame, from: "2001:db8::2" }).run()).toEqual([{ port, frame: 0 }]);
   });
 
-  it("ignores reserved bits (RFC 7348 section 5)", () => {
-    const { vtep, frame } = setUp();
+  it("ignores reserved bits (RFC 7348 section 5), and counts them", () => {
+    const { vtep, frame, link } = setUp();
     const header = (bytes: Uint8Array) => bytes.set([0xff, 0xff, 0xff, 0xff]);
-    expect(vtep.fromUnderlay({ ...frame, header }).run()).toHaveLength(1);
+    expect(
+      vtep
+        .fromUnderlay({ ...frame, header })
+        .fromUnderlay(frame)
+        .run(),
+    ).toHaveLength(2);
+    expect(link(LINK_RESERVED_BITS)).toBe(1);
   });
 });
 

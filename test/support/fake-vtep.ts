@@ -53,6 +53,7 @@ const fakeStats = (name: string, overrides: Partial<LinkStats> = {}): LinkStats 
   fdbMoves: 0,
   fdbAged: 0,
   fdbFull: 0,
+  reservedBits: 0,
   drops: { encap: {}, decap: {} },
   remotes: [],
   ...overrides,
@@ -63,7 +64,7 @@ export class FakeVtep implements VtepService {
   readonly #stats = new Map<string, LinkStats>();
   #entries: FdbEntryView[] = [];
   socketStats: SocketStats[] = [];
-  workers: WorkerView[] = [{ id: 0, wakeups: 10, frames: 300, batches: 20 }];
+  workers: WorkerView[] = [{ id: 0, wakeups: 10, frames: 300, batches: 20, receiveOverflow: 4, receiveErrors: 0 }];
   /** Set to make every call fail with it: a bug in the service. */
   bug: Error | undefined;
 
