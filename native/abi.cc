@@ -70,6 +70,7 @@ constexpr Row ROWS[] = {
     ROW(PORT_TAP),
     ROW(PORT_UDP_RX),
     ROW(PORT_UDP_TX),
+    ROW(PORT_TAP_TX),
     ROW(MAX_PORTS),
 };
 #undef ROW

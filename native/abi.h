@@ -83,6 +83,7 @@ inline constexpr int32_t STATUS_RX_ERRORS = 4;
 inline constexpr int32_t PORT_TAP = 1;
 inline constexpr int32_t PORT_UDP_RX = 2;
 inline constexpr int32_t PORT_UDP_TX = 3;
+inline constexpr int32_t PORT_TAP_TX = 4;
 inline constexpr int32_t MAX_PORTS = 32768;
 
 struct Frame {

@@ -24,7 +24,6 @@
 // others (`signalEvent`), and it is the only way out of a `receive` without timeout, worker.terminate() included.
 #include "io.h"
 
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -106,17 +105,17 @@ void Io::Add(const Napi::CallbackInfo& info) {
   if (!id) return;
   const std::optional<int32_t> fd = IntegerArgument(info, 1, "Io.add: fd", 0, INT32_MAX);
   if (!fd) return;
-  const std::optional<int32_t> kind = IntegerArgument(info, 2, "Io.add: kind", abi::PORT_TAP, abi::PORT_UDP_TX);
+  const std::optional<int32_t> kind = IntegerArgument(info, 2, "Io.add: kind", abi::PORT_TAP, abi::PORT_TAP_TX);
   if (!kind) return;
   const std::optional<int32_t> header_length = IntegerArgument(info, 3, "Io.add: headerLength", 0, MAX_HEADER_LENGTH);
   if (!header_length) return;
   if (!epoll_.IsOpen()) return Throw(env, {EBADF, "epoll_ctl(EPOLL_CTL_ADD)", "closed Io"});
   const std::string subject = "port " + std::to_string(*id);
   if (FindPort(*id) != nullptr) return Throw(env, {EEXIST, "epoll_ctl(EPOLL_CTL_ADD)", subject});
-  if (*kind != abi::PORT_TAP) {
+  if (*kind == abi::PORT_UDP_RX || *kind == abi::PORT_UDP_TX) {
     if (const SystemError error = CheckDatagramSocket(*fd)) return Throw(env, error);
   }
-  if (*kind != abi::PORT_UDP_TX) {
+  if (*kind == abi::PORT_TAP || *kind == abi::PORT_UDP_RX) {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u32 = static_cast<uint32_t>(*id);
@@ -252,7 +251,7 @@ int32_t Io::SendAction(int32_t index) {
   const Bytes bytes = memory_.FrameBytes(frame);
   if (port == nullptr || bytes.data == nullptr) return EINVAL;
   if (port->gone) return EBADFD;
-  if (port->kind == abi::PORT_TAP) {
+  if (port->kind == abi::PORT_TAP || port->kind == abi::PORT_TAP_TX) {
     PortState state = PortState::kAlive;
     const int32_t result = WriteFrame(*port, memory_.FrameAt(frame), bytes, state);
     if (state == PortState::kGone) Retire(*port);

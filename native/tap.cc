@@ -172,7 +172,8 @@ SystemError Finish(const TapOptions& options, OpenedTap& tap) {
 }
 
 // A device for another namespace is made here and moved there. Made there, its descriptors would keep that namespace
-// alive after its owner deleted it, and nobody would learn that the device is of no use any more.
+// alive after its owner deleted it, and nobody would learn that the device is of no use any more. On failure all
+// descriptors close, and the device vanishes with the last of them, wherever it is by then.
 SystemError MakeTap(const TapOptions& options, OpenedTap& tap) {
   Fd netns;
   bool is_here = true;

@@ -123,5 +123,7 @@ export const STATUS_RX_ERRORS = 4;
 export const PORT_TAP = 1;
 export const PORT_UDP_RX = 2;
 export const PORT_UDP_TX = 3;
+/** A TAP queue that another worker polls: only written. */
+export const PORT_TAP_TX = 4;
 /** Ids given to `Io.add` are below this. */
 export const MAX_PORTS = 32768;

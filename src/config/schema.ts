@@ -197,7 +197,7 @@ const modes = {
     link: key(interfaceName().optional(), "Underlay interface that the UDP socket is bound to.", {
       examples: ["eth0"],
     }),
-    queues: key(autoOrInteger(1, 256).default("auto"), "Queues of the TAP device. `auto` is one per worker.", {
+    queues: key(autoOrInteger(1, 256).default("auto"), "Queues of the TAP device, at most one per worker. `auto` is one per worker.", {
       unit: "queues",
     }),
   }),

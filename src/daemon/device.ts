@@ -1,10 +1,12 @@
 /**
- * A tunnel's TAP: made with name, MAC and MTU in one go, one queue for each worker, and made again when somebody deletes
- * it, since the configuration says it shall be there. The port id stays the same for life; behind it the descriptors change.
+ * A tunnel's TAP: made with name, MAC and MTU in one go, and made again when somebody deletes
+ * it, since the configuration says it shall be there. Each queue is polled by one worker; a worker without a queue of its own only writes,
+ * through the first. The port id stays the same for life; behind it the descriptors change.
  */
 import { randomBytes } from "node:crypto";
-import { PORT_TAP } from "../binding/abi.ts";
+import { PORT_TAP, PORT_TAP_TX } from "../binding/abi.ts";
 import { addon, type TapInfo } from "../binding/addon.ts";
+import type { PortChange } from "../dataplane/worker.ts";
 import { netnsPath } from "../host/netns.ts";
 import { parseMac, toLocalMac } from "../wire/mac.ts";
 import { attempt } from "./native-error.ts";
@@ -18,6 +20,8 @@ export interface DeviceSpec {
   readonly mtu: number;
   readonly macAddress: string | undefined;
   readonly netns: string | undefined;
+  /** At most one per worker. */
+  readonly queues: number;
   /** Id under which the workers know it. */
   readonly port: number;
 }
@@ -46,7 +50,7 @@ export class Device {
       addon.openTap({
         name,
         kind: "tap",
-        queues: this.supervisor.count,
+        queues: this.spec.queues,
         vnetHeader: true,
         macAddress: this.macAddress,
         mtu,
@@ -61,14 +65,19 @@ export class Device {
   /** Lets the workers poll it. */
   async attach(): Promise<void> {
     const { port } = this.spec;
-    await this.supervisor.changePorts(
-      this.fds.map((fd) => [{ verb: "add", port, fd, kind: PORT_TAP, headerLength: 0 }] as const),
-    );
+    const changes = Array.from({ length: this.supervisor.count }, (_, worker): PortChange[] => {
+      const fd = this.fds[worker];
+      return fd === undefined
+        ? [{ verb: "add", port, fd: this.fds[0]!, kind: PORT_TAP_TX, headerLength: 0 }]
+        : [{ verb: "add", port, fd, kind: PORT_TAP, headerLength: 0 }];
+    });
+    await this.supervisor.changePorts(changes);
   }
 
   async detach(): Promise<void> {
     const { port } = this.spec;
-    await this.supervisor.changePorts(this.fds.map(() => [{ verb: "remove", port }] as const));
+    const removal: PortChange[] = [{ verb: "remove", port }];
+    await this.supervisor.changePorts(Array.from({ length: this.supervisor.count }, () => removal));
   }
 
   /** Removes the device, if it is still there. Workers must have let go of it. */

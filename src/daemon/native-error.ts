@@ -6,6 +6,7 @@ const codeOf = ({ code, syscall }: NativeError): ErrorCode => {
   if (syscall.startsWith("open(/dev/net/tun)")) return "ERR_NO_TUN";
   if (code === "EPERM" || code === "EACCES") return "ERR_PERMISSION";
   if (syscall.startsWith("ioctl(TUNSETIFF)") && code === "EBUSY") return "ERR_DEVICE_EXISTS";
+  if (syscall.startsWith("netlink(RTM_NEWLINK)") && code === "EEXIST") return "ERR_DEVICE_EXISTS";
   if (syscall.startsWith("open(") && code === "ENOENT") return "ERR_NETNS_NOT_FOUND";
   if (syscall.startsWith("bind") && code === "EADDRINUSE") return "ERR_ADDRESS_IN_USE";
   if (syscall.startsWith("bind") && code === "EADDRNOTAVAIL") return "ERR_ADDRESS_NOT_LOCAL";

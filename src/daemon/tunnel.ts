@@ -83,7 +83,8 @@ export class Tunnel {
     const port = tables.ports.allocate(PORT_TAP, bd);
     undo.push(() => tables.ports.release(port));
     const { name, macAddress, netns } = config;
-    const device = new Device({ name, mtu: plan.mtu, macAddress, netns, port }, supervisor);
+    const queues = Tunnel.queuesOf(config, supervisor.count);
+    const device = new Device({ name, mtu: plan.mtu, macAddress, netns, queues, port }, supervisor);
     const tunnel = new Tunnel(config, ground, undo, bd, binding, device);
     tunnel.fill();
     device.open();
@@ -94,6 +95,17 @@ export class Tunnel {
     undo.push(() => tables.vnis.delete(binding.id, config.id));
     await device.attach();
     return tunnel;
+  }
+
+  /** A queue that no worker polls would swallow its flows. @throws ERR_CONFIG_CONFLICT */
+  private static queuesOf({ name, queues }: TunnelConfig, workers: number): number {
+    if (queues === undefined || queues <= workers) return queues ?? workers;
+    const path = `tunnels.${name}.queues`;
+    throw new VtepdError(
+      "ERR_CONFIG_CONFLICT",
+      `${path}: expected at most one queue for each of ${workers} workers, got ${queues}`,
+      { path },
+    );
   }
 
   /** Writes the bridge domain, the flood list and the static entries. */

@@ -255,7 +255,8 @@ describe("vtepctl stats and status", () => {
   });
 
   it("prints one tunnel with dev, the verb may be left out", async () => {
-    const text = "vx43 rx packets 0 bytes 0 tx packets 0 bytes 0 flooded 0 reserved_bits 0\nvx43 fdb learns 0 moves 0 aged 0 full 0\n";
+    const text =
+      "vx43 rx packets 0 bytes 0 tx packets 0 bytes 0 flooded 0 reserved_bits 0\nvx43 fdb learns 0 moves 0 aged 0 full 0\n";
     expect(await ok("stats dev vx43")).toBe(text);
     expect(await ok("stats show dev vx43")).toBe(text);
     expect(JSON.parse(await ok("-j stats dev vx43")).links).toHaveLength(1);

@@ -122,7 +122,7 @@ describe("Io", () => {
   it("refuses ports out of range, of no kind, or with a header that no tunnel has", () => {
     expect(() => rig.io.add(MAX_PORTS, 0, PORT_TAP, 0)).toThrow(/Io.add: port: expected an integer from 0 to 32767/);
     expect(() => rig.io.add(-1, 0, PORT_TAP, 0)).toThrow(/port/);
-    expect(() => rig.io.add(0, 0, 4, 0)).toThrow(/kind/);
+    expect(() => rig.io.add(0, 0, 5, 0)).toThrow(/kind/);
     expect(() => rig.io.add(0, 0, PORT_TAP, 1025)).toThrow(/headerLength/);
   });
 

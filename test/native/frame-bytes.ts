@@ -19,7 +19,7 @@ const concat = (...parts: ArrayLike<number>[]): Uint8Array => {
 const big16 = (value: number): [number, number] => [(value >> 8) & 0xff, value & 0xff];
 
 /** The folded one's complement sum of big-endian words, RFC 1071; not complemented. */
-export const sum16 = (...parts: ArrayLike<number>[]): number => {
+const sum16 = (...parts: ArrayLike<number>[]): number => {
   const bytes = concat(...parts);
   let sum = 0;
   for (let i = 0; i < bytes.length; i += 2) sum += bytes[i]! * 256 + (bytes[i + 1] ?? 0);
@@ -68,7 +68,7 @@ export const ipv4 = (protocol: number, payload: ArrayLike<number>, fields: Ipv4F
   return concat(header, payload);
 };
 
-export interface Ipv6Fields {
+interface Ipv6Fields {
   src?: readonly number[];
   dst?: readonly number[];
 }
@@ -79,7 +79,7 @@ export const ipv6 = (nextHeader: number, payload: ArrayLike<number>, fields: Ipv
 };
 
 /** What stands in a checksum field: a number, the true checksum, or only the pseudo-header sum. */
-export type Checksum = number | "full" | "partial";
+type Checksum = number | "full" | "partial";
 
 interface TransportFields {
   sourcePort?: number;

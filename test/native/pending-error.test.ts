@@ -60,8 +60,10 @@ describe("a pending error", () => {
     expect([rig.status(STATUS_RX_ERRORS), rig.status(STATUS_GONE)]).toEqual([1, 0]);
   });
 
-  it("is not blamed on the datagrams that find it", () => {
-    expect(sendToClosedPort(10)).toBe(0);
-    expect(Array.from({ length: 10 }, (_, i) => rig.result(i))).toEqual(new Array(10).fill(0));
+  it("is not blamed on the datagram that finds it", () => {
+    for (let round = 0; round < 3; round++) {
+      expect(sendToClosedPort(4)).toBe(0);
+      expect(Array.from({ length: 4 }, (_, i) => rig.result(i))).toEqual([0, 0, 0, 0]);
+    }
   });
 });

@@ -9,6 +9,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   BATCH_FRAMES,
+  FLAG_FRAGMENT,
   FLAG_IPV4,
   FLAG_IPV6,
   FLAG_PARTIAL_CSUM,
@@ -162,6 +163,17 @@ describe("a frame out of a TAP", () => {
     expect(flow[0]).not.toBe(0);
     expect(flow[1]).toBe(flow[0]);
     expect(otherFlow).not.toBe(flow[0]);
+  });
+
+  it("has one flow hash for all fragments of a datagram, though only the first has ports", () => {
+    applicationSends(new Uint8Array(4000));
+    const fragments = collect(TAP, 3).map(({ view }) => view);
+    expect(fragments.map(({ flags }) => flags)).toEqual([
+      FLAG_IPV4 | FLAG_FRAGMENT | FLAG_UDP,
+      FLAG_IPV4 | FLAG_FRAGMENT,
+      FLAG_IPV4 | FLAG_FRAGMENT,
+    ]);
+    expect(new Set(fragments.map(({ flowHash }) => flowHash)).size).toBe(1);
   });
 
   it("spreads flows that differ in one port over all values", () => {

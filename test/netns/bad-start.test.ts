@@ -98,6 +98,12 @@ describe("vtepd refuses to start:", () => {
       "192.0.2.1:4789",
     ],
     [
+      "more queues than workers",
+      `{ ov0: { mode: vxlan, ${GOOD}, queues: 2 } }`,
+      "ERR_CONFIG_CONFLICT",
+      "tunnels.ov0.queues",
+    ],
+    [
       "an address that cannot be assigned",
       `{ ov0: { mode: vxlan, ${GOOD}, mtu: 1000, addresses: ["2001:db8:5::1/64"] } }`,
       "ERR_HOST_COMMAND",

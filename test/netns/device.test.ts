@@ -58,6 +58,16 @@ describe("the device", () => {
     expect(daemon.json<{ vtepd: { queues: number } }[]>("link", "show", "ov0")[0]!.vtepd.queues).toBe(3);
   });
 
+  it("has fewer queues when told so; workers without one still deliver", async () => {
+    const daemon = await RunningDaemon.start(left, tunnel(1, ", queues: 1"), { workers: 3 });
+    await RunningDaemon.start(right, tunnel(2), { workers: 3 });
+    expect(daemon.json<{ vtepd: { queues: number } }[]>("link", "show", "ov0")[0]!.vtepd.queues).toBe(1);
+    // Flows from sixteen source ports fall on all three workers' sockets.
+    for (let n = 0; n < 10; n++) expect(ping(right, "10.42.0.1")).toBe(true);
+    const { workers } = daemon.json<{ workers: { frames: number }[] }>("status");
+    expect(workers.filter(({ frames }) => frames > 0).length).toBeGreaterThan(1);
+  });
+
   it("lives in the namespace that `netns` names, while the socket stays outside", async () => {
     const inner = lab.host("inner");
     await RunningDaemon.start(left, tunnel(1, `, netns: ${inner.netns}`));

@@ -179,7 +179,10 @@ describe("forwarding", () => {
     third.send(LOCAL, vxlanDatagram(42, fromStation(MAC_A, MAC_B)));
     await waitFor(() => daemon.stats().links[0]!.rx.packets === 4, { what: "four frames" });
     await sleep(200);
-    expect([...second.received(), ...third.received()]).toEqual([]);
+    // What left itself answers (an ICMP error, the ARP for it) has the device's MAC as its source.
+    const isRelayed = ({ bytes }: { bytes: Uint8Array }): boolean =>
+      Buffer.from(bytes.slice(14, 20)).toString("hex") === MAC_A.replaceAll(":", "");
+    expect([...second.received(), ...third.received()].filter(isRelayed)).toEqual([]);
   });
 
   it("spreads flows over several source ports and keeps one flow on one", async () => {
