@@ -1,12 +1,11 @@
 // Every layout that TypeScript and the addon share: the C++ half of src/binding/abi.ts, where each word is explained.
-// test/native/abi.test.ts compares the two through the `abi` object that abi.cc exports: change both or neither.
+// test/native/abi.test.ts compares the two through the `abi` object that abi-object.cc exports: change both or neither.
 //
 // All shared memory is in host byte order except where a comment says network order. Offsets of the named constants
 // count 32-bit words unless the name ends in BYTES.
 #ifndef VTEPD_ABI_H_
 #define VTEPD_ABI_H_
 
-#include <napi.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -176,9 +175,6 @@ static_assert(offsetof(sockaddr_in, sin_port) == 2 && offsetof(sockaddr_in, sin_
 static_assert(offsetof(sockaddr_in6, sin6_port) == 2 && offsetof(sockaddr_in6, sin6_flowinfo) == 4);
 static_assert(offsetof(sockaddr_in6, sin6_addr) == 8 && offsetof(sockaddr_in6, sin6_scope_id) == 24);
 static_assert(sizeof(sockaddr_in6) <= VTEP_ADDRESS_BYTES && sizeof(sockaddr_in) <= VTEP_ADDRESS_BYTES);
-
-// All of the above by name, for JavaScript.
-Napi::Object MakeAbiObject(Napi::Env env);
 
 }  // namespace vtepd::abi
 

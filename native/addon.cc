@@ -1,7 +1,7 @@
 // Registration and nothing else. The addon has no state outside its objects, so every thread may load it.
 #include <napi.h>
 
-#include "abi.h"
+#include "abi-object.h"
 #include "event.h"
 #include "io.h"
 #include "tap.h"

@@ -8,7 +8,7 @@
     'cflags_cc!': ['-std=gnu++17', '-std=gnu++14'],
     'cflags_cc': ['-std=c++20', '-O3'],
     'sources': [
-      'abi.cc',
+      'abi-object.cc',
       'addon.cc',
       'errno.cc',
       'event.cc',

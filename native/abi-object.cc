@@ -1,3 +1,5 @@
+#include "abi-object.h"
+
 #include "abi.h"
 
 namespace vtepd::abi {

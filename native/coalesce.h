@@ -1,0 +1,53 @@
+// Merges received Ethernet frames of one flow into a superframe, the reverse of segment.h: one write to a TAP instead of
+// many. Rules as the kernel's GRO (net/ipv4/tcp_offload.c, udp_offload.c) and performance reference 4.2; what must not be
+// merged is left exactly as it came.
+#ifndef VTEPD_COALESCE_H_
+#define VTEPD_COALESCE_H_
+
+#include <sys/uio.h>
+
+#include <cstdint>
+
+#include "abi.h"
+
+namespace vtepd {
+
+// What a group became: fields of the vnet header to write it with.
+struct MergedFrame {
+  uint8_t gso_type;        // virtio_net_hdr: 1 TCPv4, 4 TCPv6, 5 UDP_L4
+  uint16_t gso_size;       // payload bytes of each segment but the last
+  uint16_t header_length;  // Ethernet to TCP/UDP header, bytes
+  uint16_t csum_start;
+  uint16_t csum_offset;
+  uint32_t length;    // of the superframe
+  uint32_t segments;  // frames in it, at least 2
+};
+
+// One group at a time: frames are offered in the order in which they came, so "append or flush" keeps every order.
+// Borrows the frames' memory from Start to Finish and writes only to the headers of the first.
+class Group {
+ public:
+  static constexpr uint32_t MAX_SEGMENTS = 64;
+
+  // `merge_udp`: whether the TAP takes UDP superframes (USO).
+  explicit Group(bool merge_udp) : merge_udp_(merge_udp) {}
+
+  // Begins a group with this frame, whatever it is. The one before must be finished.
+  void Start(uint8_t* frame, uint32_t length);
+
+  // Tries to add the next frame. True: it belongs to the group now, and `payload` is what of it is written behind the
+  // group's other parts. False: it stays on its own and must start the next group.
+  bool Append(uint8_t* frame, uint32_t length, iovec& payload);
+
+  // Ends the group. True when frames were merged: the first frame's headers are those of the superframe now (lengths, IP
+  // checksum, FIN and PSH of all, the pseudo-header sum in the TCP or UDP checksum field) and `merged` is filled in.
+  // False when the first frame is alone: it is untouched.
+  bool Finish(MergedFrame& merged);
+
+ private:
+  const bool merge_udp_;
+};
+
+}  // namespace vtepd
+
+#endif  // VTEPD_COALESCE_H_
