@@ -2,9 +2,12 @@
 import type { Host } from "../test/support/host.ts";
 import { Lab, type WireMode } from "../test/support/lab.ts";
 import { waitFor } from "../test/support/wait-for.ts";
-import { type Arm, bare, LEFT, RIGHT, type Vtep } from "./arm.ts";
+import { type Account, openAccount } from "./account.ts";
+import { type Arm, bare, LEFT, type Place, RIGHT, type SetUp, UNDERLAY_DEV, USUAL, type Vtep } from "./arm.ts";
 import { ownCpus } from "./confine.ts";
 import { measureCpu } from "./cpu-time.ts";
+import { LOAD_PROGRAM } from "./load.ts";
+import { Unfit } from "./unfit.ts";
 import type { Sample, Workload } from "./workload.ts";
 
 export interface TrialOptions {
@@ -14,7 +17,15 @@ export interface TrialOptions {
   readonly pin: boolean;
 }
 
-type Place = (command: readonly string[]) => readonly [string, ...string[]];
+export interface Trial {
+  readonly sample: Sample;
+  readonly account: Account;
+}
+
+const ADDRESSES = [`${LEFT.local}/24`, `${RIGHT.local}/24`] as const;
+/** Of the relay, of all frames. */
+const LOSS = "0.01";
+const REORDER = "0.01";
 
 /** Finishes when a frame has come back over the overlay: ARP, learning and both directions work. */
 const ping = (from: Host, address: string): Promise<boolean> =>
@@ -23,35 +34,76 @@ const ping = (from: Host, address: string): Promise<boolean> =>
     what: `a ping to ${address} over the overlay`,
   });
 
-export const runTrial = async (arm: Arm, workload: Workload, options: TrialOptions): Promise<Sample> => {
+/** A host between the two whose only program carries, loses and delays frames. */
+const wireByRelay = async (lab: Lab, left: Host, right: Host, mtu: number): Promise<void> => {
+  const between = lab.host("relay");
+  lab.wire(left, UNDERLAY_DEV, between, "west", { mtu });
+  lab.wire(right, UNDERLAY_DEV, between, "east", { mtu });
+  left.address(UNDERLAY_DEV, ADDRESSES[0]);
+  right.address(UNDERLAY_DEV, ADDRESSES[1]);
+  for (const dev of ["west", "east"]) between.run("ethtool", ["-K", dev, "gro", "off"]);
+  const relay = between.spawn(LOAD_PROGRAM, [
+    "relay",
+    ...["--dev", "west", "--peer", "east"],
+    ...["--loss", LOSS, "--reorder", REORDER],
+  ]);
+  await relay.waitForOutput(/^ready/m);
+};
+
+const connect = async (lab: Lab, left: Host, right: Host, workload: Workload, mode: WireMode): Promise<SetUp> => {
+  const setUp = { ...USUAL, ...workload.setUp };
+  const mtu = setUp.underlayMtu;
+  if (workload.topology === "relayed") await wireByRelay(lab, left, right, mtu);
+  else lab.wire(left, UNDERLAY_DEV, right, UNDERLAY_DEV, { mode, mtu, addresses: ADDRESSES });
+  for (const address of setUp.floodList) {
+    if (address !== RIGHT.local) right.ip("address", "add", `${address}/24`, "dev", UNDERLAY_DEV);
+  }
+  return setUp;
+};
+
+const refuse = (arm: Arm, { topology }: Workload, mode: WireMode): void => {
+  if (topology !== "pair" && topology !== "relayed" && !arm.speaksVxlan) throw new Unfit("it does not speak VXLAN");
+  if (topology === "relayed" && mode !== "wire-like") throw new Unfit("a relay carries only what fits on a wire");
+};
+
+/** @throws Unfit when arm and workload do not go together */
+export const runTrial = async (arm: Arm, workload: Workload, options: TrialOptions): Promise<Trial> => {
+  const { topology } = workload;
+  const { mode } = options;
+  refuse(arm, workload, mode);
   const cpus = ownCpus();
   const placeOn =
     (cpu: number | undefined): Place =>
     (command) =>
       (options.pin ? ["taskset", "-c", String(cpu), ...command] : command) as readonly [string, ...string[]];
-  const placeVtep = placeOn(cpus.at(-1));
 
   const lab = Lab.create();
   try {
     const left = lab.host(LEFT.label);
     const right = lab.host(RIGHT.label);
-    lab.wire(left, "eth0", right, "eth0", {
-      mode: options.mode,
-      addresses: [`${LEFT.local}/24`, `${RIGHT.local}/24`],
-    });
-    const vteps: Vtep[] = [await arm.start(right, RIGHT, { place: placeVtep })];
-    if (workload.topology === "pair") {
-      vteps.push(await arm.start(left, LEFT, { place: placeVtep }));
-      await ping(left, bare(RIGHT.overlay));
-    }
-    const pids = vteps.flatMap((vtep) => vtep.pids);
-    return await workload.run({
+    const setUp = await connect(lab, left, right, workload, mode);
+    const context = { place: placeOn(cpus.at(-1)), setUp, mode, topology };
+    const rightVtep: Vtep | undefined = topology === "sender" ? undefined : await arm.start(right, RIGHT, context);
+    const leftVtep: Vtep | undefined = topology === "receiver" ? undefined : await arm.start(left, LEFT, context);
+    if (leftVtep !== undefined && rightVtep !== undefined) await ping(left, bare(RIGHT.overlay));
+    const pids = [leftVtep, rightVtep].flatMap((vtep) => vtep?.pids ?? []);
+    const close = await openAccount(
+      [
+        { host: left, vtep: leftVtep },
+        { host: right, vtep: rightVtep },
+      ],
+      cpus,
+    );
+    const sample = await workload.run({
       left,
       right,
+      leftVtep,
+      rightVtep,
       seconds: options.seconds,
       place: placeOn(cpus[0]),
       measure: () => measureCpu(pids, cpus),
     });
+    return { sample, account: await close() };
   } finally {
     await lab.close();
   }

@@ -14,12 +14,14 @@
 
 namespace vtepd::abi {
 
-inline constexpr int32_t BATCH_FRAMES = 64;
+inline constexpr int32_t BATCH_FRAMES = 256;
 
 // Arena. The odd number of 64-byte cache lines keeps the first lines of the slots out of one cache set.
+inline constexpr int32_t TAP_SLOTS = 64;
+inline constexpr int32_t UDP_SLOTS = 64;
 inline constexpr int32_t SLOT_BYTES = 1041 * 64;
 inline constexpr int32_t SLOT_HEADROOM = 64;
-inline constexpr int32_t ARENA_BYTES = BATCH_FRAMES * SLOT_BYTES;
+inline constexpr int32_t ARENA_BYTES = (TAP_SLOTS + UDP_SLOTS) * SLOT_BYTES;
 inline constexpr int32_t VNET_HEADER_BYTES = 12;
 
 // Frame descriptor.
@@ -42,9 +44,10 @@ inline constexpr int32_t FRAME_SOURCE_PORT = 20;
 inline constexpr int32_t FRAME_HEADER_OFFSET = 21;
 inline constexpr int32_t FRAME_DATAGRAM_LENGTH = 22;
 inline constexpr int32_t FRAME_TOS = 23;
-inline constexpr int32_t FRAME_VERDICT = 24;
-inline constexpr int32_t FRAME_TARGET = 25;
-inline constexpr int32_t FRAME_BD = 26;
+inline constexpr int32_t FRAME_SEGMENTS = 24;
+inline constexpr int32_t FRAME_VERDICT = 25;
+inline constexpr int32_t FRAME_TARGET = 26;
+inline constexpr int32_t FRAME_BD = 27;
 
 inline constexpr int32_t FLAG_PARTIAL_CSUM = 1;
 inline constexpr int32_t FLAG_IPV4 = 2;
@@ -57,6 +60,7 @@ inline constexpr int32_t FLAG_VLAN = 128;
 
 inline constexpr int32_t GSO_TCPV4 = 1;
 inline constexpr int32_t GSO_TCPV6 = 4;
+inline constexpr int32_t GSO_UDP_L4 = 5;
 
 // Action.
 inline constexpr int32_t ACTION_WORDS = 8;
@@ -78,11 +82,17 @@ inline constexpr int32_t STATUS_WOKEN = 1;
 inline constexpr int32_t STATUS_GONE = 2;
 inline constexpr int32_t STATUS_RX_OVERFLOW = 3;
 inline constexpr int32_t STATUS_RX_ERRORS = 4;
+inline constexpr int32_t STATUS_GSO_REFUSED = 5;
+inline constexpr int32_t STATUS_GSO_LOST = 6;
 
 inline constexpr int32_t PORT_TAP = 1;
 inline constexpr int32_t PORT_UDP_RX = 2;
 inline constexpr int32_t PORT_UDP_TX = 3;
 inline constexpr int32_t PORT_TAP_TX = 4;
+inline constexpr int32_t FEATURE_VNET_HEADER = 1;
+inline constexpr int32_t FEATURE_SEGMENT = 2;
+inline constexpr int32_t FEATURE_MERGE_TCP = 4;
+inline constexpr int32_t FEATURE_MERGE_UDP = 8;
 inline constexpr int32_t MAX_PORTS = 32768;
 
 struct Frame {
@@ -104,7 +114,8 @@ struct Frame {
   int32_t header_offset;
   int32_t datagram_length;
   int32_t tos;
-  int32_t owned_by_data_plane[8];
+  int32_t segments;
+  int32_t owned_by_data_plane[7];
 };
 
 struct Action {
@@ -148,6 +159,7 @@ VTEPD_AT(Frame, source_port, FRAME_SOURCE_PORT);
 VTEPD_AT(Frame, header_offset, FRAME_HEADER_OFFSET);
 VTEPD_AT(Frame, datagram_length, FRAME_DATAGRAM_LENGTH);
 VTEPD_AT(Frame, tos, FRAME_TOS);
+VTEPD_AT(Frame, segments, FRAME_SEGMENTS);
 VTEPD_AT(Frame, owned_by_data_plane, FRAME_VERDICT);
 VTEPD_AT(Action, port, ACTION_PORT);
 VTEPD_AT(Action, frame, ACTION_FRAME);
@@ -167,7 +179,7 @@ static_assert(SLOT_BYTES % 64 == 0 && SLOT_BYTES / 64 % 2 == 1);
 static_assert(SLOT_BYTES - SLOT_HEADROOM >= 65535 + 22);
 static_assert(FRAME_DESTINATION == FRAME_SOURCE + 4 && FRAME_SOURCE_PORT == FRAME_DESTINATION + 4);
 static_assert(FRAME_TARGET == FRAME_VERDICT + 1 && FRAME_BD < FRAME_WORDS);
-static_assert(STATUS_RX_ERRORS < STATUS_WORDS);
+static_assert(STATUS_GSO_LOST < STATUS_WORDS);
 
 // The VTEP address table holds sockaddrs as the kernel takes them; TypeScript writes them by byte offset.
 static_assert(offsetof(sockaddr_in, sin_family) == 0 && sizeof(sa_family_t) == 2);

@@ -4,7 +4,9 @@
 #include "abi-object.h"
 #include "event.h"
 #include "io.h"
+#include "probe.h"
 #include "tap.h"
+#include "thread.h"
 #include "udp.h"
 
 using namespace vtepd;
@@ -18,6 +20,9 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openEvent", Napi::Function::New<OpenEvent>(env, "openEvent"));
   exports.Set("signalEvent", Napi::Function::New<SignalEvent>(env, "signalEvent"));
   exports.Set("closeFd", Napi::Function::New<CloseFd>(env, "closeFd"));
+  exports.Set("probeUdp", Napi::Function::New<ProbeUdp>(env, "probeUdp"));
+  exports.Set("probeTap", Napi::Function::New<ProbeTap>(env, "probeTap"));
+  exports.Set("pinThread", Napi::Function::New<PinThread>(env, "pinThread"));
   exports.Set("Io", Io::DefineIn(env));
   return exports;
 }

@@ -20,8 +20,8 @@ bool HasChecksumPath(ChecksumPath path);
 uint32_t AddBytes(const uint8_t* data, size_t length, uint32_t initial);
 uint32_t AddBytesBy(ChecksumPath path, const uint8_t* data, size_t length, uint32_t initial);
 
-// Folds to 16 bits, not complemented: 0xffff and 0 are the same number, and this returns 0 only for a sum of nothing but
-// zeros.
+// Folds to 16 bits, not complemented: 0xffff and 0 are the same number, and this returns 0 only for a sum of nothing
+// but zeros.
 inline uint16_t FoldSum(uint32_t sum) {
   sum = (sum & 0xffff) + (sum >> 16);
   return static_cast<uint16_t>((sum & 0xffff) + (sum >> 16));

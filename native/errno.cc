@@ -6,8 +6,6 @@
 
 namespace vtepd {
 
-namespace {
-
 // strerrorname_np() would do, but musl and glibc before 2.32 lack it. The calls made here return these.
 #define NAME(code) \
   case code:       \
@@ -67,8 +65,6 @@ std::string ErrorName(int number) {
   return "errno " + std::to_string(number);
 }
 #undef NAME
-
-}  // namespace
 
 SystemError LastError(std::string syscall, std::string subject) {
   const int number = errno;

@@ -17,6 +17,9 @@ struct SystemError {
   explicit operator bool() const { return number != 0; }
 };
 
+// The name of an errno, e.g. "EBUSY".
+std::string ErrorName(int number);
+
 // The present errno as a SystemError. Call it before anything else can change errno.
 SystemError LastError(std::string syscall, std::string subject = "");
 

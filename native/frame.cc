@@ -191,11 +191,18 @@ void DetectPartialChecksum(const uint8_t* data, uint32_t length, const Headers& 
   const uint16_t field = Load16(data + headers.l4 + csum_offset);
   // A UDP checksum of zero means none. The sum itself is never zero, as the protocol number is not.
   if (field == 0 || field != PseudoHeaderSum(data, headers)) return;
-  const uint32_t l4_header = is_tcp ? (data[headers.l4 + 12] >> 4) * 4U : UDP;
-  if (l4_header < UDP || (is_tcp && l4_header < TCP) || l4_header > headers.l4_room) return;
+  if (frame.headers == 0) return;
   frame.flags |= abi::FLAG_PARTIAL_CSUM;
   frame.csum = static_cast<int32_t>(headers.l4 | csum_offset << 16);
-  frame.headers = static_cast<int32_t>((headers.l4 + l4_header) | headers.ip << 16);
+}
+
+// FRAME_HEADERS: 0 unless a whole TCP or UDP header is inside the frame.
+int32_t HeaderWord(const uint8_t* data, const Headers& headers) {
+  if ((headers.flags & (abi::FLAG_TCP | abi::FLAG_UDP)) == 0) return 0;
+  const bool is_tcp = (headers.flags & abi::FLAG_TCP) != 0;
+  const uint32_t l4_header = is_tcp ? (data[headers.l4 + 12] >> 4) * 4U : UDP;
+  if ((is_tcp && l4_header < TCP) || l4_header > headers.l4_room) return 0;
+  return static_cast<int32_t>((headers.l4 + l4_header) | headers.ip << 16);
 }
 
 // Fills in what both ways have in common; false when there is no Ethernet header.
@@ -215,6 +222,7 @@ void DescribeWithHash(const uint8_t* data, int32_t length, abi::Frame& frame) {
   if (!ReadEthernet(data, length, frame)) return;
   const Headers headers = FindHeaders(data, static_cast<uint32_t>(length));
   frame.flags = headers.flags;
+  frame.headers = HeaderWord(data, headers);
   frame.flow_hash = FlowHash(data, headers);
 }
 
@@ -222,6 +230,7 @@ void DescribeWithChecksum(const uint8_t* data, int32_t length, abi::Frame& frame
   if (!ReadEthernet(data, length, frame)) return;
   const Headers headers = FindHeaders(data, static_cast<uint32_t>(length));
   frame.flags = headers.flags;
+  frame.headers = HeaderWord(data, headers);
   DetectPartialChecksum(data, static_cast<uint32_t>(length), headers, frame);
 }
 

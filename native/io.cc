@@ -1,13 +1,14 @@
 // How it works
 //
 // An Io holds an epoll set (level-triggered) over TAP queues, UDP sockets and one eventfd, and six blocks of memory
-// that JavaScript shares with it (memory.h). `receive` turns readable ports into one batch: frame i lies in arena slot
-// i and is described by descriptor i. `send` carries out the actions that JavaScript wrote about that batch. Nothing is
-// kept between the two: a frame lives until the next `receive`.
+// that JavaScript shares with it (memory.h). `receive` turns readable ports into one batch: frames lie in arena slots
+// (those of TAPs apart from those of sockets), a merged frame in several pieces of one (parts.h), and frame i is
+// described by descriptor i. `send` carries out the actions that JavaScript wrote about that batch. Nothing is kept
+// between the two: a frame lives until the next `receive`.
 //
-// Turns. A port that fills the batch is left at that, and the events behind it stay in events_ for the next call, which
-// serves them before it asks epoll again. A port that has more to give is reported by that next epoll_wait, behind
-// the others. So no port gets two batches while another waits.
+// Turns. A port that fills the batch, or the slots of its kind, is left at that, and the events behind it stay in
+// events_ for the next call, which serves them before it asks epoll again. A port that has more to give is reported by
+// that next epoll_wait, behind the others. So no port gets two batches while another waits.
 //
 // Invariants
 // - An event in events_ names a port by id; `remove` erases its events, so that a new port of the same id is not served
@@ -42,6 +43,9 @@ namespace {
 // Ids of ports are below MAX_PORTS; these stand for something else in an epoll event.
 constexpr uint32_t WAKE_UP = UINT32_MAX;
 constexpr uint32_t ERASED = UINT32_MAX - 1;
+
+constexpr int32_t MAX_FEATURES =
+    abi::FEATURE_VNET_HEADER | abi::FEATURE_SEGMENT | abi::FEATURE_MERGE_TCP | abi::FEATURE_MERGE_UDP;
 
 // The longest tunnel header; it only has to keep the frame's offset inside the slot.
 constexpr int32_t MAX_HEADER_LENGTH = 1024;
@@ -95,7 +99,7 @@ Io::Io(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Io>(info) {
     return;
   }
   wake_fd_ = *wake_fd;
-  receiver_.Prepare(memory_);
+  receiver_.Prepare(memory_, parts_);
   sender_.Prepare(memory_);
 }
 
@@ -109,6 +113,8 @@ void Io::Add(const Napi::CallbackInfo& info) {
   if (!kind) return;
   const std::optional<int32_t> header_length = IntegerArgument(info, 3, "Io.add: headerLength", 0, MAX_HEADER_LENGTH);
   if (!header_length) return;
+  const std::optional<int32_t> features = IntegerArgument(info, 4, "Io.add: features", 0, MAX_FEATURES);
+  if (!features) return;
   if (!epoll_.IsOpen()) return Throw(env, {EBADF, "epoll_ctl(EPOLL_CTL_ADD)", "closed Io"});
   const std::string subject = "port " + std::to_string(*id);
   if (FindPort(*id) != nullptr) return Throw(env, {EEXIST, "epoll_ctl(EPOLL_CTL_ADD)", subject});
@@ -129,6 +135,7 @@ void Io::Add(const Napi::CallbackInfo& info) {
   port.fd = *fd;
   port.id = *id;
   port.kind = *kind;
+  port.features = *features;
   port.header_length = static_cast<uint32_t>(*header_length);
   ports_[static_cast<size_t>(*id)] = port;
 }
@@ -143,6 +150,7 @@ void Io::Remove(const Napi::CallbackInfo& info) {
   for (int i = next_event_; i < event_count_; i++) {
     if (events_[i].data.u32 == static_cast<uint32_t>(*id)) events_[i].data.u32 = ERASED;
   }
+  if (receiver_.WaitingPort() == *id) receiver_.Forget();
   gone_.erase(std::remove(gone_.begin(), gone_.end(), *id), gone_.end());
   memory_.SetStatus(abi::STATUS_GONE, static_cast<int32_t>(gone_.size()));
   *port = Port();
@@ -174,12 +182,29 @@ int32_t Io::ReceiveBatch(int timeout_ms) {
 
 int32_t Io::ServeEvents() {
   int32_t frames = 0;
+  tap_slots_ = 0;
+  parts_.Clear();
+  receiver_.BeginBatch();
+  // What the last batch had no room for comes first: its order must be kept.
+  if (receiver_.HasMore()) {
+    Port* const port = FindPort(receiver_.WaitingPort());
+    if (port == nullptr) {
+      receiver_.Forget();
+    } else {
+      frames = receiver_.Resume(*port, 0);
+    }
+  }
   while (next_event_ < event_count_ && frames < abi::BATCH_FRAMES) {
-    const epoll_event& event = events_[next_event_++];
+    const epoll_event& event = events_[next_event_];
+    Port* const port = FindPort(static_cast<int32_t>(event.data.u32));
+    const bool is_udp = port != nullptr && port->kind == abi::PORT_UDP_RX;
+    // A port whose slots are taken keeps its turn: it is the first of the next batch.
+    if (is_udp ? !receiver_.HasRoom() : port != nullptr && tap_slots_ == abi::TAP_SLOTS) break;
+    next_event_++;
     if (event.data.u32 == WAKE_UP) {
       TakeWakeUp();
-    } else {
-      frames += ServePort(event, frames);
+    } else if (port != nullptr && !port->gone) {
+      frames += ServePort(*port, event.events, frames);
     }
   }
   return frames;
@@ -193,24 +218,22 @@ void Io::TakeWakeUp() {
   noticed_ = true;
 }
 
-int32_t Io::ServePort(const epoll_event& event, int32_t first) {
-  Port* const port = FindPort(static_cast<int32_t>(event.data.u32));
-  if (port == nullptr || port->gone) return 0;
-  const bool is_failing = (event.events & (EPOLLERR | EPOLLHUP)) != 0;
+int32_t Io::ServePort(Port& port, uint32_t events, int32_t first) {
+  const bool is_failing = (events & (EPOLLERR | EPOLLHUP)) != 0;
   PortState state = PortState::kAlive;
   int32_t frames = 0;
-  if (port->kind == abi::PORT_TAP) {
+  if (port.kind == abi::PORT_TAP) {
     // The tun driver signals an error only when the descriptor has no device any more.
     if (is_failing) {
       state = PortState::kGone;
     } else {
-      frames = ReadFrames(*port, memory_, first, state);
+      frames = ReadFrames(port, memory_, parts_, first, tap_slots_, state);
     }
   } else {
-    frames = receiver_.Receive(*port, first, state);
-    if (is_failing && frames == 0) UdpReceiver::ClearErrors(port->fd);
+    frames = receiver_.Receive(port, first, state);
+    if (is_failing && frames == 0) UdpReceiver::ClearErrors(port.fd);
   }
-  if (state == PortState::kGone) Retire(*port);
+  if (state == PortState::kGone) Retire(port);
   return frames;
 }
 
@@ -248,15 +271,19 @@ int32_t Io::SendAction(int32_t index) {
   const abi::Action& action = memory_.ActionAt(index);
   Port* const port = FindPort(Memory::Load(action.port));
   const int32_t frame = Memory::Load(action.frame);
-  const Bytes bytes = memory_.FrameBytes(frame);
-  if (port == nullptr || bytes.data == nullptr) return EINVAL;
+  if (port == nullptr || !Memory::IsFrame(frame)) return EINVAL;
+  const Parts::Row& row = parts_.RowOf(frame);
+  const Bytes bytes =
+      row.count == 0 ? memory_.FrameBytes(frame) : memory_.FrameBytes(frame, static_cast<int32_t>(row.first_length));
+  if (bytes.data == nullptr) return EINVAL;
   if (port->gone) return EBADFD;
-  if (port->kind == abi::PORT_TAP || port->kind == abi::PORT_TAP_TX) {
+  if (port->IsTap()) {
     PortState state = PortState::kAlive;
-    const int32_t result = WriteFrame(*port, memory_.FrameAt(frame), bytes, state);
+    const int32_t result = WriteFrame(*port, memory_.FrameAt(frame), bytes, row, parts_, state);
     if (state == PortState::kGone) Retire(*port);
     return result;
   }
+  if (row.count != 0) return EINVAL;  // Merged frames came from the underlay and never go back there.
   const bool is_first = port->first_action < 0;
   const int32_t result = sender_.Queue(*port, index, bytes);
   if (result == 0 && is_first) busy_ports_[busy_count_++] = port->id;

@@ -10,6 +10,7 @@
 
 #include "fd.h"
 #include "memory.h"
+#include "parts.h"
 #include "port.h"
 #include "udp-receiver.h"
 #include "udp-sender.h"
@@ -34,7 +35,7 @@ class Io : public Napi::ObjectWrap<Io> {
 
   int32_t ReceiveBatch(int timeout_ms);
   int32_t ServeEvents();
-  int32_t ServePort(const epoll_event& event, int32_t first);
+  int32_t ServePort(Port& port, uint32_t events, int32_t first);
   void TakeWakeUp();
   int32_t SendBatch(int32_t count);
   int32_t SendAction(int32_t index);
@@ -42,6 +43,7 @@ class Io : public Napi::ObjectWrap<Io> {
   void Retire(Port& port);
 
   Memory memory_;
+  Parts parts_;
   UdpReceiver receiver_;
   UdpSender sender_;
   Fd epoll_;
@@ -52,6 +54,8 @@ class Io : public Napi::ObjectWrap<Io> {
   epoll_event events_[MAX_EVENTS] = {};
   int next_event_ = 0;
   int event_count_ = 0;
+  // TAP slots that the batch under construction has used.
+  int32_t tap_slots_ = 0;
   // Something other than a frame happened, which the caller must hear of before the next wait.
   bool noticed_ = false;
   // Ports with queued UDP actions, in one `send`.

@@ -23,16 +23,17 @@ class Memory {
   // False after a TypeError was thrown.
   bool Take(Napi::Env env, Napi::Value options);
 
-  uint8_t* Slot(int32_t frame) const { return arena_ + static_cast<size_t>(frame) * abi::SLOT_BYTES; }
+  uint8_t* TapSlot(int32_t slot) const { return arena_ + static_cast<size_t>(slot) * abi::SLOT_BYTES; }
+  uint8_t* UdpSlot(int32_t slot) const { return TapSlot(abi::TAP_SLOTS + slot); }
   int32_t OffsetOf(const uint8_t* data) const { return static_cast<int32_t>(data - arena_); }
   abi::Frame& FrameAt(int32_t frame) const { return frames_[frame]; }
   abi::Action& ActionAt(int32_t action) const { return actions_[action]; }
 
-  // The next three check what JavaScript wrote, and answer null for anything out of bounds.
-  Bytes FrameBytes(int32_t frame) const {
-    if (static_cast<uint32_t>(frame) >= static_cast<uint32_t>(abi::BATCH_FRAMES)) return {};
-    const abi::Frame& descriptor = frames_[frame];
-    return Within(arena_, abi::ARENA_BYTES, Load(descriptor.offset), Load(descriptor.length));
+  // The next check what JavaScript wrote, and answer false or null for anything out of bounds.
+  static bool IsFrame(int32_t frame) { return static_cast<uint32_t>(frame) < static_cast<uint32_t>(abi::BATCH_FRAMES); }
+  Bytes FrameBytes(int32_t frame) const { return FrameBytes(frame, Load(frames_[frame].length)); }
+  Bytes FrameBytes(int32_t frame, int32_t length) const {
+    return Within(arena_, abi::ARENA_BYTES, Load(frames_[frame].offset), length);
   }
   Bytes TemplateBytes(const abi::Action& action) const {
     return Within(templates_, template_bytes_, Load(action.template_offset), Load(action.template_length));

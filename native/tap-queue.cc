@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
+#include "coalesce.h"
 #include "frame.h"
 
 namespace vtepd {
@@ -14,6 +16,9 @@ namespace {
 
 // virtio_net_hdr.flags: csum_start and csum_offset say where the receiver must complete a checksum.
 constexpr uint8_t NEEDS_CSUM = 1;
+// Bits of virtio_net_hdr.gso_type that come beside the type.
+constexpr uint8_t GSO_ECN = 0x80;
+constexpr uint8_t GSO_ACCECN = 0x10;
 
 // A read that fails has consumed its frame, so the next one may succeed. After this many without success it will not,
 // and a level-triggered descriptor that can never be read would keep the worker awake for ever.
@@ -47,15 +52,30 @@ abi::VnetHeader MakeVnetHeader(const abi::Frame& frame) {
   return header;
 }
 
+// What the kernel left undone: a checksum, or the cutting of a superframe too.
+void ReadVnetHeader(const uint8_t* at, abi::Frame& frame) {
+  abi::VnetHeader header;
+  memcpy(&header, at, sizeof(header));
+  if ((header.flags & NEEDS_CSUM) == 0) return;
+  frame.flags |= abi::FLAG_PARTIAL_CSUM;
+  frame.csum = header.csum_start | header.csum_offset << 16;
+  const uint8_t type = header.gso_type & static_cast<uint8_t>(~(GSO_ECN | GSO_ACCECN));
+  if (type == 0 || header.gso_size == 0) return;
+  frame.gso = header.gso_size | type << 16;
+  // The header's own hdr_len is not to be trusted for forwarded frames.
+  const int32_t payload = frame.length - (frame.headers & 0xffff);
+  if (frame.headers != 0 && payload > 0) frame.segments = (payload + header.gso_size - 1) / header.gso_size;
+}
+
 }  // namespace
 
-int32_t ReadFrames(Port& port, Memory& memory, int32_t first, PortState& state) {
+int32_t ReadFrames(Port& port, Memory& memory, Parts& parts, int32_t first, int32_t& slot, PortState& state) {
+  const int32_t vnet_bytes = port.Has(abi::FEATURE_VNET_HEADER) ? abi::VNET_HEADER_BYTES : 0;
   int32_t next = first;
-  while (next < abi::BATCH_FRAMES) {
-    uint8_t* const data = memory.Slot(next) + abi::SLOT_HEADROOM;
-    // The header goes into the headroom, so that the frame starts where every frame starts.
-    uint8_t* const buffer = data - abi::VNET_HEADER_BYTES;
-    const ssize_t got = Read(port.fd, buffer, abi::SLOT_BYTES - abi::SLOT_HEADROOM + abi::VNET_HEADER_BYTES);
+  while (next < abi::BATCH_FRAMES && slot < abi::TAP_SLOTS) {
+    uint8_t* const data = memory.TapSlot(slot) + abi::SLOT_HEADROOM;
+    // The vnet header goes into the headroom, so that the frame starts where every frame starts.
+    const ssize_t got = Read(port.fd, data - vnet_bytes, abi::SLOT_BYTES - abi::SLOT_HEADROOM + vnet_bytes);
     if (got < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN) break;
@@ -64,21 +84,30 @@ int32_t ReadFrames(Port& port, Memory& memory, int32_t first, PortState& state) 
       break;
     }
     port.failed_reads = 0;
+    slot++;
+    parts.Reset(next);
     abi::Frame& frame = memory.FrameAt(next++);
     frame.port = port.id;
     frame.offset = memory.OffsetOf(data);
-    frame.length = static_cast<int32_t>(got) - abi::VNET_HEADER_BYTES;
+    frame.length = static_cast<int32_t>(got) - vnet_bytes;
+    frame.segments = 1;
     DescribeWithHash(data, frame.length, frame);
+    if (vnet_bytes != 0 && frame.length > 0) ReadVnetHeader(data - vnet_bytes, frame);
   }
   return next - first;
 }
 
-int32_t WriteFrame(const Port& port, const abi::Frame& frame, Bytes bytes, PortState& state) {
+int32_t WriteFrame(const Port& port, const abi::Frame& frame, Bytes bytes, const Parts::Row& row, const Parts& parts,
+                   PortState& state) {
   abi::VnetHeader header = MakeVnetHeader(frame);
-  const iovec parts[2] = {{&header, sizeof(header)}, {bytes.data, bytes.length}};
+  iovec pieces[2 + Group::MAX_SEGMENTS];
+  int count = 0;
+  if (port.Has(abi::FEATURE_VNET_HEADER)) pieces[count++] = {&header, sizeof(header)};
+  pieces[count++] = {bytes.data, row.count == 0 ? bytes.length : row.first_length};
+  for (int32_t i = 0; i < row.count; i++) pieces[count++] = parts.At(row.first + i);
   ssize_t written;
   do {
-    written = WriteParts(port.fd, parts, 2);
+    written = WriteParts(port.fd, pieces, count);
   } while (written < 0 && errno == EINTR);
   if (written >= 0) return 0;
   if (IsGone(errno)) state = PortState::kGone;

@@ -20,7 +20,11 @@
 #include "netns.h"
 #include "options.h"
 
-// Linux 5.11; the headers of a build host may be older than the kernel below it.
+// Linux 6.2 and 5.11; the headers of a build host may be older than the kernel below it.
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
 #ifndef TUNGETDEVNETNS
 #define TUNGETDEVNETNS _IO('T', 227)
 #endif
@@ -39,6 +43,7 @@ struct TapOptions {
   bool is_tap = true;
   int queues = 1;
   bool vnet_header = true;
+  TapOffload offload = TapOffload::kNone;
   std::optional<std::vector<uint8_t>> mac_address;
   std::optional<int64_t> mtu;
   std::optional<int64_t> tx_queue_length;
@@ -130,11 +135,11 @@ SystemError OpenQueue(const TapOptions& options, bool is_first, std::string& nam
   return {};
 }
 
-SystemError SetVnetHeader(int fd, const std::string& name) {
+SystemError SetVnetHeader(int fd, const TapOptions& options) {
   const int size = abi::VNET_HEADER_BYTES;
-  if (ioctl(fd, TUNSETVNETHDRSZ, &size) != 0) return LastError("ioctl(TUNSETVNETHDRSZ)", name);
-  // No offload yet: the kernel hands over frames no larger than the MTU, with their checksums complete.
-  if (ioctl(fd, TUNSETOFFLOAD, 0UL) != 0) return LastError("ioctl(TUNSETOFFLOAD)", name);
+  if (ioctl(fd, TUNSETVNETHDRSZ, &size) != 0) return LastError("ioctl(TUNSETVNETHDRSZ)", options.name);
+  if (ioctl(fd, TUNSETOFFLOAD, OffloadBits(options.offload)) != 0)
+    return LastError("ioctl(TUNSETOFFLOAD)", options.name);
   return {};
 }
 
@@ -145,7 +150,7 @@ SystemError MakeDown(const TapOptions& options, std::string& name, OpenedTap& ta
     if (SystemError error = OpenQueue(options, i == 0, name, tap.queues[i])) return error;
   }
   if (options.vnet_header) {
-    if (SystemError error = SetVnetHeader(tap.queues[0].Get(), options.name)) return error;
+    if (SystemError error = SetVnetHeader(tap.queues[0].Get(), options)) return error;
   }
   Device device(name, options.name);
   if (SystemError error = device.Open()) return error;
@@ -224,6 +229,14 @@ SystemError ReadState(int fd, DeviceState& state) {
   return {};
 }
 
+std::optional<TapOffload> ReadOffload(const std::string& text) {
+  if (text == "none") return TapOffload::kNone;
+  if (text == "checksum") return TapOffload::kChecksum;
+  if (text == "tso") return TapOffload::kTso;
+  if (text == "uso") return TapOffload::kUso;
+  return std::nullopt;
+}
+
 bool ReadOptions(const Napi::CallbackInfo& info, TapOptions& tap) {
   Options options(info, "openTap");
   tap.name = options.RequiredText("name", IFNAMSIZ - 1);
@@ -234,6 +247,12 @@ bool ReadOptions(const Napi::CallbackInfo& info, TapOptions& tap) {
   if (kind != "tap" && kind != "tun") options.Refuse("kind", "\"tap\" or \"tun\"");
   tap.queues = static_cast<int>(options.RequiredInteger("queues", 1, MAX_QUEUES));
   tap.vnet_header = options.RequiredBoolean("vnetHeader");
+  const std::string offload = options.Text("offload", 8).value_or("none");
+  const std::optional<TapOffload> level = ReadOffload(offload);
+  if (!level || (*level != TapOffload::kNone && !tap.vnet_header)) {
+    options.Refuse("offload", "\"none\", or with a vnet header \"checksum\", \"tso\" or \"uso\"");
+  }
+  tap.offload = level.value_or(TapOffload::kNone);
   tap.mac_address = options.Bytes("macAddress");
   if (tap.mac_address && (!tap.is_tap || tap.mac_address->size() != 6)) {
     options.Refuse("macAddress", "6 bytes, on a TAP device only");
@@ -246,6 +265,16 @@ bool ReadOptions(const Napi::CallbackInfo& info, TapOptions& tap) {
 }
 
 }  // namespace
+
+unsigned long OffloadBits(TapOffload level) {
+  unsigned long bits = 0;
+  if (level >= TapOffload::kChecksum) bits |= TUN_F_CSUM;
+  // With ECN, superframes may have CWR set, which belongs to the first segment only.
+  if (level >= TapOffload::kTso) bits |= TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  // The kernel takes both or none.
+  if (level >= TapOffload::kUso) bits |= TUN_F_USO4 | TUN_F_USO6;
+  return bits;
+}
 
 Napi::Value OpenTap(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();

@@ -6,6 +6,12 @@
 
 namespace vtepd {
 
+// What the kernel may leave undone in frames read from a TAP; each level has the ones before it.
+enum class TapOffload { kNone, kChecksum, kTso, kUso };
+
+// Argument of TUNSETOFFLOAD.
+unsigned long OffloadBits(TapOffload level);
+
 Napi::Value OpenTap(const Napi::CallbackInfo& info);
 Napi::Value TapInfo(const Napi::CallbackInfo& info);
 

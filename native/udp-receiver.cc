@@ -1,9 +1,17 @@
 #include "udp-receiver.h"
 
+#include <netinet/udp.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "frame.h"
+
+// Linux 5.0; the headers of a build host may be older than the kernel below it.
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 
 namespace vtepd {
 
@@ -18,13 +26,14 @@ void WriteMapped(uint8_t* out, const in_addr& address) {
 
 }  // namespace
 
-void UdpReceiver::Prepare(Memory& memory) {
+void UdpReceiver::Prepare(Memory& memory, Parts& parts) {
   memory_ = &memory;
-  for (int32_t i = 0; i < abi::BATCH_FRAMES; i++) {
-    parts_[i] = {memory.Slot(i) + abi::SLOT_HEADROOM, abi::SLOT_BYTES - abi::SLOT_HEADROOM};
+  parts_ = &parts;
+  for (int32_t i = 0; i < abi::UDP_SLOTS; i++) {
+    buffers_[i] = {memory.UdpSlot(i) + abi::SLOT_HEADROOM, abi::SLOT_BYTES - abi::SLOT_HEADROOM};
     msghdr& message = messages_[i].msg_hdr;
     message.msg_name = &sources_[i];
-    message.msg_iov = &parts_[i];
+    message.msg_iov = &buffers_[i];
     message.msg_iovlen = 1;
     message.msg_control = controls_[i];
     Rearm(i);
@@ -39,10 +48,10 @@ void UdpReceiver::Rearm(int32_t index) {
 }
 
 int32_t UdpReceiver::Receive(Port& port, int32_t first, PortState& state) {
-  const uint32_t room = static_cast<uint32_t>(abi::BATCH_FRAMES - first);
   int got;
   do {
-    got = recvmmsg(port.fd, messages_ + first, room, MSG_DONTWAIT, nullptr);
+    got = recvmmsg(port.fd, messages_ + slots_used_, static_cast<uint32_t>(abi::UDP_SLOTS - slots_used_), MSG_DONTWAIT,
+                   nullptr);
   } while (got < 0 && errno == EINTR);
   if (got < 0) {
     if (errno == EAGAIN) return 0;
@@ -51,56 +60,131 @@ int32_t UdpReceiver::Receive(Port& port, int32_t first, PortState& state) {
     if (errno == EBADF || errno == ENOTSOCK) state = PortState::kGone;
     return 0;
   }
-  for (int32_t i = first; i < first + got; i++) {
-    Describe(port, i);
-    Rearm(i);
-  }
-  return got;
+  port_ = port.id;
+  message_ = slots_used_;
+  slots_used_ += got;
+  message_count_ = slots_used_;
+  offset_ = 0;
+  return Resume(port, first);
 }
 
-void UdpReceiver::Describe(Port& port, int32_t index) {
-  msghdr& message = messages_[index].msg_hdr;
-  const int32_t length = static_cast<int32_t>(messages_[index].msg_len);
-  const int32_t header_length = static_cast<int32_t>(port.header_length);
-  uint8_t* const datagram = static_cast<uint8_t*>(parts_[index].iov_base);
+int32_t UdpReceiver::Resume(Port& port, int32_t first) {
+  const bool merges = port.Has(abi::FEATURE_MERGE_TCP);
+  Group group(port.Has(abi::FEATURE_MERGE_UDP));
+  const uint8_t* group_header = nullptr;  // Tunnel header of the open group's first frame.
+  int32_t group_first_part = 0;
+  int32_t next = first;
+  for (; message_ < message_count_; message_++) {
+    uint8_t* const message = static_cast<uint8_t*>(buffers_[message_].iov_base);
+    const uint32_t length = messages_[message_].msg_len;
+    if (offset_ == 0) {
+      const Origin before = origin_;
+      ReadOrigin(port, message_);
+      // A group goes on across messages of one sender only.
+      if (memcmp(&before, &origin_, offsetof(Origin, segment_size)) != 0) {
+        if (group_header != nullptr) CloseGroup(group, next - 1, group_first_part);
+        group_header = nullptr;
+      }
+    }
+    do {
+      uint8_t* const datagram = message + offset_;
+      const uint32_t size = std::min(origin_.segment_size, length - offset_);
+      const bool has_frame = size > port.header_length;
+      iovec part;
+      if (group_header != nullptr && has_frame && memcmp(group_header, datagram, port.header_length) == 0 &&
+          parts_->HasRoom() && group.Append(datagram + port.header_length, size - port.header_length, part)) {
+        parts_->Append(part);
+        offset_ += size;
+        continue;
+      }
+      if (group_header != nullptr) CloseGroup(group, next - 1, group_first_part);
+      group_header = nullptr;
+      if (next == abi::BATCH_FRAMES) return next - first;
+      parts_->Reset(next);
+      Describe(port, datagram, static_cast<int32_t>(size), memory_->FrameAt(next++));
+      if (merges && has_frame) {
+        group.Start(datagram + port.header_length, size - port.header_length);
+        group_header = datagram;
+        group_first_part = parts_->Used();
+      }
+      offset_ += size;
+    } while (offset_ < length);
+    offset_ = 0;
+    Rearm(message_);
+  }
+  if (group_header != nullptr) CloseGroup(group, next - 1, group_first_part);
+  return next - first;
+}
+
+void UdpReceiver::CloseGroup(Group& group, int32_t index, int32_t first_part) {
+  MergedFrame merged;
+  if (!group.Finish(merged)) return;
   abi::Frame& frame = memory_->FrameAt(index);
+  Parts::Row& row = parts_->RowOf(index);
+  row = {static_cast<uint32_t>(frame.length), first_part, parts_->Used() - first_part};
+  // A padded first frame ends before its padding now.
+  for (int32_t i = 0; i < row.count; i++) merged.length -= static_cast<uint32_t>(parts_->At(row.first + i).iov_len);
+  row.first_length = merged.length;
+  frame.length = static_cast<int32_t>(row.first_length);
+  for (int32_t i = 0; i < row.count; i++) frame.length += static_cast<int32_t>(parts_->At(row.first + i).iov_len);
+  frame.segments = static_cast<int32_t>(merged.segments);
+  frame.flags |= abi::FLAG_PARTIAL_CSUM;
+  frame.csum = merged.csum_start | merged.csum_offset << 16;
+  frame.gso = merged.gso_size | merged.gso_type << 16;
+}
+
+void UdpReceiver::ReadOrigin(Port& port, int32_t index) {
+  msghdr& message = messages_[index].msg_hdr;
+  memset(&origin_, 0, sizeof(origin_));
+  const sockaddr_in6& source = sources_[index];
+  if (source.sin6_family == AF_INET) {
+    WriteMapped(origin_.source, reinterpret_cast<const sockaddr_in*>(&source)->sin_addr);
+  } else {
+    memcpy(origin_.source, &source.sin6_addr, sizeof(origin_.source));
+  }
+  origin_.source_port = ntohs(source.sin6_port);  // At the same place for both families.
+  origin_.is_truncated = (message.msg_flags & MSG_TRUNC) != 0;
+  origin_.segment_size = UINT32_MAX;
+  ReadControl(port, message);
+}
+
+void UdpReceiver::Describe(const Port& port, uint8_t* datagram, int32_t length, abi::Frame& frame) const {
+  const int32_t header_length = static_cast<int32_t>(port.header_length);
   frame.port = port.id;
   frame.header_offset = memory_->OffsetOf(datagram);
   frame.datagram_length = length;
   frame.offset = frame.header_offset + header_length;
   frame.length = length - header_length;
+  frame.segments = 1;
   DescribeWithChecksum(datagram + header_length, frame.length, frame);
-  if ((message.msg_flags & MSG_TRUNC) != 0) frame.flags |= abi::FLAG_TRUNCATED;
-
-  const sockaddr_in6& source = sources_[index];
-  if (source.sin6_family == AF_INET) {
-    WriteMapped(frame.source, reinterpret_cast<const sockaddr_in*>(&source)->sin_addr);
-  } else {
-    memcpy(frame.source, &source.sin6_addr, sizeof(frame.source));
-  }
-  frame.source_port = ntohs(source.sin6_port);  // At the same place for both families.
-  frame.tos = 0;
-  memset(frame.destination, 0, sizeof(frame.destination));
-  ReadControl(port, message, frame);
+  if (origin_.is_truncated) frame.flags |= abi::FLAG_TRUNCATED;
+  memcpy(frame.source, origin_.source, sizeof(frame.source));
+  memcpy(frame.destination, origin_.destination, sizeof(frame.destination));
+  frame.source_port = origin_.source_port;
+  frame.tos = origin_.tos;
 }
 
-void UdpReceiver::ReadControl(Port& port, msghdr& message, abi::Frame& frame) {
+void UdpReceiver::ReadControl(Port& port, msghdr& message) {
   for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr; control = CMSG_NXTHDR(&message, control)) {
     const uint8_t* data = CMSG_DATA(control);
     if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
       in_pktinfo info;
       memcpy(&info, data, sizeof(info));
-      WriteMapped(frame.destination, info.ipi_addr);
+      WriteMapped(origin_.destination, info.ipi_addr);
     } else if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_TOS) {
-      frame.tos = data[0];  // One byte here, an int in IPv6.
+      origin_.tos = data[0];  // One byte here, an int in IPv6.
     } else if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) {
       in6_pktinfo info;
       memcpy(&info, data, sizeof(info));
-      memcpy(frame.destination, &info.ipi6_addr, sizeof(frame.destination));
+      memcpy(origin_.destination, &info.ipi6_addr, sizeof(origin_.destination));
     } else if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_TCLASS) {
       int traffic_class;
       memcpy(&traffic_class, data, sizeof(traffic_class));
-      frame.tos = traffic_class;
+      origin_.tos = traffic_class;
+    } else if (control->cmsg_level == IPPROTO_UDP && control->cmsg_type == UDP_GRO) {
+      int segment_size;
+      memcpy(&segment_size, data, sizeof(segment_size));
+      if (segment_size > 0) origin_.segment_size = static_cast<uint32_t>(segment_size);
     } else if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SO_RXQ_OVFL) {
       uint32_t dropped;
       memcpy(&dropped, data, sizeof(dropped));
@@ -115,7 +199,7 @@ void UdpReceiver::ClearErrors(int fd) {
   socklen_t size = sizeof(error);
   getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
   // A receive of no bytes removes one queued error; the bound keeps a peer that causes them from holding us here.
-  for (int i = 0; i < abi::BATCH_FRAMES; i++) {
+  for (int i = 0; i < abi::UDP_SLOTS; i++) {
     msghdr message{};
     if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return;
   }

@@ -1,4 +1,5 @@
-// Datagrams out of a UDP socket, as many as a batch has room for in one recvmmsg.
+// Datagrams out of a UDP socket: one recvmmsg for as many messages as there are slots. With UDP_GRO a message holds
+// many datagrams of one sender, and neighbouring frames of one inner flow are merged into one frame (coalesce.h).
 #ifndef VTEPD_UDP_RECEIVER_H_
 #define VTEPD_UDP_RECEIVER_H_
 
@@ -7,41 +8,80 @@
 
 #include <cstdint>
 
+#include "coalesce.h"
 #include "memory.h"
+#include "parts.h"
 #include "port.h"
 
 namespace vtepd {
 
-// Message i always receives into arena slot i; the message headers are built once. What the kernel overwrites in a used
+// Message i always receives into UDP slot i; the message headers are built once. What the kernel overwrites in a used
 // header (name and control lengths, flags) is put back before its next use: a stale control length would make old
 // control messages look new.
+//
+// Messages may hold more datagrams than the batch has descriptors: what is left waits in its slots, and nothing is
+// received before it was described (`HasMore`, `Resume`).
 class UdpReceiver {
  public:
-  // `memory` is borrowed for as long as the receiver lives.
-  void Prepare(Memory& memory);
+  // Both are borrowed for as long as the receiver lives.
+  void Prepare(Memory& memory, Parts& parts);
 
-  // Receives into the slots from `first` on and describes the frames. Returns their number; kGone when the descriptor
-  // is no socket (any more).
+  // A new batch begins: slots whose datagrams were described are free.
+  void BeginBatch() {
+    if (!HasMore()) slots_used_ = 0;
+  }
+  bool HasRoom() const { return slots_used_ < abi::UDP_SLOTS; }
+
+  // Receives and describes frames from descriptor `first` on. Returns their number; kGone when the descriptor is no
+  // socket (any more). Only when there is room and nothing waits.
   int32_t Receive(Port& port, int32_t first, PortState& state);
+
+  // Whether datagrams wait to be described, and of which port they are.
+  bool HasMore() const { return message_ < message_count_; }
+  int32_t WaitingPort() const { return port_; }
+  // Describes more of them.
+  int32_t Resume(Port& port, int32_t first);
+  // Throws them away: their port is no more.
+  void Forget() { message_ = message_count_; }
 
   // Takes a pending error and the socket's error queue away, either of which keeps EPOLLERR set.
   static void ClearErrors(int fd);
 
  private:
-  // Room for the destination address, the TOS and the drop counter.
+  // Room for the destination address, the TOS, the drop counter and the segment size.
   static constexpr size_t CONTROL_BYTES = 128;
-  static_assert(CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t)) <=
+  static_assert(CMSG_SPACE(sizeof(in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t)) <=
                 CONTROL_BYTES);
 
+  // What all datagrams of a message have in common.
+  struct Origin {
+    uint8_t source[16];
+    uint8_t destination[16];
+    int32_t source_port;
+    int32_t tos;
+    uint32_t segment_size;  // Bytes of each datagram but the last.
+    bool is_truncated;
+  };
+
   void Rearm(int32_t index);
-  void Describe(Port& port, int32_t index);
-  void ReadControl(Port& port, msghdr& message, abi::Frame& frame);
+  void ReadOrigin(Port& port, int32_t index);
+  void ReadControl(Port& port, msghdr& message);
+  void Describe(const Port& port, uint8_t* datagram, int32_t length, abi::Frame& frame) const;
+  void CloseGroup(Group& group, int32_t frame, int32_t first_part);
 
   Memory* memory_ = nullptr;
-  mmsghdr messages_[abi::BATCH_FRAMES] = {};
-  iovec parts_[abi::BATCH_FRAMES] = {};
-  sockaddr_in6 sources_[abi::BATCH_FRAMES] = {};
-  alignas(cmsghdr) uint8_t controls_[abi::BATCH_FRAMES][CONTROL_BYTES] = {};
+  Parts* parts_ = nullptr;
+  mmsghdr messages_[abi::UDP_SLOTS] = {};
+  iovec buffers_[abi::UDP_SLOTS] = {};
+  sockaddr_in6 sources_[abi::UDP_SLOTS] = {};
+  alignas(cmsghdr) uint8_t controls_[abi::UDP_SLOTS][CONTROL_BYTES] = {};
+  // Where describing goes on: datagram at offset_ of message message_, whose origin is known when offset_ is not 0.
+  int32_t slots_used_ = 0;
+  int32_t port_ = -1;
+  int32_t message_ = 0;
+  int32_t message_count_ = 0;
+  uint32_t offset_ = 0;
+  Origin origin_ = {};
 };
 
 }  // namespace vtepd

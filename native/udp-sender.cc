@@ -1,14 +1,38 @@
 #include "udp-sender.h"
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
+
+// Linux 4.18; the headers of a build host may be older than the kernel below it.
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
 
 namespace vtepd {
 
+namespace {
+
+// A socket that refused UDP_SEGMENT so often in a row, for this errno or that, will not take it again.
+constexpr uint32_t MAX_REFUSALS = 16;
+
+uint32_t GsoOf(const abi::Frame& frame) {
+  return static_cast<uint32_t>(Memory::Load(frame.gso));
+}
+
+}  // namespace
+
 void UdpSender::Prepare(Memory& memory) {
   memory_ = &memory;
-  for (mmsghdr& message : messages_) message.msg_hdr.msg_iovlen = 2;
+  for (int32_t i = 0; i < MAX_MESSAGES; i++) {
+    cmsghdr* const control = reinterpret_cast<cmsghdr*>(controls_[i]);
+    control->cmsg_level = IPPROTO_UDP;
+    control->cmsg_type = UDP_SEGMENT;
+    control->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+  }
 }
 
 int32_t UdpSender::Queue(Port& port, int32_t index, Bytes frame) {
@@ -16,8 +40,8 @@ int32_t UdpSender::Queue(Port& port, int32_t index, Bytes frame) {
   const Bytes header = memory_->TemplateBytes(action);
   uint8_t* const address = memory_->VtepAddress(Memory::Load(action.vtep));
   if (header.data == nullptr || address == nullptr) return EINVAL;
-  parts_[index][0] = {header.data, header.length};
-  parts_[index][1] = {frame.data, frame.length};
+  templates_[index] = {header.data, header.length};
+  frames_[index] = {frame.data, frame.length};
   destinations_[index] = reinterpret_cast<sockaddr*>(address);
   next_[index] = -1;
   if (port.first_action < 0) {
@@ -29,56 +53,210 @@ int32_t UdpSender::Queue(Port& port, int32_t index, Bytes frame) {
   return 0;
 }
 
-int32_t UdpSender::Gather(Port& port) {
-  int32_t count = 0;
-  for (int32_t index = port.first_action; index >= 0; index = next_[index]) {
-    msghdr& message = messages_[count].msg_hdr;
-    message.msg_name = destinations_[index];
-    // The kernel refuses other families; it needs to know only how much to read.
-    message.msg_namelen = destinations_[index]->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
-    message.msg_iov = parts_[index];
-    actions_[count++] = index;
-  }
+int32_t UdpSender::Flush(Port& port) {
+  int32_t failed = 0;
+  int32_t action = port.first_action;
   port.first_action = -1;
   port.last_action = -1;
-  return count;
+  while (action >= 0) {
+    Reset();
+    while (action >= 0) {
+      const int32_t frame = Memory::Load(memory_->ActionAt(action).frame);
+      const bool is_superframe = GsoOf(memory_->FrameAt(frame)) != 0;
+      if (!(is_superframe ? AddSuperframe(port, action) : AddFrame(port, action))) break;
+      failed += memory_->ActionAt(action).result != 0 ? 1 : 0;
+      action = next_[action];
+    }
+    failed += SendMessages(port);
+  }
+  return failed;
 }
 
-int32_t UdpSender::Settle(int32_t first, int32_t end, int result) {
-  for (int32_t i = first; i < end; i++) memory_->ActionAt(actions_[i]).result = result;
-  return end - first;
+void UdpSender::Reset() {
+  action_count_ = 0;
+  message_count_ = 0;
+  datagram_count_ = 0;
+  header_bytes_ = 0;
 }
 
-int32_t UdpSender::Flush(Port& port) {
-  const int32_t count = Gather(port);
+bool UdpSender::HasRoom(uint32_t datagrams, uint32_t messages) const {
+  return datagram_count_ + datagrams <= MAX_DATAGRAMS &&
+         message_count_ + static_cast<int32_t>(messages) <= MAX_MESSAGES;
+}
+
+UdpSender::Message& UdpSender::NewMessage(int32_t action, uint32_t segment_size) {
+  msghdr& header = headers_of_[message_count_].msg_hdr;
+  header.msg_name = destinations_[action];
+  // The kernel refuses other families; it needs to know only how much to read.
+  header.msg_namelen = destinations_[action]->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  header.msg_iov = pieces_ + datagram_count_ * 2;
+  header.msg_iovlen = 0;
+  header.msg_control = nullptr;
+  header.msg_controllen = 0;
+  Message& message = messages_[message_count_++];
+  message = {action_count_ - 1, action_count_, 0, segment_size, 0, false};
+  return message;
+}
+
+void UdpSender::AddDatagram(Message& message, const iovec& header, const iovec& payload) {
+  iovec* const pieces = pieces_ + datagram_count_++ * 2;
+  pieces[0] = header;
+  pieces[1] = payload;
+  message.datagrams++;
+  message.bytes += static_cast<uint32_t>(header.iov_len + payload.iov_len);
+  const int32_t index = static_cast<int32_t>(&message - messages_);
+  msghdr& msg = headers_of_[index].msg_hdr;
+  msg.msg_iovlen += 2;
+  if (message.datagrams != 2) return;
+  const uint16_t size = static_cast<uint16_t>(message.segment_size);
+  memcpy(CMSG_DATA(reinterpret_cast<cmsghdr*>(controls_[index])), &size, sizeof(size));
+  msg.msg_control = controls_[index];
+  msg.msg_controllen = sizeof(controls_[index]);
+}
+
+bool UdpSender::AddFrame(const Port& port, int32_t action) {
+  if (!HasRoom(1, 1)) return false;
+  abi::Frame& frame = memory_->FrameAt(Memory::Load(memory_->ActionAt(action).frame));
+  const uint32_t csum = static_cast<uint32_t>(Memory::Load(frame.csum));
+  int32_t& result = memory_->ActionAt(action).result;
+  result = 0;
+  if ((Memory::Load(frame.flags) & abi::FLAG_PARTIAL_CSUM) != 0) {
+    uint8_t* const data = static_cast<uint8_t*>(frames_[action].iov_base);
+    if (!CompleteChecksum(data, static_cast<uint32_t>(frames_[action].iov_len), csum & 0xffff, csum >> 16)) {
+      result = EINVAL;
+      return true;
+    }
+    frame.flags &= ~abi::FLAG_PARTIAL_CSUM;  // Another copy of it must not do so again.
+  }
+  actions_[action_count_++] = action;
+  const uint32_t size = static_cast<uint32_t>(templates_[action].iov_len + frames_[action].iov_len);
+  Message* message = message_count_ > 0 ? &messages_[message_count_ - 1] : nullptr;
+  if (message == nullptr || !message->is_open || size > message->segment_size || message->datagrams == MAX_SEGMENTS ||
+      message->bytes + size > MAX_PAYLOAD ||
+      headers_of_[message_count_ - 1].msg_hdr.msg_name != static_cast<void*>(destinations_[action])) {
+    message = &NewMessage(action, size);
+    message->is_open = port.Has(abi::FEATURE_SEGMENT);
+  }
+  AddDatagram(*message, templates_[action], frames_[action]);
+  message->end_action = action_count_;
+  if (size < message->segment_size) message->is_open = false;  // Only the last may be shorter.
+  return true;
+}
+
+bool UdpSender::AddSuperframe(const Port& port, int32_t action) {
+  const abi::Frame& frame = memory_->FrameAt(Memory::Load(memory_->ActionAt(action).frame));
+  const uint32_t gso = GsoOf(frame);
+  const Superframe superframe = {static_cast<uint8_t*>(frames_[action].iov_base),
+                                 static_cast<uint32_t>(frames_[action].iov_len), static_cast<uint8_t>(gso >> 16),
+                                 static_cast<uint16_t>(gso)};
+  SegmentPlan plan;
+  int32_t& result = memory_->ActionAt(action).result;
+  const iovec& header = templates_[action];
+  const uint32_t prefix = static_cast<uint32_t>(header.iov_len);
+  if (!PlanSegments(superframe, plan) || plan.count > MAX_DATAGRAMS ||
+      (prefix + plan.header_length) * plan.count > HEADER_BYTES ||
+      prefix + plan.header_length + plan.gso_size > MAX_PAYLOAD) {
+    result = EINVAL;
+    return true;
+  }
+  const uint32_t segment_size = prefix + plan.header_length + plan.gso_size;
+  const uint32_t per_message = port.Has(abi::FEATURE_SEGMENT) ? std::min(MAX_SEGMENTS, MAX_PAYLOAD / segment_size) : 1;
+  const uint32_t messages = (plan.count + per_message - 1) / per_message;
+  if (!HasRoom(plan.count, std::min<uint32_t>(messages, MAX_MESSAGES)) ||
+      header_bytes_ + (prefix + plan.header_length) * plan.count > HEADER_BYTES) {
+    return false;
+  }
+  if (messages > MAX_MESSAGES) {
+    result = EINVAL;
+    return true;
+  }
+  result = 0;
+  actions_[action_count_++] = action;
+  Message* message = nullptr;
+  for (uint32_t segment = 0; segment < plan.count; segment++) {
+    if (segment % per_message == 0) message = &NewMessage(action, segment_size);
+    uint8_t* const out = headers_ + header_bytes_;
+    header_bytes_ += prefix + plan.header_length;
+    memcpy(out, header.iov_base, prefix);
+    WriteSegmentHeader(superframe, plan, segment, out + prefix);
+    uint8_t* const payload = superframe.data + plan.header_length + segment * plan.gso_size;
+    AddDatagram(*message, {out, prefix + plan.header_length}, {payload, plan.PayloadLength(segment)});
+  }
+  return true;
+}
+
+int32_t UdpSender::Fail(int32_t first, int32_t end, int result) {
+  int32_t failed = 0;
+  for (int32_t i = first; i < end; i++) {
+    for (int32_t a = messages_[i].first_action; a < messages_[i].end_action; a++) {
+      int32_t& stored = memory_->ActionAt(actions_[a]).result;
+      if (stored == 0) failed++;
+      stored = result;
+    }
+  }
+  return failed;
+}
+
+int32_t UdpSender::SendMessages(Port& port) {
   int32_t failed = 0;
   int32_t next = 0;
   bool retried = false;
-  while (next < count) {
+  while (next < message_count_) {
     // sendmmsg stops at the first message that fails and hides its error when others went before: the next call, which
     // starts with that message, tells.
-    const int sent = sendmmsg(port.fd, messages_ + next, static_cast<uint32_t>(count - next), MSG_DONTWAIT);
+    const int sent = sendmmsg(port.fd, headers_of_ + next, static_cast<uint32_t>(message_count_ - next), MSG_DONTWAIT);
     if (sent > 0) {
-      Settle(next, next + sent, 0);
       next += sent;
       retried = false;
+      if (messages_[next - 1].datagrams > 1) port.refusals = 0;
       continue;
     }
     const int error = sent == 0 ? EIO : errno;
     if (error == EINTR) continue;
     // The send queue is full, and waiting is not for us: what is left is lost, and counted.
-    if (error == EAGAIN || error == ENOBUFS || error == ENOMEM) return failed + Settle(next, count, error);
+    if (error == EAGAIN || error == ENOBUFS || error == ENOMEM) return failed + Fail(next, message_count_, error);
     // The error may be about an earlier datagram (an ICMP message came back) and was left on the socket for the next
     // call to find: try once more before blaming this message.
     if (!retried) {
       retried = true;
       continue;
     }
-    failed += Settle(next, next + 1, error);
+    failed += IsRefusal(port, messages_[next], error) ? SendOneByOne(port, next) : Fail(next, next + 1, error);
     next++;
     retried = false;
   }
   return failed;
+}
+
+// Whether UDP_SEGMENT itself may be what the kernel did not like: EIO where the way out has no checksum offload (before
+// Linux 6.11), EINVAL for a socket without checksums or, like EMSGSIZE, for segments larger than the path's MTU.
+bool UdpSender::IsRefusal(Port& port, const Message& message, int error) {
+  if (message.datagrams == 1 || (error != EIO && error != EINVAL && error != EMSGSIZE)) return false;
+  memory_->AddStatus(abi::STATUS_GSO_REFUSED, 1);
+  // A path MTU concerns one destination and may change; anything else will be the same next time.
+  if (error != EMSGSIZE && ++port.refusals >= (error == EIO ? 1 : MAX_REFUSALS)) {
+    port.features &= ~abi::FEATURE_SEGMENT;
+    memory_->AddStatus(abi::STATUS_GSO_LOST, 1);
+  }
+  return true;
+}
+
+int32_t UdpSender::SendOneByOne(Port& port, int32_t index) {
+  const msghdr& whole = headers_of_[index].msg_hdr;
+  msghdr single{};
+  single.msg_name = whole.msg_name;
+  single.msg_namelen = whole.msg_namelen;
+  single.msg_iovlen = 2;
+  int error = 0;
+  for (uint32_t i = 0; i < messages_[index].datagrams; i++) {
+    single.msg_iov = whole.msg_iov + i * 2;
+    ssize_t sent;
+    do {
+      sent = sendmsg(port.fd, &single, MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0) error = errno;
+  }
+  return error == 0 ? 0 : Fail(index, index + 1, error);
 }
 
 }  // namespace vtepd

@@ -1,5 +1,6 @@
 // Datagrams into UDP sockets: header template and frame are gathered by sendmmsg, one call per port where all goes
-// well.
+// well. Where the socket can (UDP_SEGMENT), one message carries many datagrams: the segments of a superframe, or a run
+// of frames of equal size to one destination.
 #ifndef VTEPD_UDP_SENDER_H_
 #define VTEPD_UDP_SENDER_H_
 
@@ -9,11 +10,16 @@
 
 #include "memory.h"
 #include "port.h"
+#include "segment.h"
 
 namespace vtepd {
 
 // Queues the actions of one `send` by port (linked lists through next_, so that each port keeps its order), then sends
-// port after port. Holds no frame beyond the call: it borrows arena, templates and addresses until Flush returns.
+// port after port. Each datagram is two pieces: what is prepended (a template, or a template and the headers of a
+// segment in headers_) and the bytes in the arena; payload is never copied. When one of the fixed tables below is full,
+// what is built is sent and building goes on.
+//
+// Holds no frame beyond the call: it borrows arena, templates and addresses until Flush returns.
 class UdpSender {
  public:
   // `memory` is borrowed for as long as the sender lives.
@@ -26,18 +32,54 @@ class UdpSender {
   int32_t Flush(Port& port);
 
  private:
-  int32_t Gather(Port& port);
-  // Writes one result for messages first..end-1 and returns their number.
-  int32_t Settle(int32_t first, int32_t end, int result);
+  static constexpr int32_t MAX_MESSAGES = 256;
+  static constexpr int32_t MAX_DATAGRAMS = 2048;
+  static constexpr uint32_t HEADER_BYTES = 256 * 1024;
+  // UDP_MAX_SEGMENTS of kernels before 6.9; later ones take 128.
+  static constexpr uint32_t MAX_SEGMENTS = 64;
+  // The largest UDP payload over IPv4, which is a little below that over IPv6.
+  static constexpr uint32_t MAX_PAYLOAD = 65507;
+
+  // A message under construction, beside its mmsghdr.
+  struct Message {
+    int32_t first_action;  // Positions in actions_ that it carries, first_action..end_action-1.
+    int32_t end_action;
+    uint32_t datagrams;
+    uint32_t segment_size;  // Bytes of each datagram but the last.
+    uint32_t bytes;
+    bool is_open;  // More frames of the same size may follow.
+  };
+
+  void Reset();
+  // Both return false when a table is full; nothing was added then.
+  bool AddFrame(const Port& port, int32_t action);
+  bool AddSuperframe(const Port& port, int32_t action);
+  bool HasRoom(uint32_t datagrams, uint32_t messages) const;
+  Message& NewMessage(int32_t action, uint32_t segment_size);
+  void AddDatagram(Message& message, const iovec& header, const iovec& payload);
+  int32_t SendMessages(Port& port);
+  int32_t SendOneByOne(Port& port, int32_t message);
+  bool IsRefusal(Port& port, const Message& message, int error);
+  // Writes one result for the actions of messages first..end-1 and returns how many of them had none before.
+  int32_t Fail(int32_t first, int32_t end, int result);
 
   Memory* memory_ = nullptr;
-  // By action: its template and frame, its destination, and the next action on the same port.
-  iovec parts_[abi::MAX_ACTIONS][2] = {};
+  // By action: its template, its frame, its destination, and the next action on the same port.
+  iovec templates_[abi::MAX_ACTIONS] = {};
+  iovec frames_[abi::MAX_ACTIONS] = {};
   sockaddr* destinations_[abi::MAX_ACTIONS] = {};
   int32_t next_[abi::MAX_ACTIONS] = {};
-  // In the order of sending, for one port at a time: the message, and the action it belongs to.
-  mmsghdr messages_[abi::MAX_ACTIONS] = {};
+  // In the order of sending, for one port at a time.
   int32_t actions_[abi::MAX_ACTIONS] = {};
+  int32_t action_count_ = 0;
+  mmsghdr headers_of_[MAX_MESSAGES] = {};
+  Message messages_[MAX_MESSAGES] = {};
+  int32_t message_count_ = 0;
+  alignas(cmsghdr) uint8_t controls_[MAX_MESSAGES][CMSG_SPACE(sizeof(uint16_t))] = {};
+  iovec pieces_[MAX_DATAGRAMS * 2] = {};
+  uint32_t datagram_count_ = 0;
+  uint8_t headers_[HEADER_BYTES] = {};
+  uint32_t header_bytes_ = 0;
 };
 
 }  // namespace vtepd

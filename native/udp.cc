@@ -18,6 +18,9 @@
 #include "options.h"
 
 // From linux/udp.h, which clashes with netinet/udp.h on some hosts.
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 #ifndef UDP_NO_CHECK6_TX
 #define UDP_NO_CHECK6_TX 101
 #define UDP_NO_CHECK6_RX 102
@@ -42,6 +45,7 @@ struct UdpOptions {
   bool receive_info = false;
   std::optional<int64_t> mtu_discover;
   bool discard_input = false;
+  bool merge = false;
   std::string netns;
 
   bool IsIpv6() const { return address.size() == 16; }
@@ -108,6 +112,7 @@ void SetIpv6Options(SocketOptions& socket, const UdpOptions& options) {
 }
 
 void SetOptions(SocketOptions& socket, const UdpOptions& options) {
+  if (options.merge) socket.Set(IPPROTO_UDP, UDP_GRO, "UDP_GRO", 1);
   if (options.discard_input) {
     // The classic BPF program "return 0": keep no byte of any datagram.
     sock_filter program[] = {{BPF_RET | BPF_K, 0, 0, 0}};
@@ -182,6 +187,7 @@ bool ReadOptions(const Napi::CallbackInfo& info, UdpOptions& udp) {
   udp.receive_info = options.RequiredBoolean("receiveInfo");
   udp.mtu_discover = options.Integer("mtuDiscover", 0, 5);
   udp.discard_input = options.Boolean("discardInput", false);
+  udp.merge = options.Boolean("merge", false);
   udp.netns = options.Text("netns", 4095).value_or("");
   return !options.Failed();
 }

@@ -1,22 +1,37 @@
 /** The C program without policy: the same system calls as vtepd's, and nothing else. */
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Arm, OVERLAY_DEV, OVERLAY_MTU, VNI, VXLAN_PORT } from "../arm.ts";
+import { type Arm, OVERLAY_DEV, VNI, VXLAN_PORT } from "../arm.ts";
+import { Unfit } from "../unfit.ts";
+import type { ArmLabel } from "./label.ts";
 
 const PROGRAM = fileURLToPath(new URL("../build/floor", import.meta.url));
 
-export const floorArm = (label: string): Arm => ({
-  label,
-  refusal: () => (existsSync(PROGRAM) ? undefined : "the floor program is not built: make -C bench"),
-  start: async (host, end, { place }) => {
+const refusal = (tier: string | undefined): string | undefined => {
+  if (!existsSync(PROGRAM)) return "the floor program is not built: make -C bench";
+  if (tier === undefined) return undefined;
+  // Without arguments it prints its usage.
+  const usage = spawnSync(PROGRAM, [], { encoding: "utf8" }).stderr;
+  return usage.includes("--tier") ? undefined : "the floor program has no --tier";
+};
+
+export const floorArm = ({ text, tier }: ArmLabel): Arm => ({
+  label: text,
+  role: tier === undefined ? "core" : "tier",
+  speaksVxlan: true,
+  refusal: () => refusal(tier),
+  start: async (host, end, { place, setUp }) => {
+    if (setUp.floodList.length > 0) throw new Unfit("it has one remote VTEP");
     const options = {
       tap: OVERLAY_DEV,
       mac: end.mac,
-      mtu: OVERLAY_MTU,
+      mtu: setUp.overlayMtu,
       local: end.local,
       remote: end.remote,
       port: VXLAN_PORT,
       vni: VNI,
+      ...(tier === undefined ? {} : { tier }),
     };
     const args = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]);
     const [command, ...rest] = place([PROGRAM, ...args]);

@@ -1,34 +1,21 @@
 /** vtepd as a user runs it: a configuration file and the built program. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
-import { tmpdir } from "node:os";
+import { spawnSync } from "node:child_process";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import type { Child } from "../../test/support/child.ts";
 import type { Host } from "../../test/support/host.ts";
+import { unixHttp } from "../../test/support/unix-http.ts";
 import { waitFor } from "../../test/support/wait-for.ts";
-import { type Arm, type End, OVERLAY_DEV, OVERLAY_MTU, VNI, VXLAN_PORT } from "../arm.ts";
+import { type Arm, type End, LEFT, OVERLAY_DEV, type Place, type SetUp, USUAL, VNI, VXLAN_PORT } from "../arm.ts";
+import { scratchFolder } from "../scratch.ts";
+import type { ArmLabel } from "./label.ts";
+import { vtepdControl } from "./vtepd-control.ts";
 
 /** Time from start to the first answer on the control socket. */
 const READY_TIMEOUT_MS = 10_000;
-
-/** Configuration files and sockets of this run; removed at its end. */
-const folders: string[] = [];
-process.on("exit", () => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-});
-
-/** One request to a control socket; the status of the answer. */
-const getStatus = (socketPath: string, path: string): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const call = request({ socketPath, path, timeout: 1000 }, (answer) => {
-      answer.resume();
-      resolve(answer.statusCode ?? 0);
-    });
-    call.on("timeout", () => call.destroy(new Error("no answer")));
-    call.on("error", reject);
-    call.end();
-  });
+/** The most that the daemon's configuration allows, entries. */
+const MAX_FDB_ENTRIES = 1_048_576;
 
 export interface RunningVtepd {
   readonly child: Child;
@@ -37,19 +24,33 @@ export interface RunningVtepd {
   readonly socket: string;
 }
 
+export interface VtepdOptions {
+  readonly setUp?: SetUp;
+  /** Value of `daemon.offload`; undefined = left to the daemon. */
+  readonly tier?: string | undefined;
+  readonly place?: Place;
+}
+
 /** The configuration of one end: what the README calls the two-VTEP scenario. */
-export const vtepdConfig = (end: End, socket: string, workers = 1): string =>
+const configOf = (end: End, socket: string, { setUp = USUAL, tier }: VtepdOptions): string =>
   stringify({
     version: 1,
-    daemon: { control: { socket }, workers, log: { level: "warn" } },
+    daemon: {
+      control: { socket },
+      workers: 1,
+      log: { level: "warn" },
+      ...(tier === undefined ? {} : { offload: tier }),
+      ...(setUp.fdbRoom === 0 ? {} : { "fdb-capacity": MAX_FDB_ENTRIES }),
+    },
     tunnels: {
       [OVERLAY_DEV]: {
         mode: "vxlan",
         id: VNI,
         local: end.local,
-        remote: end.remote,
+        ...(setUp.floodList.length === 0 ? { remote: end.remote } : { flood: setUp.floodList }),
         port: VXLAN_PORT,
-        mtu: OVERLAY_MTU,
+        mtu: setUp.overlayMtu,
+        ...(setUp.fdbRoom === 0 ? {} : { limit: setUp.fdbRoom }),
         addresses: [end.overlay],
       },
     },
@@ -60,17 +61,18 @@ export const startVtepd = async (
   host: Host,
   end: End,
   program: string,
-  place: (command: readonly string[]) => readonly [string, ...string[]] = (command) => command as [string],
+  options: VtepdOptions = {},
 ): Promise<RunningVtepd> => {
-  const folder = mkdtempSync(join(tmpdir(), "vtepd-bench-"));
-  folders.push(folder);
+  const { setUp = USUAL, place = (command) => command as [string] } = options;
+  const folder = scratchFolder();
   const socket = join(folder, `${end.label}.sock`);
   const configFile = join(folder, `${end.label}.yaml`);
-  const config = vtepdConfig(end, socket);
+  const config = configOf(end, socket, options);
   writeFileSync(configFile, config);
-  const [command, ...args] = place([process.execPath, program, "--config", configFile]);
+  const node = [process.execPath, ...(setUp.traceGc ? ["--trace-gc"] : [])];
+  const [command, ...args] = place([...node, program, "--config", configFile]);
   const child = host.spawn(command, args);
-  await waitFor(async () => !child.running || (await getStatus(socket, "/healthz")) === 200, {
+  await waitFor(async () => !child.running || (await unixHttp({ socket, path: "/healthz" })).status === 200, {
     timeoutMs: READY_TIMEOUT_MS,
     what: () => `vtepd on ${host.label} to answer GET /healthz; it said:\n${child.stderr}${child.stdout}`,
   });
@@ -78,15 +80,38 @@ export const startVtepd = async (
   return { child, configFile, config, socket };
 };
 
+/** Lines of --trace-gc, of all threads: "[pid:0x...] 123 ms: Scavenge ... 4.1 (5.0) -> 3.9 (6.0) MB, 0.52 / 0.00 ms ...". */
+const GC_LINE = /ms: \S[^\n]*? MB, (?:pooled: [^\n]*? MB, )?([\d.]+) \/ [\d.]+ +ms/g;
+
+export const gcPausesMs = (output: string): number[] => [...output.matchAll(GC_LINE)].map(([, ms]) => Number(ms));
+
+/** A forced tier that this build does not know is no arm; --check says so without touching anything. */
+const refusal = (program: string, tier: string | undefined): string | undefined => {
+  if (!existsSync(program)) return `${program} is missing: npm run build`;
+  if (tier === undefined) return undefined;
+  const file = join(scratchFolder(), "tier.yaml");
+  writeFileSync(file, configOf(LEFT, "/run/vtepd/control.sock", { tier }));
+  const check = spawnSync(process.execPath, [program, "--check", "--config", file], { encoding: "utf8" });
+  if (check.status === 0) return undefined;
+  const said = check.stderr.trim().split("\n").at(-1);
+  return `this vtepd does not know daemon.offload: ${tier} (${said})`;
+};
+
 /** `checkout`: the folder whose dist/ is run, so that two versions can be compared. */
-export const vtepdArm = (label: string, checkout: string): Arm => {
+export const vtepdArm = ({ text, tier }: ArmLabel, checkout: string): Arm => {
   const program = join(checkout, "dist", "vtepd.js");
   return {
-    label,
-    refusal: () => (existsSync(program) ? undefined : `${program} is missing: npm run build`),
-    start: async (host, end, { place }) => {
-      const { child } = await startVtepd(host, end, program, place);
-      return { pids: [child.pid] };
+    label: text,
+    role: tier === undefined ? "core" : "tier",
+    speaksVxlan: true,
+    refusal: () => refusal(program, tier),
+    start: async (host, end, { place, setUp }) => {
+      const { child, socket } = await startVtepd(host, end, program, { place, setUp, tier });
+      return {
+        pids: [child.pid],
+        control: vtepdControl(socket, end),
+        gcPausesMs: () => gcPausesMs(child.stdout),
+      };
     },
   };
 };

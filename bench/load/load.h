@@ -30,12 +30,18 @@ struct options {
     struct in_addr inner_src, inner_dst;
     uint16_t inner_port;
     int gso;           /* hand 64 datagrams at a time to the kernel by UDP_SEGMENT */
+    int imix;          /* frames of 64, 576 and `size` bytes, 7:4:1 */
+    int skip;          /* bytes in front of the probe: 50 when VXLAN datagrams are counted on the underlay */
+    uint32_t macs;     /* number of different MACs that are made up; 0 = the one given */
+    const char *dev, *peer;
+    double loss, reorder; /* share of the frames, 0..1 */
 };
 
-/* First bytes of every test payload, host order: both ends are one machine. */
-struct probe {
+/* First bytes of every test payload, host order and one clock: both ends are one machine. Packed, to fit 64-byte frames. */
+struct __attribute__((packed)) probe {
     uint32_t magic, flow;
     uint64_t sequence;
+    uint32_t sent_ns;  /* low half of now_ns() */
 };
 #define PROBE_MAGIC 0x76746570u
 
@@ -54,9 +60,21 @@ struct pacer pacer_start(const struct options *options);
 /* Sleeps until at least one frame is due. Returns how many may be sent now, at most BATCH; 0 = the time is over. */
 int pacer_due(struct pacer *pacer);
 
+/* The n-th made-up MAC, 02:10:00:nn:nn:nn. */
+void write_made_up_mac(uint8_t *mac, uint32_t n);
+/* A small fast generator of random numbers; the state must not be 0. */
+uint32_t next_random(uint32_t *state);
+
+/* Writes an Ethernet/IPv4/UDP frame but for source port, probe and UDP checksum. Returns the sum of all that is constant. */
+uint32_t frame_template(const struct options *options, uint8_t *frame);
+/* Writes what `frame_template` left out. */
+void frame_finish(uint8_t *frame, uint32_t constant_sum, uint16_t source_port, struct probe probe);
+
 int udp_send(const struct options *options);
 int udp_sink(const struct options *options);
 int vxlan_send(const struct options *options);
+int tap_send(const struct options *options);
+int relay(const struct options *options);
 int rr_server(const struct options *options);
 int rr_client(const struct options *options);
 

@@ -2,12 +2,15 @@
  * Load for the system benchmarks: an open-loop UDP generator and its sink, a generator of ready-made VXLAN datagrams, and
  * a request/response pair. Each prints one line of JSON on stdout; what waits for others prints "ready" first.
  *
- *   load udp-send --to IP --port P --size N --rate PPS --seconds S [--flows F]
- *   load udp-sink --port P                                        until SIGTERM
+ *   load udp-send --to IP --port P --size N --rate PPS --seconds S [--flows F] [--gso | --imix]
+ *   load udp-sink --port P [--skip BYTES]                         until SIGTERM
  *   load vxlan-send --to IP --port P --vni V --inner-src-mac M --inner-dst-mac M --inner-src IP --inner-dst IP
- *                   --inner-port P --size N --rate PPS --seconds S [--flows F] [--gso]
+ *                   --inner-port P --size N --rate PPS --seconds S [--flows F] [--gso] [--macs N]
+ *   load tap-send --dev NAME --inner-src-mac M --inner-dst-mac M --inner-src IP --inner-dst IP --inner-port P
+ *                 --size N --rate PPS --seconds S [--macs N]
+ *   load relay --dev NAME --peer NAME [--loss SHARE] [--reorder SHARE]  until SIGTERM
  *   load rr-server --port P                                       until SIGTERM
- *   load rr-client --proto tcp|udp --to IP --port P --count N [--warmup N]
+ *   load rr-client --proto tcp|udp --to IP --port P --count N --seconds S [--warmup N]
  *
  * --size is always the length of the Ethernet frame inside the overlay, without FCS: 64 means 22 bytes of UDP payload.
  * --rate 0 means as fast as it goes.
@@ -67,7 +70,8 @@ int main(int argc, char **argv) {
         int (*run)(const struct options *);
     } verbs[] = {
         { "udp-send", udp_send },   { "udp-sink", udp_sink },   { "vxlan-send", vxlan_send },
-        { "rr-server", rr_server }, { "rr-client", rr_client },
+        { "rr-server", rr_server }, { "rr-client", rr_client }, { "tap-send", tap_send },
+        { "relay", relay },
     };
     if (argc > 1) {
         for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
@@ -76,6 +80,6 @@ int main(int argc, char **argv) {
             return verbs[i].run(&options);
         }
     }
-    fprintf(stderr, "usage: load udp-send|udp-sink|vxlan-send|rr-server|rr-client OPTIONS\n");
+    fprintf(stderr, "usage: load udp-send|udp-sink|vxlan-send|tap-send|rr-server|rr-client|relay OPTIONS\n");
     return 1;
 }

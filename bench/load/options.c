@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TO = 256, PORT, SIZE, RATE, SECONDS, FLOWS, PROTO, COUNT, WARMUP, VNI, SRC_MAC, DST_MAC, SRC, DST, INNER_PORT, GSO };
+enum { TO = 256, PORT, SIZE, RATE, SECONDS, FLOWS, PROTO, COUNT, WARMUP, VNI, SRC_MAC, DST_MAC, SRC, DST, INNER_PORT, GSO,
+       IMIX, SKIP, MACS, DEV, PEER, LOSS, REORDER };
 
 static const struct option known[] = {
     { "to", required_argument, NULL, TO },
@@ -26,6 +27,13 @@ static const struct option known[] = {
     { "inner-dst", required_argument, NULL, DST },
     { "inner-port", required_argument, NULL, INNER_PORT },
     { "gso", no_argument, NULL, GSO },
+    { "imix", no_argument, NULL, IMIX },
+    { "skip", required_argument, NULL, SKIP },
+    { "macs", required_argument, NULL, MACS },
+    { "dev", required_argument, NULL, DEV },
+    { "peer", required_argument, NULL, PEER },
+    { "loss", required_argument, NULL, LOSS },
+    { "reorder", required_argument, NULL, REORDER },
     { NULL, 0, NULL, 0 },
 };
 
@@ -80,6 +88,13 @@ struct options parse_options(int argc, char **argv) {
         case DST: options.inner_dst = address(name); break;
         case INNER_PORT: options.inner_port = (uint16_t)number(name, 1, 65535); break;
         case GSO: options.gso = 1; break;
+        case IMIX: options.imix = 1; break;
+        case SKIP: options.skip = (int)number(name, 0, 1024); break;
+        case MACS: options.macs = (uint32_t)number(name, 0, 1 << 24); break;
+        case DEV: options.dev = optarg; break;
+        case PEER: options.peer = optarg; break;
+        case LOSS: options.loss = number(name, 0, 1); break;
+        case REORDER: options.reorder = number(name, 0, 1); break;
         default: exit(1);
         }
     }

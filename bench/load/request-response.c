@@ -1,4 +1,7 @@
-/* rr-server and rr-client: one byte there, one byte back, one at a time. What is timed is the whole round trip. */
+/*
+ * rr-server and rr-client: one byte there, one byte back, one at a time, `count` times or for `seconds`, whichever is
+ * over first. What is timed is the whole round trip.
+ */
 #define _GNU_SOURCE
 #include "load.h"
 
@@ -78,9 +81,11 @@ int rr_client(const struct options *options) {
     double total_ns = 0;
     uint64_t begin = 0;
     uint8_t byte = 0;
+    uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
     for (int i = -options->warmup; i < options->count; i++) {
         uint64_t start = now_ns();
         if (i == 0) begin = start;
+        if (i > 0 && start - begin >= limit_ns) break;
         byte++;
         if (send(fd, &byte, 1, 0) != 1) die("send");
         uint8_t answer;

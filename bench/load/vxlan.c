@@ -1,6 +1,7 @@
 /*
  * vxlan-send: ready-made VXLAN datagrams straight onto the underlay, so that only the receiving VTEP can be the limit.
  * Inner frames are Ethernet/IPv4/UDP with correct checksums and the same probe as udp-send's, so udp-sink counts them.
+ * With --macs N their source MACs run through N made-up ones, to teach an FDB or to flood it.
  */
 #define _GNU_SOURCE
 #include "load.h"
@@ -22,54 +23,14 @@ enum { VXLAN_BYTES = 8, MAX_DATAGRAM = VXLAN_BYTES + MAX_FRAME, MAX_GSO_BYTES = 
 /* Datagrams lie back to back, so that a run of them is also one buffer for UDP_SEGMENT. */
 static uint8_t datagrams[BATCH * MAX_DATAGRAM];
 
-static void write16(uint8_t *at, uint32_t value) {
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
-
-static uint32_t sum16(const uint8_t *at, int length, uint32_t sum) {
-    for (int i = 0; i + 1 < length; i += 2) sum += (uint32_t)(at[i] << 8 | at[i + 1]);
-    if (length & 1) sum += (uint32_t)at[length - 1] << 8;
-    return sum;
-}
-
-static uint16_t fold(uint32_t sum) {
-    while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)sum;
-}
-
-/* Everything but source port, probe and UDP checksum; returns the sum of the pseudo header and of what is constant. */
+/* Returns the sum of what is constant in the inner frame. */
 static uint32_t write_template(const struct options *options, uint8_t *datagram) {
-    memset(datagram, 0, (size_t)(VXLAN_BYTES + options->size));
+    memset(datagram, 0, VXLAN_BYTES);
     datagram[0] = 0x08;
     datagram[4] = (uint8_t)(options->vni >> 16);
-    write16(datagram + 5, options->vni & 0xffff);
-    uint8_t *frame = datagram + VXLAN_BYTES;
-    memcpy(frame, options->inner_dst_mac, 6);
-    memcpy(frame + 6, options->inner_src_mac, 6);
-    write16(frame + 12, 0x0800);
-    uint8_t *ip = frame + ETHERNET_BYTES;
-    ip[0] = 0x45;
-    write16(ip + 2, (uint32_t)(options->size - ETHERNET_BYTES));
-    write16(ip + 6, 0x4000);
-    ip[8] = 64;
-    ip[9] = IPPROTO_UDP;
-    memcpy(ip + 12, &options->inner_src, 4);
-    memcpy(ip + 16, &options->inner_dst, 4);
-    write16(ip + 10, (uint16_t)~fold(sum16(ip, IPV4_BYTES, 0)));
-    uint8_t *udp = ip + IPV4_BYTES;
-    uint32_t udp_bytes = (uint32_t)(options->size - ETHERNET_BYTES - IPV4_BYTES);
-    write16(udp + 2, options->inner_port);
-    write16(udp + 4, udp_bytes);
-    return sum16(ip + 12, 8, IPPROTO_UDP + udp_bytes) + options->inner_port + udp_bytes;
-}
-
-static void finish(uint8_t *datagram, uint32_t constant_sum, uint16_t source_port, struct probe probe) {
-    uint8_t *udp = datagram + VXLAN_BYTES + ETHERNET_BYTES + IPV4_BYTES;
-    write16(udp, source_port);
-    memcpy(udp + UDP_BYTES, &probe, sizeof probe);
-    uint16_t sum = fold(sum16(udp + UDP_BYTES, sizeof probe, constant_sum + source_port));
-    write16(udp + 6, sum == 0xffff ? 0xffff : (uint16_t)~sum);
+    datagram[5] = (uint8_t)(options->vni >> 8);
+    datagram[6] = (uint8_t)options->vni;
+    return frame_template(options, datagram + VXLAN_BYTES);
 }
 
 int vxlan_send(const struct options *options) {
@@ -100,9 +61,12 @@ int vxlan_send(const struct options *options) {
     int flow = 0;
     for (int due; (due = pacer_due(&pacer)) > 0;) {
         if (due > per_call) due = per_call;
+        uint64_t now = now_ns();
         for (int i = 0; i < due; i++) {
-            struct probe probe = { PROBE_MAGIC, (uint32_t)flow, sequences[flow] + (uint64_t)i };
-            finish(parts[i].iov_base, constant_sum, (uint16_t)(20000 + flow), probe);
+            struct probe probe = { PROBE_MAGIC, (uint32_t)flow, sequences[flow] + (uint64_t)i, (uint32_t)now };
+            uint8_t *frame = (uint8_t *)parts[i].iov_base + VXLAN_BYTES;
+            frame_finish(frame, constant_sum, (uint16_t)(20000 + flow), probe);
+            if (options->macs) write_made_up_mac(frame + 6, (uint32_t)((pacer.sent + (uint64_t)i) % options->macs));
         }
         int sent;
         if (options->gso) {

@@ -1,55 +1,73 @@
-/** W1: one TCP stream by iperf3, left to right. */
-import { sleep } from "../../test/support/wait-for.ts";
-import { bare, RIGHT } from "../arm.ts";
+/** W1 to W3: TCP streams by iperf3. */
+import { runStreams, type StreamOptions, WARMUP_S } from "../iperf.ts";
 import type { RunContext, Sample, Workload } from "../workload.ts";
 
-/** Slow start and a JIT's warm-up are not what is measured. */
-const WARMUP_S = 1;
-const GRACE_MS = 15_000;
+const JUMBO = { overlayMtu: 8950, underlayMtu: 9000 };
 
-interface Report {
-  readonly error?: string;
-  readonly end: {
-    readonly sum_received: { readonly bits_per_second: number; readonly bytes: number; readonly seconds: number };
-    readonly sum_sent: { readonly retransmits: number };
-  };
-}
+/** Jain's fairness index: 1 = all streams alike, 1/n = one has it all. */
+export const fairness = (rates: readonly number[]): number => {
+  const sum = rates.reduce((total, rate) => total + rate, 0);
+  const squares = rates.reduce((total, rate) => total + rate * rate, 0);
+  return squares === 0 ? 0 : (sum * sum) / (rates.length * squares);
+};
 
-const run = async ({ left, right, seconds, place, measure }: RunContext): Promise<Sample> => {
-  const address = bare(RIGHT.overlay);
-  const [serve, ...serveArgs] = place(["iperf3", "--server", "--one-off", "--bind", address, "--forceflush"]);
-  const server = right.spawn(serve, serveArgs);
-  await server.waitForOutput(/Server listening/);
-  const time = ["--time", String(seconds), "--omit", String(WARMUP_S)];
-  const [command, ...args] = place(["iperf3", "--client", address, "--json", "--connect-timeout", "5000", ...time]);
-  const client = left.spawn(command, args);
-  await sleep(WARMUP_S * 1000);
-  const stop = measure();
-  await sleep(seconds * 1000);
-  const cpu = stop();
-  await client.wait(GRACE_MS);
-  await server.stop();
-  const report = JSON.parse(client.stdout) as Report;
-  if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
-  const { bits_per_second: rate } = report.end.sum_received;
-  const gigabytes = (rate * seconds) / 8e9;
+const run = async (context: RunContext, options: StreamOptions): Promise<Sample> => {
+  const { throughput, perStream, retransmits, cpu } = await runStreams(context, context.seconds, options);
+  const gigabytes = (throughput * context.seconds) / 8;
   return {
-    throughput: rate / 1e9,
+    throughput,
     ...(cpu.vtepS === undefined ? {} : { "VTEP CPU per GB": cpu.vtepS / gigabytes }),
     "machine CPU per GB": cpu.machineS / gigabytes,
-    retransmits: report.end.sum_sent.retransmits,
+    retransmits,
+    ...(perStream.length > 1 ? { fairness: fairness(perStream) } : {}),
   };
 };
 
-export const tcpStream: Workload = {
-  name: "tcp-stream streams=1",
+const COMMON = {
   topology: "pair",
   headline: "throughput",
   metrics: {
     throughput: { unit: "Gbit/s", better: "higher", digits: 2 },
     "VTEP CPU per GB": { unit: "s", better: "lower", digits: 2 },
     "machine CPU per GB": { unit: "s", better: "lower", digits: 2 },
-    retransmits: { unit: "segments", better: "lower", digits: 0, detail: true },
+    retransmits: { unit: "segments", better: "lower", digits: 0 },
   },
-  run,
+  durationS: (seconds) => WARMUP_S + seconds + 0.5,
+} as const satisfies Partial<Workload>;
+
+const FAIRNESS = { fairness: { unit: "of 1", better: "higher", digits: 2 } } as const;
+
+export const tcpStream: Workload = {
+  ...COMMON,
+  id: "W1",
+  name: "tcp-stream streams=1",
+  breadth: "tiers",
+  run: (context) => run(context, {}),
+};
+
+export const tcpStreams: Workload = {
+  ...COMMON,
+  id: "W2",
+  name: "tcp-stream streams=8",
+  breadth: "context",
+  metrics: { ...COMMON.metrics, ...FAIRNESS },
+  run: (context) => run(context, { streams: 8 }),
+};
+
+export const tcpBothWays: Workload = {
+  ...COMMON,
+  id: "W2",
+  name: "tcp-stream streams=1 both-ways",
+  breadth: "context",
+  metrics: { ...COMMON.metrics, ...FAIRNESS },
+  run: (context) => run(context, { bothWays: true }),
+};
+
+export const tcpJumbo: Workload = {
+  ...COMMON,
+  id: "W3",
+  name: "tcp-stream streams=1 mtu=8950",
+  breadth: "context",
+  setUp: JUMBO,
+  run: (context) => run(context, {}),
 };

@@ -4,19 +4,25 @@
  * `udpSaturation` crosses both VTEPs: the generator, two VTEPs and the sink share the CPUs, and the sending VTEP may be
  * the limit. In `receiveSaturation` ready-made VXLAN datagrams come over the wire, so only the receiving VTEP can be.
  */
-import { bare, LEFT, RIGHT, VNI, VXLAN_PORT } from "../arm.ts";
-import { type Flood, flood, SINK_PORT } from "../load.ts";
-import { CPU_PER_FRAME, cpuPerFrame, type RunContext, type Sample, type Workload } from "../workload.ts";
+import { LEFT, RIGHT, VNI, VXLAN_PORT } from "../arm.ts";
+import { type Flood, flood, type Generator, innerHeaders, overlayGenerator, overlayMac } from "../load.ts";
+import { type Breadth, CPU_PER_FRAME, cpuPerFrame, type RunContext, type Sample, type Workload } from "../workload.ts";
 
 const WARMUP_S = 0.5;
 
-const METRICS: Workload["metrics"] = {
-  received: { unit: "frames/s", better: "higher", digits: 0 },
-  offered: { unit: "frames/s", better: "higher", digits: 0, detail: true },
-  ...CPU_PER_FRAME,
-  reordered: { unit: "frames", better: "lower", digits: 0, detail: true },
-  "sink overflow": { unit: "frames", better: "lower", digits: 0, detail: true },
-};
+const COMMON = {
+  id: "W4",
+  overload: true,
+  headline: "received",
+  metrics: {
+    received: { unit: "frames/s", better: "higher", digits: 0 },
+    offered: { unit: "frames/s", better: "higher", digits: 0, detail: true },
+    ...CPU_PER_FRAME,
+    reordered: { unit: "frames", better: "lower", digits: 0, detail: true },
+    "sink overflow": { unit: "frames", better: "lower", digits: 0, detail: true },
+  },
+  durationS: (seconds) => WARMUP_S + seconds + 0.6,
+} as const satisfies Partial<Workload>;
 
 const sampleOf = (result: Flood): Sample => ({
   received: result.received / result.seconds,
@@ -26,42 +32,27 @@ const sampleOf = (result: Flood): Sample => ({
   "sink overflow": result.sinkOverflow,
 });
 
-const floodTwice = async (context: RunContext, generator: readonly string[]): Promise<Sample> => {
+const floodTwice = async (context: RunContext, generator: Generator): Promise<Sample> => {
   await flood(context, generator, WARMUP_S);
   return sampleOf(await flood(context, generator, context.seconds));
 };
 
-export const udpSaturation = (frame: number): Workload => ({
+export const udpSaturation = (frame: number, breadth: Breadth): Workload => ({
+  ...COMMON,
   name: `udp-saturation frame=${frame}`,
   topology: "pair",
-  headline: "received",
-  metrics: METRICS,
-  run: (context) => {
-    const to = ["--to", bare(RIGHT.overlay), "--port", String(SINK_PORT)];
-    return floodTwice(context, ["udp-send", ...to, "--size", String(frame), "--rate", "0"]);
-  },
+  breadth,
+  run: (context) => floodTwice(context, overlayGenerator({ size: frame, rate: 0 })),
 });
 
-export const receiveSaturation = (frame: number): Workload => ({
+export const receiveSaturation = (frame: number, breadth: Breadth): Workload => ({
+  ...COMMON,
   name: `receive-saturation frame=${frame}`,
   topology: "receiver",
-  headline: "received",
-  metrics: METRICS,
+  breadth,
   run: (context) => {
-    const options = {
-      to: RIGHT.local,
-      port: VXLAN_PORT,
-      vni: VNI,
-      "inner-src-mac": LEFT.mac,
-      // Read off the device: not every arm lets us choose it.
-      "inner-dst-mac": String(context.right.ipJson("link", "show", "ov0")[0].address),
-      "inner-src": bare(LEFT.overlay),
-      "inner-dst": bare(RIGHT.overlay),
-      "inner-port": SINK_PORT,
-      size: frame,
-      rate: 0,
-    };
-    const args = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]);
-    return floodTwice(context, ["vxlan-send", ...args, "--gso"]);
+    const inner = innerHeaders(LEFT, RIGHT, overlayMac(context.right));
+    const options = { to: RIGHT.local, port: VXLAN_PORT, vni: VNI, ...inner, size: frame, rate: 0, gso: true };
+    return floodTwice(context, { verb: "vxlan-send", options });
   },
 });

@@ -6,17 +6,20 @@
  * reference). Unless it says bytes, an offset counts 32-bit words of an Int32Array.
  */
 
-/** Frames one `receive` can return. A frame's index is also the number of its arena slot. */
-export const BATCH_FRAMES = 64;
+/** Frames one `receive` can return: what TAP_SLOTS reads and some of the datagrams of UDP_SLOTS messages make. */
+export const BATCH_FRAMES = 256;
 
 /**
- * Arena: BATCH_FRAMES slots, one frame each. A slot holds the largest thing the kernel can hand over (64 KiB and headers);
- * its size is an odd number of cache lines, so that the first lines of the slots do not fall into one cache set.
+ * Arena: first TAP_SLOTS slots for frames read from TAPs, then UDP_SLOTS for received messages (with UDP_GRO a message holds
+ * many datagrams). A slot holds the largest thing the kernel can hand over (64 KiB and headers); its size is an odd
+ * number of cache lines, so that the first lines of the slots do not fall into one cache set.
  */
+export const TAP_SLOTS = 64;
+export const UDP_SLOTS = 64;
 export const SLOT_BYTES: number = 1041 * 64;
 /** Bytes before the data in each slot: room for the vnet header that a TAP read puts in front. */
 export const SLOT_HEADROOM = 64;
-export const ARENA_BYTES: number = BATCH_FRAMES * SLOT_BYTES;
+export const ARENA_BYTES: number = (TAP_SLOTS + UDP_SLOTS) * SLOT_BYTES;
 
 /** `struct virtio_net_hdr_mrg_rxbuf`, what TAPs here are set to (TUNSETVNETHDRSZ). Bytes. */
 export const VNET_HEADER_BYTES = 12;
@@ -27,7 +30,7 @@ export const FRAME_WORDS = 32;
 export const FRAME_PORT = 0;
 /** Byte offset in the arena of the overlay frame's Ethernet header. */
 export const FRAME_OFFSET = 1;
-/** Bytes of the overlay frame; below 0 when the datagram is shorter than the port's header. */
+/** Bytes of the overlay frame, a superframe's whole; below 0 when the datagram is shorter than the port's header. */
 export const FRAME_LENGTH = 2;
 /** FLAG_* bits. */
 export const FRAME_FLAGS = 3;
@@ -42,7 +45,7 @@ export const FRAME_FLOW_HASH = 8;
 export const FRAME_CSUM = 9;
 /** gso_size | gso_type << 16; 0 = not a superframe. The data plane may set it before `send`. */
 export const FRAME_GSO = 10;
-/** With FLAG_PARTIAL_CSUM: bytes of all headers to the TCP/UDP payload | offset of the IP header << 16. */
+/** TCP and UDP only, else 0: bytes of all headers to the payload | offset of the IP header << 16. */
 export const FRAME_HEADERS = 11;
 /** UDP only, words 12..15: outer source address, 16 bytes in network order, IPv4 as ::ffff:a.b.c.d. */
 export const FRAME_SOURCE = 12;
@@ -56,12 +59,17 @@ export const FRAME_HEADER_OFFSET = 21;
 export const FRAME_DATAGRAM_LENGTH = 22;
 /** UDP only: outer TOS / traffic class, 0 when the socket does not ask for it. */
 export const FRAME_TOS = 23;
+/** Frames on the wire that this one stands for: 1, or the segments of a superframe. */
+export const FRAME_SEGMENTS = 24;
 /** Owned by the data plane; the addon never touches these. */
-export const FRAME_VERDICT = 24;
-export const FRAME_TARGET = 25;
-export const FRAME_BD = 26;
+export const FRAME_VERDICT = 25;
+export const FRAME_TARGET = 26;
+export const FRAME_BD = 27;
 
-/** The TCP or UDP checksum field holds only the pseudo-header sum (a sender that left the rest to its device). */
+/**
+ * The TCP or UDP checksum field holds only the pseudo-header sum: a sender left the rest to its device, or several frames
+ * were merged here. FRAME_CSUM says where; `send` to a socket completes it, `send` to a TAP tells the kernel to.
+ */
 export const FLAG_PARTIAL_CSUM = 1;
 export const FLAG_IPV4 = 2;
 export const FLAG_IPV6 = 4;
@@ -77,6 +85,7 @@ export const FLAG_VLAN = 128;
 /** `virtio_net_hdr.gso_type` values used. */
 export const GSO_TCPV4 = 1;
 export const GSO_TCPV6 = 4;
+export const GSO_UDP_L4 = 5;
 
 // Action: written by the data plane, one per copy to be sent; `send` fills in ACTION_RESULT.
 export const ACTION_WORDS = 8;
@@ -118,6 +127,10 @@ export const STATUS_GONE = 2;
 export const STATUS_RX_OVERFLOW = 3;
 /** Receives that failed for another reason than "nothing there"; modulo 2^32. */
 export const STATUS_RX_ERRORS = 4;
+/** Sends with UDP_SEGMENT that the kernel refused and that were repeated datagram by datagram; modulo 2^32. */
+export const STATUS_GSO_REFUSED = 5;
+/** Sockets on which UDP_SEGMENT was given up, because it was refused again and again. */
+export const STATUS_GSO_LOST = 6;
 
 // Kinds of port for `Io.add`.
 export const PORT_TAP = 1;
@@ -125,5 +138,14 @@ export const PORT_UDP_RX = 2;
 export const PORT_UDP_TX = 3;
 /** A TAP queue that another worker polls: only written. */
 export const PORT_TAP_TX = 4;
+// What a port can do, for `Io.add`: a sum of these.
+/** TAP: frames have a vnet header in front. */
+export const FEATURE_VNET_HEADER = 1;
+/** UDP_TX, UDP_RX: sends may carry many datagrams (UDP_SEGMENT). */
+export const FEATURE_SEGMENT = 2;
+/** UDP_RX: frames of one TCP flow are merged into superframes. */
+export const FEATURE_MERGE_TCP = 4;
+/** UDP_RX: frames of one UDP flow too. */
+export const FEATURE_MERGE_UDP = 8;
 /** Ids given to `Io.add` are below this. */
 export const MAX_PORTS = 32768;

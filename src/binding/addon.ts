@@ -25,6 +25,8 @@ export interface TapOptions {
   queues: number;
   /** IFF_VNET_HDR with a header of VNET_HEADER_BYTES. */
   vnetHeader: boolean;
+  /** What the kernel may leave undone in frames read from the device (TUNSETOFFLOAD); each needs the ones before it. Default none. */
+  offload?: "none" | "checksum" | "tso" | "uso";
   /** 6 bytes. Set before anyone else sees the device up, so that udev leaves it alone. TAP only. */
   macAddress?: Uint8Array;
   mtu?: number;
@@ -73,12 +75,33 @@ export interface UdpOptions {
   tos?: number;
   /** Ask for destination address (IP_PKTINFO), TOS (IP_RECVTOS) and SO_RXQ_OVFL with each datagram. */
   receiveInfo: boolean;
+  /** Let the kernel merge datagrams of one sender into one message (UDP_GRO). Default false. */
+  merge?: boolean;
   /** IP_MTU_DISCOVER / IPV6_MTU_DISCOVER: 0 = fragment as needed, 2 = set DF and refuse what is too big. Default: leave. */
   mtuDiscover?: number;
   /** Attach a filter that drops all input: a socket that only sends must not fill its receive queue. */
   discardInput?: boolean;
   /** Path of the network namespace of the socket; default the process's own. */
   netns?: string;
+}
+
+/** Each is "" when it works, else the reason why not (the errno's name or what was seen). */
+export interface UdpProbe {
+  /** UDP_SEGMENT: one send of 64 datagrams arrives as 64. */
+  readonly segment: string;
+  /** UDP_GRO can be switched on. */
+  readonly merge: string;
+}
+
+export interface TapProbe {
+  readonly vnetHeader: string;
+  /** TUNSETOFFLOAD ladder. */
+  readonly checksum: string;
+  readonly tso: string;
+  readonly uso: string;
+  /** Superframes, with a short last segment, are accepted on write. */
+  readonly writeTcp: string;
+  readonly writeUdp: string;
 }
 
 /** Shared memory of one Io; sizes in abi.ts. */
@@ -99,19 +122,21 @@ export interface IoMemory {
 
 /** One worker's epoll set and its batches. All methods belong to the thread that made it. */
 export interface Io {
-  /** Starts to poll `fd` (TAP, UDP_RX) or only makes it known as a place to send from (UDP_TX). `headerLength`: bytes of tunnel header before the frame in a datagram. */
-  add(port: number, fd: number, kind: number, headerLength: number): void;
+  /** Starts to poll `fd` (TAP, UDP_RX) or only makes it known as a place to send from (UDP_TX). `headerLength`: bytes of tunnel header before the frame in a datagram. `features`: sum of FEATURE_*. */
+  add(port: number, fd: number, kind: number, headerLength: number, features: number): void;
   /** Forgets the port; must come before its descriptor is closed. Unknown ids are ignored. */
   remove(port: number): void;
   /**
    * Waits until a port is readable or the eventfd fires, at most `timeoutMs` (-1 = for ever, 0 = no wait), then reads up to
    * BATCH_FRAMES frames into the arena and describes them in `frames`. Ports take turns when the batch is too small for all.
+   * Neighbouring frames of one flow from a UDP_RX port that merges are one frame (FRAME_SEGMENTS).
    * Returns the number of frames, 0 when woken or timed out.
    */
   receive(timeoutMs: number): number;
   /**
    * Carries out the first `count` actions: a TAP gets vnet header and frame in one writev, a UDP socket gets template and
-   * frame gathered by sendmmsg. Actions on one port keep their order. Returns how many failed (ACTION_RESULT says why).
+   * frame gathered by sendmmsg; with FEATURE_SEGMENT the segments of a superframe, and runs of equal-sized frames to one
+   * destination, are one message (UDP_SEGMENT), else they are cut here. Actions on one port keep their order. Returns how many failed (ACTION_RESULT says why).
    */
   send(count: number): number;
   /** Ids of ports whose device is gone (EBADFD, ENODEV); each is reported once and no longer polled. */
@@ -131,6 +156,12 @@ interface Addon {
   openEvent(): number;
   signalEvent(fd: number): void;
   closeFd(fd: number): void;
+  /** What this kernel's UDP sockets can do, tried on loopback. */
+  probeUdp(): UdpProbe;
+  /** What this kernel's TAPs can do, tried on a device that exists for a moment (named vtepd<number>). */
+  probeTap(): TapProbe;
+  /** Binds the calling thread to one CPU. */
+  pinThread(cpu: number): void;
   readonly Io: new (memory: IoMemory, wakeFd: number) => Io;
 }
 

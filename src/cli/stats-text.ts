@@ -38,12 +38,14 @@ const duration = (seconds: number): string => {
     .join("");
 };
 
-export const statusText = ({ version, node, pid, uptime, config, links, fdb, workers }: StatusJson): string =>
+export const statusText = ({ version, node, pid, uptime, config, links, fdb, offload, workers }: StatusJson): string =>
   [
     `vtepd ${version} node ${node} pid ${pid} up ${duration(uptime)}`,
     `config ${config}`,
     `links ${links}`,
     `fdb entries ${fdb.entries} capacity ${fdb.capacity}`,
+    `offload ${offload.tier} in_use ${offload.in_use.join(",") || "none"} segment_refused ${offload.segment_refused} segment_lost ${offload.segment_lost}`,
+    ...Object.entries(offload.not_in_use).map(([name, reason]) => `offload not ${name}: ${reason}`),
     ...workers.map(
       ({ id, wakeups, batches, frames, overflow, errors }) =>
         `worker ${id} wakeups ${wakeups} batches ${batches} frames ${frames} overflow ${overflow} errors ${errors}`,

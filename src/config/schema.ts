@@ -23,6 +23,22 @@ import {
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** What carries frames through the kernel, the best first; see daemon/offload.ts. */
+export const OFFLOAD_TIERS = ["socket", "mmsg", "plain"] as const;
+export type OffloadTier = (typeof OFFLOAD_TIERS)[number];
+
+/** Single offloads that can be switched off. */
+export const OFFLOADS = [
+  "vnet-header",
+  "udp-segment",
+  "udp-gro",
+  "tap-tso",
+  "tap-uso",
+  "merge-tcp",
+  "merge-udp",
+] as const;
+export type OffloadName = (typeof OFFLOADS)[number];
+
 export interface DaemonConfig {
   readonly control: {
     readonly socket: string;
@@ -36,6 +52,15 @@ export interface DaemonConfig {
   readonly log: { readonly level: LogLevel };
   /** Data-plane threads; undefined = the daemon chooses. */
   readonly workers?: number | undefined;
+  /** CPUs that workers are bound to, in turn; empty = wherever the kernel puts them. */
+  readonly cpus: readonly number[];
+  /** Microseconds that a worker asks again for frames before it sleeps. */
+  readonly busyPollUs: number;
+  readonly offload: {
+    /** Undefined = the best that works. */
+    readonly tier?: OffloadTier | undefined;
+    readonly disabled: readonly OffloadName[];
+  };
   /** Entries of all tunnels together. */
   readonly fdbCapacity: number;
 }
@@ -138,6 +163,24 @@ const daemon = section({
     "The daemon's log.",
   ),
   workers: key(autoOrInteger(1, 64).default("auto"), "Data-plane threads.", { unit: "threads" }),
+  cpus: key(
+    listOf(integer(0, 1023)).default([]),
+    "CPUs that workers are bound to, one each, in turn. Without it, the kernel moves them.",
+    { examples: [[2, 3]] },
+  ),
+  "busy-poll": key(
+    integer(0, 10_000).default(0),
+    "How long a worker goes on asking for frames before it sleeps. Costs a CPU, saves wake-ups.",
+    { unit: "microseconds" },
+  ),
+  offload: key(
+    oneOf(["auto", ...OFFLOAD_TIERS]).default("auto"),
+    "How frames go through the kernel: `socket` many at a time (UDP_SEGMENT, UDP_GRO, TSO), `mmsg` one by one in batches, " +
+      "`plain` without a vnet header too. `auto` is the best that works; `VTEPD_OFFLOAD` in the environment wins.",
+  ),
+  "offload-disable": key(listOf(oneOf(OFFLOADS)).default([]), "Single offloads not to use, whatever the tier.", {
+    examples: [["udp-gro"]],
+  }),
   "fdb-capacity": key(integer(1, MAX_FDB_ENTRIES).default(262_144), "Room in the FDB, for all tunnels together.", {
     unit: "entries",
   }),
@@ -197,9 +240,13 @@ const modes = {
     link: key(interfaceName().optional(), "Underlay interface that the UDP socket is bound to.", {
       examples: ["eth0"],
     }),
-    queues: key(autoOrInteger(1, 256).default("auto"), "Queues of the TAP device, at most one per worker. `auto` is one per worker.", {
-      unit: "queues",
-    }),
+    queues: key(
+      autoOrInteger(1, 256).default("auto"),
+      "Queues of the TAP device, at most one per worker. `auto` is one per worker.",
+      {
+        unit: "queues",
+      },
+    ),
   }),
 };
 
@@ -241,6 +288,9 @@ const daemonConfig = (keys: z.output<typeof daemon>): DaemonConfig => ({
   metrics: keys.metrics,
   log: keys.log,
   workers: keys.workers === "auto" ? undefined : keys.workers,
+  cpus: keys.cpus,
+  busyPollUs: keys["busy-poll"],
+  offload: { tier: keys.offload === "auto" ? undefined : keys.offload, disabled: keys["offload-disable"] },
   fdbCapacity: keys["fdb-capacity"],
 });
 

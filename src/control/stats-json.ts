@@ -43,6 +43,15 @@ export interface StatusJson {
   readonly config: string;
   readonly links: number;
   readonly fdb: { readonly entries: number; readonly capacity: number };
+  /** What carries frames through the kernel, and why not more. */
+  readonly offload: {
+    readonly tier: string;
+    readonly in_use: readonly string[];
+    /** Reason by name. */
+    readonly not_in_use: Readonly<Record<string, string>>;
+    readonly segment_refused: number;
+    readonly segment_lost: number;
+  };
   readonly workers: readonly {
     readonly id: number;
     readonly wakeups: number;
@@ -82,6 +91,15 @@ export const statusJson = (status: StatusView): StatusJson => ({
   config: status.config,
   links: status.links,
   fdb: { entries: status.fdbEntries, capacity: status.fdbCapacity },
+  offload: {
+    tier: status.offload.tier,
+    in_use: status.offload.capabilities.filter(({ inUse }) => inUse).map(({ name }) => name),
+    not_in_use: Object.fromEntries(
+      status.offload.capabilities.filter(({ inUse }) => !inUse).map(({ name, reason }) => [name, reason]),
+    ),
+    segment_refused: status.offload.segmentRefused,
+    segment_lost: status.offload.segmentLost,
+  },
   workers: status.workers.map(({ id, wakeups, batches, frames, receiveOverflow, receiveErrors }) => ({
     id,
     wakeups,

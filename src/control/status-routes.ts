@@ -18,6 +18,13 @@ const StatusSchema: z.ZodType<StatusJson> = z
     config: z.string(),
     links: count(),
     fdb: z.object({ entries: count(), capacity: count() }),
+    offload: z.object({
+      tier: z.string(),
+      in_use: z.array(z.string()),
+      not_in_use: z.record(z.string(), z.string()),
+      segment_refused: count(),
+      segment_lost: count(),
+    }),
     workers: z.array(
       z.object({
         id: count(),

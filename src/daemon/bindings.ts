@@ -18,6 +18,7 @@ import type { PortChange } from "../dataplane/worker.ts";
 import { VtepdError } from "../errors.ts";
 import { kernelVxlanOnPort } from "../host/underlay.ts";
 import { attempt } from "./native-error.ts";
+import type { Offload } from "./offload.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { Undo } from "./undo.ts";
 
@@ -55,11 +56,13 @@ interface Shared {
 export class Bindings {
   private readonly tables: Tables;
   private readonly supervisor: Supervisor;
+  private readonly offload: Offload;
   private readonly shared = new Map<string, Shared>();
 
-  constructor(tables: Tables, supervisor: Supervisor) {
+  constructor(tables: Tables, supervisor: Supervisor, offload: Offload) {
     this.tables = tables;
     this.supervisor = supervisor;
+    this.offload = offload;
   }
 
   /** @throws ERR_ADDRESS_IN_USE, ERR_ADDRESS_NOT_LOCAL, ERR_INTERFACE_NOT_FOUND, ERR_PERMISSION, ERR_LIMIT, ERR_SYSCALL */
@@ -109,11 +112,15 @@ export class Bindings {
         undo.push(() => addon.closeFd(fd));
         return fd;
       };
+      const { headerLength } = spec;
+      const { rxFeatures, txFeatures, mergeDatagrams } = this.offload;
+      const rxFd = open({ ...receiving(spec), merge: mergeDatagrams });
       const list: PortChange[] = [
-        { verb: "add", port: rxPort, fd: open(receiving(spec)), kind: PORT_UDP_RX, headerLength: spec.headerLength },
+        { verb: "add", port: rxPort, fd: rxFd, kind: PORT_UDP_RX, headerLength, features: rxFeatures },
       ];
       for (let n = 0; n < TX_SOCKETS; n++) {
-        list.push({ verb: "add", port: txPort + n, fd: open(sending(spec)), kind: PORT_UDP_TX, headerLength: 0 });
+        const fd = open(sending(spec));
+        list.push({ verb: "add", port: txPort + n, fd, kind: PORT_UDP_TX, headerLength: 0, features: txFeatures });
       }
       changes.push(list);
     }

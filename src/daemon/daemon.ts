@@ -4,19 +4,20 @@
  */
 import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
-import type { Config } from "../config/schema.ts";
+import { type Config, OFFLOAD_TIERS } from "../config/schema.ts";
 import { startControl } from "../control/server.ts";
 import { allocateTableMemory, openTables } from "../dataplane/tables.ts";
-import type { VtepdError } from "../errors.ts";
+import { VtepdError } from "../errors.ts";
 import { scrape } from "../metrics/scrape.ts";
 import { startMetrics } from "../metrics/server.ts";
-import { assignAddresses } from "./addresses.ts";
 import { Ageing } from "./ageing.ts";
 import { Bindings } from "./bindings.ts";
 import { monotonicS } from "./clock.ts";
+import { setUpDevices } from "./device-setup.ts";
 import { DeviceWatch } from "./device-watch.ts";
+import { type Offload, type OffloadRequest, probeOffload } from "./offload.ts";
 import { Statistics } from "./statistics.ts";
-import { Supervisor } from "./supervisor.ts";
+import { Supervisor, type WorkerPlan } from "./supervisor.ts";
 import { Tunnel } from "./tunnel.ts";
 import { UnderlayPlanner } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
@@ -37,10 +38,45 @@ export interface Daemon {
 
 const TICK_MS = 1000;
 
+/** One line that says what is in use, and for the rest why not. */
+const offloadLog = ({ tier, capabilities }: Offload): Record<string, unknown> => ({
+  tier,
+  inUse: capabilities.filter(({ inUse }) => inUse).map(({ name }) => name),
+  not: Object.fromEntries(capabilities.filter(({ inUse }) => !inUse).map(({ name, reason }) => [name, reason])),
+});
+
 /** Two cores are busy with one worker and the network stack itself; more than four workers wait for the kernel's locks. */
 const defaultWorkers = (): number => {
   const cores = availableParallelism();
   return cores <= 2 ? 1 : Math.min(cores, 4);
+};
+
+const workerPlan = ({ daemon }: Config): WorkerPlan => ({
+  count: daemon.workers ?? defaultWorkers(),
+  cpus: daemon.cpus,
+  busyPollUs: daemon.busyPollUs,
+});
+
+/** `VTEPD_OFFLOAD` wins over the file: a tier can be forced without editing it. @throws ERR_CONFIG_VALUE */
+const offloadRequest = ({ daemon }: Config): OffloadRequest => {
+  const forced = process.env["VTEPD_OFFLOAD"];
+  const { disabled } = daemon.offload;
+  if (forced === undefined) return { tier: daemon.offload.tier, disabled };
+  if (forced === "auto") return { tier: undefined, disabled };
+  const tier = OFFLOAD_TIERS.find((name) => name === forced);
+  if (tier !== undefined) return { tier, disabled };
+  const message = `VTEPD_OFFLOAD: expected auto, ${OFFLOAD_TIERS.join(", ")}, got "${forced}"`;
+  throw new VtepdError("ERR_CONFIG_VALUE", message, { path: "VTEPD_OFFLOAD" });
+};
+
+/** Says once when a socket gave UDP_SEGMENT up: speed is lost then, frames are not. */
+const watchSegments = (statistics: Statistics, log: Logger): (() => void) => {
+  let known = 0;
+  return () => {
+    const { segmentLost, segmentRefused } = statistics.ofSegmentation();
+    if (segmentLost > known) log.warn({ sockets: segmentLost, segmentRefused }, "UDP_SEGMENT was given up");
+    known = segmentLost;
+  };
 };
 
 /** @throws VtepdError, with nothing left behind */
@@ -59,29 +95,38 @@ const start = async (
   { configPath, log, version }: DaemonOptions,
   undo: Undo,
 ): Promise<Pick<Daemon, "failed">> => {
+  const offload = probeOffload(offloadRequest(config));
+  log.info(offloadLog(offload), "offload");
   const memory = allocateTableMemory(config.daemon.fdbCapacity);
   const tables = openTables(memory);
   const tunnels = new Map<string, Tunnel>();
   const watch = new DeviceWatch(tunnels, log);
-  const supervisor = new Supervisor(config.daemon.workers ?? defaultWorkers(), memory, (port) => watch.gone(port));
+  const supervisor = new Supervisor(workerPlan(config), memory, (port) => watch.gone(port));
   undo.push(() => supervisor.stop());
-  const bindings = new Bindings(tables, supervisor);
+  const bindings = new Bindings(tables, supervisor, offload);
   const ageing = new Ageing(tables.fdb);
   const statistics = new Statistics(supervisor.memory, ageing);
-  const vtep = new Vtep({ tables, bindings, statistics, tunnels, configPath, version });
+  const vtep = new Vtep({ tables, bindings, statistics, tunnels, offload, configPath, version });
 
   const planner = new UnderlayPlanner();
   for (const tunnelConfig of config.tunnels) {
-    const tunnel = await Tunnel.open(tunnelConfig, await planner.plan(tunnelConfig), { tables, bindings, supervisor });
+    const tunnel = await Tunnel.open(tunnelConfig, await planner.plan(tunnelConfig), {
+      tables,
+      bindings,
+      supervisor,
+      offload,
+    });
     undo.push(() => tunnel.close());
     tunnels.set(tunnelConfig.name, tunnel);
     ageing.set(tunnel.bd, tunnelConfig.ageingS);
   }
-  await assignAddresses(config.tunnels);
+  await setUpDevices([...tunnels.values()]);
 
+  const segmentWatch = watchSegments(statistics, log);
   const timer = setInterval(() => {
     ageing.tick(monotonicS());
     watch.tick();
+    segmentWatch();
   }, TICK_MS);
   undo.push(() => clearInterval(timer));
   undo.push(() => watch.stop());

@@ -8,7 +8,7 @@
  */
 import type { Logger } from "pino";
 import { VtepdError } from "../errors.ts";
-import { assignAddresses } from "./addresses.ts";
+import { setUpDevices } from "./device-setup.ts";
 import type { Tunnel } from "./tunnel.ts";
 
 const DEVICES_PER_TICK = 64;
@@ -66,7 +66,7 @@ export class DeviceWatch {
     const link = tunnel.config.name;
     try {
       await tunnel.reopenDevice();
-      await assignAddresses([tunnel.config]);
+      await setUpDevices([tunnel]);
       this.missing.delete(tunnel);
       this.log.info({ link }, "device is back");
     } catch (error) {

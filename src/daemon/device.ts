@@ -10,6 +10,7 @@ import type { PortChange } from "../dataplane/worker.ts";
 import { netnsPath } from "../host/netns.ts";
 import { parseMac, toLocalMac } from "../wire/mac.ts";
 import { attempt } from "./native-error.ts";
+import type { Offload } from "./offload.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 /** Frames the device holds while its worker is busy; the kernel's default of 1000 loses bursts of small frames. */
@@ -31,16 +32,23 @@ export class Device {
   /** Chosen once, so that a device made again has the address that others have learned. */
   readonly macAddress: Uint8Array;
   private readonly supervisor: Supervisor;
+  private readonly offload: Offload;
   private fds: number[] = [];
 
-  constructor(spec: DeviceSpec, supervisor: Supervisor) {
+  constructor(spec: DeviceSpec, supervisor: Supervisor, offload: Offload) {
     this.spec = spec;
     this.supervisor = supervisor;
+    this.offload = offload;
     this.macAddress = (spec.macAddress && parseMac(spec.macAddress)) || toLocalMac(new Uint8Array(randomBytes(6)));
   }
 
   get queues(): number {
     return this.fds.length;
+  }
+
+  /** Whether the kernel may hand over superframes. */
+  get makesSuperframes(): boolean {
+    return this.offload.tap.offload !== "none";
   }
 
   /** Makes the device, up. @throws ERR_NO_TUN, ERR_PERMISSION, ERR_DEVICE_EXISTS, ERR_NETNS_NOT_FOUND, ERR_SYSCALL */
@@ -51,7 +59,7 @@ export class Device {
         name,
         kind: "tap",
         queues: this.spec.queues,
-        vnetHeader: true,
+        ...this.offload.tap,
         macAddress: this.macAddress,
         mtu,
         txQueueLength: TX_QUEUE_FRAMES,
@@ -65,11 +73,12 @@ export class Device {
   /** Lets the workers poll it. */
   async attach(): Promise<void> {
     const { port } = this.spec;
+    const features = this.offload.tapFeatures;
     const changes = Array.from({ length: this.supervisor.count }, (_, worker): PortChange[] => {
       const fd = this.fds[worker];
       return fd === undefined
-        ? [{ verb: "add", port, fd: this.fds[0]!, kind: PORT_TAP_TX, headerLength: 0 }]
-        : [{ verb: "add", port, fd, kind: PORT_TAP, headerLength: 0 }];
+        ? [{ verb: "add", port, fd: this.fds[0]!, kind: PORT_TAP_TX, headerLength: 0, features }]
+        : [{ verb: "add", port, fd, kind: PORT_TAP, headerLength: 0, features }];
     });
     await this.supervisor.changePorts(changes);
   }

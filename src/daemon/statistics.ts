@@ -1,5 +1,5 @@
 /** Adds up the workers' counters, at the moment somebody asks. Main thread. */
-import { STATUS_RX_ERRORS, STATUS_RX_OVERFLOW } from "../binding/abi.ts";
+import { STATUS_GSO_LOST, STATUS_GSO_REFUSED, STATUS_RX_ERRORS, STATUS_RX_OVERFLOW } from "../binding/abi.ts";
 import {
   type Counters,
   DECAP,
@@ -24,7 +24,7 @@ import {
   WORKER_FRAMES,
   WORKER_WAKEUPS,
 } from "../dataplane/counters.ts";
-import type { LinkStats, RemoteStats, SocketStats, WorkerView } from "../dataplane/view.ts";
+import type { LinkStats, OffloadView, RemoteStats, SocketStats, WorkerView } from "../dataplane/view.ts";
 import { DROP_REASON_COLUMNS, DROP_REASONS } from "../drop-reason.ts";
 import type { Ageing } from "./ageing.ts";
 import { type Binding, formatSocket } from "./bindings.ts";
@@ -72,6 +72,12 @@ export class Statistics {
 
   ofSocket(binding: Binding): SocketStats {
     return { socket: formatSocket(binding.spec), drops: this.reasons("socket", binding.id * DROP_REASON_COLUMNS) };
+  }
+
+  /** How often UDP_SEGMENT was refused, and on how many sockets it was given up. */
+  ofSegmentation(): Pick<OffloadView, "segmentRefused" | "segmentLost"> {
+    const sum = (word: number): number => this.workers.reduce((total, { status }) => total + (status[word]! >>> 0), 0);
+    return { segmentRefused: sum(STATUS_GSO_REFUSED), segmentLost: sum(STATUS_GSO_LOST) };
   }
 
   ofWorkers(): WorkerView[] {

@@ -17,6 +17,13 @@ import { explainNative } from "./native-error.ts";
 /** Small heaps: a worker's loop allocates nothing, its tables are shared memory. */
 const HEAP_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 32 };
 
+export interface WorkerPlan {
+  readonly count: number;
+  /** CPUs to bind the workers to, in turn; empty = none. */
+  readonly cpus: readonly number[];
+  readonly busyPollUs: number;
+}
+
 interface Pending {
   resolve(): void;
   reject(error: unknown): void;
@@ -40,12 +47,16 @@ export class Supervisor {
   private readonly onGone: (port: number) => void;
 
   /** @param onGone called once per worker that had the port of a vanished device */
-  constructor(count: number, tables: TableMemory, onGone: (port: number) => void) {
+  constructor(plan: WorkerPlan, tables: TableMemory, onGone: (port: number) => void) {
     this.onGone = onGone;
+    const { count, cpus, busyPollUs } = plan;
     this.failed = new Promise((resolve) => {
       this.fail = resolve;
     });
-    this.members = Array.from({ length: count }, (_, id) => this.start(id, tables));
+    this.members = Array.from({ length: count }, (_, id) => {
+      const cpu = cpus.length === 0 ? undefined : cpus[id % cpus.length];
+      return this.start(id, { tables, cpu, busyPollUs });
+    });
   }
 
   get count(): number {
@@ -86,11 +97,11 @@ export class Supervisor {
     );
   }
 
-  private start(id: number, tables: TableMemory): Member {
+  private start(id: number, setup: Pick<WorkerSetup, "tables" | "cpu" | "busyPollUs">): Member {
     const wakeFd = addon.openEvent();
     const counters = allocateCounters();
     const batch = allocateBatch();
-    const workerData: WorkerSetup = { tables, counters, batch, wakeFd };
+    const workerData: WorkerSetup = { ...setup, counters, batch, wakeFd };
     const worker = new Worker(new URL("../dataplane/worker.js", import.meta.url), {
       name: `vtepd-worker-${id}`,
       workerData,

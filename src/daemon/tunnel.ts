@@ -12,12 +12,13 @@ import { clearRow, DROP_COLUMNS, LINK_COLUMNS } from "../dataplane/counters.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type { FdbRequest } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
-import { VXLAN_TUNNEL_HEADER_BYTES } from "../tunnel/vxlan.ts";
+import { VXLAN_TUNNEL_HEADER_BYTES, vxlanDatagramBytes } from "../tunnel/vxlan.ts";
 import { readMacHi, readMacLo } from "../wire/mac.ts";
 import { type Binding, type Bindings, formatSocket } from "./bindings.ts";
 import { monotonicS } from "./clock.ts";
 import { Device } from "./device.ts";
 import { FLOOD_MAC, Forwarding, type Static } from "./forwarding.ts";
+import type { Offload } from "./offload.ts";
 import { TunnelRemotes } from "./remotes.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { UnderlayPlan } from "./underlay-plan.ts";
@@ -28,6 +29,7 @@ export interface Ground {
   readonly tables: Tables;
   readonly bindings: Bindings;
   readonly supervisor: Supervisor;
+  readonly offload: Offload;
 }
 
 export class Tunnel {
@@ -63,7 +65,7 @@ export class Tunnel {
   }
 
   private static async make(config: TunnelConfig, plan: UnderlayPlan, ground: Ground, undo: Undo): Promise<Tunnel> {
-    const { tables, bindings, supervisor } = ground;
+    const { tables, bindings, supervisor, offload } = ground;
     const binding = await bindings.acquire({
       local: plan.local,
       port: config.port,
@@ -84,7 +86,7 @@ export class Tunnel {
     undo.push(() => tables.ports.release(port));
     const { name, macAddress, netns } = config;
     const queues = Tunnel.queuesOf(config, supervisor.count);
-    const device = new Device({ name, mtu: plan.mtu, macAddress, netns, queues, port }, supervisor);
+    const device = new Device({ name, mtu: plan.mtu, macAddress, netns, queues, port }, supervisor, offload);
     const tunnel = new Tunnel(config, ground, undo, bd, binding, device);
     tunnel.fill();
     device.open();
@@ -146,6 +148,11 @@ export class Tunnel {
     bridgeDomains.set(this.bd, BD_MAC_HI, readMacHi(info.macAddress, 0));
     bridgeDomains.set(this.bd, BD_MAC_LO, readMacLo(info.macAddress, 0));
     return true;
+  }
+
+  /** Bytes of the datagram that carries a frame of full size. */
+  get segmentBytes(): number {
+    return vxlanDatagramBytes(this.device.spec.mtu);
   }
 
   /** Makes the device again after it was deleted. @throws as Device.open */

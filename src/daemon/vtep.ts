@@ -22,6 +22,7 @@ import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
 import type { Bindings } from "./bindings.ts";
 import { monotonicS } from "./clock.ts";
 import { FLOOD_MAC } from "./forwarding.ts";
+import type { Offload } from "./offload.ts";
 import type { Statistics } from "./statistics.ts";
 import type { Tunnel } from "./tunnel.ts";
 
@@ -31,6 +32,7 @@ export interface VtepParts {
   readonly statistics: Statistics;
   /** By name, in the order of creation. */
   readonly tunnels: ReadonlyMap<string, Tunnel>;
+  readonly offload: Offload;
   readonly configPath: string;
   readonly version: string;
 }
@@ -43,7 +45,7 @@ export class Vtep implements VtepService {
   }
 
   status(): StatusView {
-    const { tables, statistics, tunnels, configPath, version } = this.parts;
+    const { tables, statistics, tunnels, offload, configPath, version } = this.parts;
     return {
       version,
       node: process.version,
@@ -54,6 +56,7 @@ export class Vtep implements VtepService {
       fdbEntries: tables.fdb.live,
       fdbCapacity: tables.fdb.capacity,
       workers: statistics.ofWorkers(),
+      offload: { tier: offload.tier, capabilities: offload.capabilities, ...statistics.ofSegmentation() },
     };
   }
 

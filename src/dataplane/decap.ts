@@ -5,6 +5,9 @@
  *
  * Most batches come from one VTEP into one tunnel, so the last (binding, VNI) and (tunnel, address) found are kept and
  * compared before the tables are asked; `forget` empties that memory when the tables may have changed.
+ *
+ * A frame may stand for several that were merged (FRAME_SEGMENTS): they have one tunnel header, one sender and one flow, so
+ * one decision is right for all, and all are counted.
  */
 import {
   FLAG_IPV4,
@@ -17,6 +20,7 @@ import {
   FRAME_HEADER_OFFSET,
   FRAME_HEADERS,
   FRAME_LENGTH,
+  FRAME_SEGMENTS,
   FRAME_SOURCE,
   FRAME_SRC_HI,
   FRAME_SRC_LO,
@@ -59,6 +63,7 @@ import {
 import { LEARN_FULL, LEARN_MOVED, LEARN_NEW, LEARN_STATIC } from "./fdb.ts";
 import type { Tables } from "./tables.ts";
 import { DELIVER, DISCARD } from "./verdict.ts";
+import { wireBytes } from "./wire-bytes.ts";
 
 const ETHERNET_HEADER_BYTES = 14;
 
@@ -107,16 +112,17 @@ export class Decapsulator {
     const reason = remote === 0 ? UNKNOWN_VTEP : this.checkInner(row, bd, remote);
     if (reason !== NOT_DROPPED) {
       frames[row + FRAME_VERDICT] = DISCARD;
-      this.counters.drop[bd * DROP_COLUMNS + DECAP * DROP_REASON_COLUMNS + reason]!++;
+      this.counters.drop[bd * DROP_COLUMNS + DECAP * DROP_REASON_COLUMNS + reason]! += frames[row + FRAME_SEGMENTS]!;
       return;
     }
     const { link, remote: remotes } = this.counters;
-    const length = frames[row + FRAME_LENGTH]!;
-    link[bd * LINK_COLUMNS + LINK_RX_FRAMES]!++;
-    link[bd * LINK_COLUMNS + LINK_RX_BYTES]! += length;
-    remotes[remote * REMOTE_COLUMNS + REMOTE_RX_FRAMES]!++;
-    remotes[remote * REMOTE_COLUMNS + REMOTE_RX_BYTES]! += length;
-    if (hasReservedBits(this.arena, headerOffset)) link[bd * LINK_COLUMNS + LINK_RESERVED_BITS]!++;
+    const segments = frames[row + FRAME_SEGMENTS]!;
+    const bytes = wireBytes(frames, row, segments);
+    link[bd * LINK_COLUMNS + LINK_RX_FRAMES]! += segments;
+    link[bd * LINK_COLUMNS + LINK_RX_BYTES]! += bytes;
+    remotes[remote * REMOTE_COLUMNS + REMOTE_RX_FRAMES]! += segments;
+    remotes[remote * REMOTE_COLUMNS + REMOTE_RX_BYTES]! += bytes;
+    if (hasReservedBits(this.arena, headerOffset)) link[bd * LINK_COLUMNS + LINK_RESERVED_BITS]! += segments;
     frames[row + FRAME_VERDICT] = DELIVER;
     frames[row + FRAME_BD] = bd;
     frames[row + FRAME_TARGET] = this.domains[bd * BD_WORDS + BD_ACCESS_PORT]!;
@@ -165,7 +171,7 @@ export class Decapsulator {
     const macLo = frames[row + FRAME_SRC_LO]!;
     if (isInvalidSourceMac(macHi, macLo)) return MAC_INVALID_SOURCE;
     if (macHi === domains[domain + BD_MAC_HI] && macLo === domains[domain + BD_MAC_LO]) return LOCAL_MAC;
-    if ((frames[row + FRAME_FLAGS]! & FLAG_PARTIAL_CSUM) !== 0) {
+    if ((frames[row + FRAME_FLAGS]! & FLAG_PARTIAL_CSUM) !== 0 && frames[row + FRAME_GSO] === 0) {
       const reason = this.markSuperframe(row, domains[domain + BD_MTU]!);
       if (reason !== NOT_DROPPED) return reason;
     }
@@ -218,6 +224,6 @@ export class Decapsulator {
 
   private dropOnSocket(row: number, binding: number, reason: number): void {
     this.frames[row + FRAME_VERDICT] = DISCARD;
-    this.counters.socket[binding * DROP_REASON_COLUMNS + reason]!++;
+    this.counters.socket[binding * DROP_REASON_COLUMNS + reason]! += this.frames[row + FRAME_SEGMENTS]!;
   }
 }

@@ -4,7 +4,7 @@
  *
  * A unicast frame has one action, a flooded one as many as its flood list is long (head-end replication: the copies share
  * the frame's bytes and differ in header and address). When the action table is full it is sent and filled again.
- * Copies are counted when they are made and taken back by `settle` when the kernel refused them.
+ * A superframe is one action, whatever it is cut into later. Copies are counted when they are made and taken back by `settle` when the kernel refused them.
  */
 import {
   ACTION_BD,
@@ -17,7 +17,7 @@ import {
   ACTION_WORDS,
   FRAME_BD,
   FRAME_FLOW_HASH,
-  FRAME_LENGTH,
+  FRAME_SEGMENTS,
   FRAME_TARGET,
   FRAME_VERDICT,
   FRAME_WORDS,
@@ -51,6 +51,7 @@ import {
 import { dropReasonOfErrno } from "./send-error.ts";
 import type { Tables } from "./tables.ts";
 import { DELIVER, DISCARD, UNICAST } from "./verdict.ts";
+import { wireBytes } from "./wire-bytes.ts";
 
 /** The half of an Io that sending needs. */
 export interface Sender {
@@ -95,7 +96,8 @@ export class Encapsulator {
     if (this.count === MAX_ACTIONS) this.flush();
     const { frames, actions, remotes, counters } = this;
     const bd = frames[row + FRAME_BD]!;
-    const length = frames[row + FRAME_LENGTH]!;
+    const segments = frames[row + FRAME_SEGMENTS]!;
+    const bytes = wireBytes(frames, row, segments);
     const action = this.count++ * ACTION_WORDS;
     const slot = remote * REMOTE_WORDS;
     actions[action + ACTION_PORT] =
@@ -105,10 +107,10 @@ export class Encapsulator {
     actions[action + ACTION_TEMPLATE_LENGTH] = remotes[slot + REMOTE_TEMPLATE_LENGTH]!;
     actions[action + ACTION_VTEP] = remote;
     actions[action + ACTION_BD] = bd;
-    counters.link[bd * LINK_COLUMNS + LINK_TX_FRAMES]!++;
-    counters.link[bd * LINK_COLUMNS + LINK_TX_BYTES]! += length;
-    counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_FRAMES]!++;
-    counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_BYTES]! += length;
+    counters.link[bd * LINK_COLUMNS + LINK_TX_FRAMES]! += segments;
+    counters.link[bd * LINK_COLUMNS + LINK_TX_BYTES]! += bytes;
+    counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_FRAMES]! += segments;
+    counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_BYTES]! += bytes;
   }
 
   private flood(frame: number, row: number): void {
@@ -117,10 +119,11 @@ export class Encapsulator {
     const list = this.domains[bd * BD_WORDS + BD_FLOOD]!;
     const members = floods[list]!;
     if (members === 0) {
-      this.counters.drop[bd * DROP_COLUMNS + ENCAP * DROP_REASON_COLUMNS + NO_TX_TARGET]!++;
+      this.counters.drop[bd * DROP_COLUMNS + ENCAP * DROP_REASON_COLUMNS + NO_TX_TARGET]! +=
+        this.frames[row + FRAME_SEGMENTS]!;
       return;
     }
-    this.counters.link[bd * LINK_COLUMNS + LINK_FLOODED]!++;
+    this.counters.link[bd * LINK_COLUMNS + LINK_FLOODED]! += this.frames[row + FRAME_SEGMENTS]!;
     for (let member = 1; member <= members; member++) this.toRemote(frame, row, floods[list + member]!);
   }
 
@@ -148,18 +151,20 @@ export class Encapsulator {
       if (errno === 0) continue;
       const bd = actions[action + ACTION_BD]!;
       const remote = actions[action + ACTION_VTEP]!;
-      const length = frames[actions[action + ACTION_FRAME]! * FRAME_WORDS + FRAME_LENGTH]!;
+      const row = actions[action + ACTION_FRAME]! * FRAME_WORDS;
+      const segments = frames[row + FRAME_SEGMENTS]!;
+      const bytes = wireBytes(frames, row, segments);
       const link = bd * LINK_COLUMNS;
       const direction = remote === 0 ? DECAP : ENCAP;
-      counters.drop[bd * DROP_COLUMNS + direction * DROP_REASON_COLUMNS + dropReasonOfErrno(errno)]!++;
+      counters.drop[bd * DROP_COLUMNS + direction * DROP_REASON_COLUMNS + dropReasonOfErrno(errno)]! += segments;
       if (remote === 0) {
-        counters.link[link + LINK_RX_FRAMES]!--;
-        counters.link[link + LINK_RX_BYTES]! -= length;
+        counters.link[link + LINK_RX_FRAMES]! -= segments;
+        counters.link[link + LINK_RX_BYTES]! -= bytes;
       } else {
-        counters.link[link + LINK_TX_FRAMES]!--;
-        counters.link[link + LINK_TX_BYTES]! -= length;
-        counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_FRAMES]!--;
-        counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_BYTES]! -= length;
+        counters.link[link + LINK_TX_FRAMES]! -= segments;
+        counters.link[link + LINK_TX_BYTES]! -= bytes;
+        counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_FRAMES]! -= segments;
+        counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_BYTES]! -= bytes;
       }
     }
   }

@@ -101,6 +101,24 @@ export interface WorkerView {
   readonly receiveErrors: number;
 }
 
+/** One thing that makes the data plane faster where the kernel can do it. */
+export interface CapabilityView {
+  readonly name: string;
+  readonly inUse: boolean;
+  /** Why not; empty when in use. */
+  readonly reason: string;
+}
+
+export interface OffloadView {
+  /** `socket`, `mmsg` or `plain`. */
+  readonly tier: string;
+  readonly capabilities: readonly CapabilityView[];
+  /** Sends with UDP_SEGMENT that the kernel refused and that were repeated datagram by datagram. */
+  readonly segmentRefused: number;
+  /** Sockets that gave UDP_SEGMENT up for that. */
+  readonly segmentLost: number;
+}
+
 export interface StatusView {
   readonly version: string;
   readonly node: string;
@@ -111,6 +129,7 @@ export interface StatusView {
   readonly fdbEntries: number;
   readonly fdbCapacity: number;
   readonly workers: readonly WorkerView[];
+  readonly offload: OffloadView;
 }
 
 /** A static FDB entry as asked for. A zero MAC stands for a flood-list member, as in `bridge fdb`. */

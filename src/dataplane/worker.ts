@@ -20,6 +20,10 @@ export interface WorkerSetup {
   readonly counters: Counters;
   readonly batch: Batch;
   readonly wakeFd: number;
+  /** Undefined = wherever the kernel puts the thread. */
+  readonly cpu: number | undefined;
+  /** Microseconds to go on asking for frames before sleeping. */
+  readonly busyPollUs: number;
 }
 
 /** One change to the worker's epoll set. Descriptors stay the main thread's. */
@@ -30,6 +34,7 @@ export type PortChange =
       readonly fd: number;
       readonly kind: number;
       readonly headerLength: number;
+      readonly features: number;
     }
   | { readonly verb: "remove"; readonly port: number };
 
@@ -48,7 +53,7 @@ export type WorkerEvent =
   | { readonly type: "gone"; readonly ports: readonly number[] };
 
 const changePort = (io: Io, change: PortChange): void => {
-  if (change.verb === "add") io.add(change.port, change.fd, change.kind, change.headerLength);
+  if (change.verb === "add") io.add(change.port, change.fd, change.kind, change.headerLength, change.features);
   else io.remove(change.port);
 };
 
@@ -76,6 +81,16 @@ const takeCommands = (port: MessagePort, io: Io): boolean => {
   }
 };
 
+/** Asks without waiting for `microseconds`, then sleeps like everyone. Something to hear of ends it too. */
+const pollThenSleep = (io: Io, status: Int32Array, microseconds: number): number => {
+  const deadline = performance.now() + microseconds / 1000;
+  do {
+    const count = io.receive(0);
+    if (count > 0 || status[STATUS_WOKEN] !== 0 || status[STATUS_GONE] !== 0) return count;
+  } while (performance.now() < deadline);
+  return io.receive(-1);
+};
+
 const run = (port: MessagePort, setup: WorkerSetup): void => {
   const { batch, counters } = setup;
   const tables = openTables(setup.tables);
@@ -83,8 +98,10 @@ const run = (port: MessagePort, setup: WorkerSetup): void => {
   const io = new addon.Io({ ...batch, vteps, templates }, setup.wakeFd);
   const forwarder = new Forwarder(batch, tables, counters, io);
   const { status } = batch;
+  if (setup.cpu !== undefined) addon.pinThread(setup.cpu);
+  const receive = setup.busyPollUs === 0 ? () => io.receive(-1) : () => pollThenSleep(io, status, setup.busyPollUs);
   for (;;) {
-    const count = io.receive(-1);
+    const count = receive();
     counters.worker[WORKER_WAKEUPS]!++;
     if (count > 0) forwarder.forward(count);
     if (status[STATUS_GONE] !== 0) port.postMessage({ type: "gone", ports: io.takeGone() } satisfies WorkerEvent);

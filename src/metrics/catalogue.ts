@@ -152,3 +152,18 @@ export const WORKER_RECEIVE_ERRORS: Metric = counter(
   "Receives that failed for another reason than an empty queue.",
   "worker",
 );
+
+export const OFFLOAD_INFO: Metric = gauge(
+  "vtepd_offload_info",
+  "1; the tier that carries frames through the kernel.",
+  "tier",
+);
+export const CAPABILITY: Metric = gauge("vtepd_capability", "Whether a single offload is in use.", "name", "reason");
+export const SEGMENT_REFUSED: Metric = counter(
+  "vtepd_segment_refused_total",
+  "Sends with UDP_SEGMENT that the kernel refused and that were repeated datagram by datagram.",
+);
+export const SEGMENT_LOST: Metric = counter(
+  "vtepd_segment_lost_total",
+  "Sockets that gave UDP_SEGMENT up because it was refused again and again.",
+);

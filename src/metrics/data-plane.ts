@@ -62,6 +62,9 @@ const fdbEntries: Source = ({ links }) =>
 const fdbLimit: Source = ({ links }) =>
   links.filter((link) => link.fdbLimit > 0).map((link) => [link.fdbLimit, link.name]);
 
+const capabilities: Source = ({ status }) =>
+  status.offload.capabilities.map(({ name, inUse, reason }) => [inUse ? 1 : 0, name, reason]);
+
 const FAMILIES: readonly (readonly [catalogue.Metric, Source])[] = [
   [catalogue.BUILD_INFO, ({ status }) => [[1, status.version, status.node]]],
   [catalogue.LINK_INFO, linkInfo],
@@ -90,6 +93,10 @@ const FAMILIES: readonly (readonly [catalogue.Metric, Source])[] = [
   [catalogue.WORKER_RECEIVE_ERRORS, perWorker((worker) => worker.receiveErrors)],
   [catalogue.WORKER_BATCHES, perWorker((worker) => worker.batches)],
   [catalogue.WORKER_FRAMES, perWorker((worker) => worker.frames)],
+  [catalogue.OFFLOAD_INFO, ({ status }) => [[1, status.offload.tier]]],
+  [catalogue.CAPABILITY, capabilities],
+  [catalogue.SEGMENT_REFUSED, ({ status }) => [[status.offload.segmentRefused]]],
+  [catalogue.SEGMENT_LOST, ({ status }) => [[status.offload.segmentLost]]],
 ];
 
 /** Exposition text of the data-plane families. */

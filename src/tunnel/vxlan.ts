@@ -5,6 +5,9 @@
 import { AF_INET } from "../binding/abi.ts";
 import { VXLAN_HEADER_BYTES, writeVxlan } from "../wire/vxlan.ts";
 
+/** The largest UDP payload over IPv4; over IPv6 it is 20 bytes more. */
+export const MAX_UDP_PAYLOAD_BYTES = 65_507;
+
 const INNER_ETHERNET_BYTES = 14;
 const UDP_HEADER_BYTES = 8;
 const IPV4_HEADER_BYTES = 20;
@@ -19,6 +22,9 @@ export const vxlanOverheadBytes = (family: number): number =>
   VXLAN_HEADER_BYTES +
   UDP_HEADER_BYTES +
   (family === AF_INET ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES);
+
+/** Bytes of the datagram that carries a frame of the device's MTU. */
+export const vxlanDatagramBytes = (mtu: number): number => VXLAN_HEADER_BYTES + INNER_ETHERNET_BYTES + mtu;
 
 /** The tunnel header of every frame with this VNI. */
 export const vxlanTemplate = (vni: number): Uint8Array => {

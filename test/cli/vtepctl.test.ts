@@ -269,6 +269,8 @@ describe("vtepctl stats and status", () => {
         "config /etc/vtepd/vtepd.yaml",
         "links 2",
         "fdb entries 4 capacity 131072",
+        "offload socket in_use udp-segment segment_refused 3 segment_lost 1",
+        "offload not tap-uso: TUNSETOFFLOAD: EINVAL",
         "worker 0 wakeups 10 batches 20 frames 300 overflow 4 errors 0",
         "",
       ].join("\n"),

@@ -43,6 +43,13 @@ describe("GET", () => {
       config: "/etc/vtepd/vtepd.yaml",
       links: 2,
       fdb: { entries: 4, capacity: 131072 },
+      offload: {
+        tier: "socket",
+        in_use: ["udp-segment"],
+        not_in_use: { "tap-uso": "TUNSETOFFLOAD: EINVAL" },
+        segment_refused: 3,
+        segment_lost: 1,
+      },
       workers: [{ id: 0, wakeups: 10, batches: 20, frames: 300, overflow: 4, errors: 0 }],
     });
   });

@@ -24,7 +24,7 @@ afterEach(() => {
 it("a filtered socket answers nothing, a closed port does", () => {
   const deaf = rig.openUdp(LOOPBACK, { netns: netns.path, discardInput: true });
   const sender = rig.openUdp(LOOPBACK, { netns: netns.path, discardInput: true });
-  rig.io.add(1, sender, PORT_UDP_TX, 0);
+  rig.io.add(1, sender, PORT_UDP_TX, 0, 0);
   rig.putFrame(0, new Uint8Array(20));
   const unreachablesAfterSendingTo = (port: number): number => {
     rig.putVtep(0, LOOPBACK, port);

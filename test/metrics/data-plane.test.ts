@@ -87,6 +87,8 @@ describe("data-plane metrics", () => {
   it("count a worker's work", () => {
     expect(samples("vtepd_worker_wakeups_total")).toEqual({ "0": 10 });
     expect(samples("vtepd_worker_receive_overflow_total")).toEqual({ "0": 4 });
+    expect(samples("vtepd_offload_info")).toEqual({ socket: 1 });
+    expect(samples("vtepd_capability")).toEqual({ "udp-segment ": 1, "tap-uso TUNSETOFFLOAD: EINVAL": 0 });
     expect(samples("vtepd_worker_batches_total")).toEqual({ "0": 20 });
     expect(samples("vtepd_worker_frames_total")).toEqual({ "0": 300 });
   });

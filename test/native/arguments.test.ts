@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { MAX_PORTS, PORT_TAP, PORT_UDP_RX, PORT_UDP_TX, STATUS_WORDS } from "../../src/binding/abi.ts";
+import {
+  FEATURE_VNET_HEADER,
+  MAX_PORTS,
+  PORT_TAP,
+  PORT_UDP_RX,
+  PORT_UDP_TX,
+  STATUS_WORDS,
+} from "../../src/binding/abi.ts";
 import { addon, type TapOptions, type UdpOptions } from "../../src/binding/addon.ts";
 import { IoRig, makeMemory } from "./io-rig.ts";
 
@@ -120,22 +127,24 @@ describe("Io", () => {
   });
 
   it("refuses ports out of range, of no kind, or with a header that no tunnel has", () => {
-    expect(() => rig.io.add(MAX_PORTS, 0, PORT_TAP, 0)).toThrow(/Io.add: port: expected an integer from 0 to 32767/);
-    expect(() => rig.io.add(-1, 0, PORT_TAP, 0)).toThrow(/port/);
-    expect(() => rig.io.add(0, 0, 5, 0)).toThrow(/kind/);
-    expect(() => rig.io.add(0, 0, PORT_TAP, 1025)).toThrow(/headerLength/);
+    expect(() => rig.io.add(MAX_PORTS, 0, PORT_TAP, 0, FEATURE_VNET_HEADER)).toThrow(
+      /Io.add: port: expected an integer from 0 to 32767/,
+    );
+    expect(() => rig.io.add(-1, 0, PORT_TAP, 0, FEATURE_VNET_HEADER)).toThrow(/port/);
+    expect(() => rig.io.add(0, 0, 5, 0, 0)).toThrow(/kind/);
+    expect(() => rig.io.add(0, 0, PORT_TAP, 1025, FEATURE_VNET_HEADER)).toThrow(/headerLength/);
   });
 
   it("refuses a second port of the same id, and takes it after remove", () => {
     const fd = rig.openUdp([127, 0, 0, 1]);
-    rig.io.add(7, fd, PORT_UDP_RX, 8);
-    expect(() => rig.io.add(7, fd, PORT_UDP_TX, 8)).toThrow(expect.objectContaining({ code: "EEXIST" }));
+    rig.io.add(7, fd, PORT_UDP_RX, 8, 0);
+    expect(() => rig.io.add(7, fd, PORT_UDP_TX, 8, 0)).toThrow(expect.objectContaining({ code: "EEXIST" }));
     rig.io.remove(7);
-    rig.io.add(7, fd, PORT_UDP_TX, 8);
+    rig.io.add(7, fd, PORT_UDP_TX, 8, 0);
   });
 
   it("refuses a descriptor that is no datagram socket as a UDP port", () => {
-    expect(() => rig.io.add(0, rig.wakeFd, PORT_UDP_RX, 8)).toThrow(expect.objectContaining({ code: "ENOTSOCK" }));
+    expect(() => rig.io.add(0, rig.wakeFd, PORT_UDP_RX, 8, 0)).toThrow(expect.objectContaining({ code: "ENOTSOCK" }));
   });
 
   it("ignores the removal of a port it does not know", () => {
@@ -154,6 +163,8 @@ describe("Io", () => {
     expect(rig.io.receive(-1)).toBe(0);
     expect(rig.io.send(1)).toBe(1);
     expect(rig.result(0)).toBe(22);
-    expect(() => rig.io.add(0, rig.wakeFd, PORT_TAP, 0)).toThrow(expect.objectContaining({ code: "EBADF" }));
+    expect(() => rig.io.add(0, rig.wakeFd, PORT_TAP, 0, FEATURE_VNET_HEADER)).toThrow(
+      expect.objectContaining({ code: "EBADF" }),
+    );
   });
 });

@@ -43,8 +43,8 @@ beforeAll(() => {
   rig = new IoRig();
   const receiver = rig.openUdp([127, 0, 0, 1], { netns: netns.path });
   const sender = rig.openUdp([127, 0, 0, 1], { netns: netns.path, discardInput: true });
-  rig.io.add(0, receiver, PORT_UDP_RX, HEADER);
-  rig.io.add(1, sender, PORT_UDP_TX, HEADER);
+  rig.io.add(0, receiver, PORT_UDP_RX, HEADER, 0);
+  rig.io.add(1, sender, PORT_UDP_TX, HEADER, 0);
   rig.putVtep(0, [127, 0, 0, 1], addon.udpPort(receiver));
 });
 afterAll(() => {

@@ -1,7 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { PORT_TAP, PORT_UDP_TX, STATUS_GONE, STATUS_NOW_S, STATUS_WOKEN } from "../../src/binding/abi.ts";
+import {
+  FEATURE_VNET_HEADER,
+  PORT_TAP,
+  PORT_UDP_TX,
+  STATUS_GONE,
+  STATUS_NOW_S,
+  STATUS_WOKEN,
+} from "../../src/binding/abi.ts";
 import { addon } from "../../src/binding/addon.ts";
 import { ethernet } from "./frame-bytes.ts";
 import { IoRig } from "./io-rig.ts";
@@ -31,7 +38,7 @@ const timeReceive = (timeoutMs: number): number => {
 const addTap = (port: number, name: string): void => {
   const tap = rig.openTap({ name, netns: netns.path, up: false });
   netns.ip(`link set ${name} addrgenmode none`);
-  rig.io.add(port, tap.fds[0]!, PORT_TAP, 0);
+  rig.io.add(port, tap.fds[0]!, PORT_TAP, 0, FEATURE_VNET_HEADER);
 };
 
 describe("receive with nothing there", () => {
@@ -93,7 +100,7 @@ describe("a deleted device", () => {
     const other = new Netns();
     try {
       const tap = rig.openTap({ name: "vx5", netns: other.path, up: false });
-      rig.io.add(5, tap.fds[0]!, PORT_TAP, 0);
+      rig.io.add(5, tap.fds[0]!, PORT_TAP, 0, FEATURE_VNET_HEADER);
     } finally {
       other.delete();
     }
@@ -128,7 +135,7 @@ describe("a deleted device", () => {
     netns.ip("neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev vx2 nud permanent");
     while (rig.io.receive(50) > 0);
     const socket = rig.openUdp([192, 0, 2, 1], { netns: netns.path });
-    rig.io.add(9, socket, PORT_UDP_TX, 0);
+    rig.io.add(9, socket, PORT_UDP_TX, 0, 0);
     rig.putVtep(0, [192, 0, 2, 2], 9);
     rig.putFrame(0, Uint8Array.of(1));
     rig.putAction(0, { port: 9, frame: 0 });
@@ -150,7 +157,7 @@ describe("a device moved to another namespace", () => {
       other.ip("neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev vx5 nud permanent");
       while (rig.io.receive(50) > 0);
       const socket = rig.openUdp([192, 0, 2, 1], { netns: other.path });
-      rig.io.add(9, socket, PORT_UDP_TX, 0);
+      rig.io.add(9, socket, PORT_UDP_TX, 0, 0);
       rig.putVtep(0, [192, 0, 2, 2], 9);
       rig.putFrame(0, Uint8Array.of(1));
       rig.putAction(0, { port: 9, frame: 0 });

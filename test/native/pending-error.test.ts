@@ -35,7 +35,7 @@ beforeEach(async () => {
   socket.connect(closedPort, "127.0.0.1");
   await once(socket, "connect");
   const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
-  rig.io.add(CONNECTED, fd, PORT_UDP_RX, 0);
+  rig.io.add(CONNECTED, fd, PORT_UDP_RX, 0, 0);
   rig.putVtep(0, LOOPBACK, closedPort);
   rig.putFrame(0, Uint8Array.of(1));
 });

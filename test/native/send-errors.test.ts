@@ -1,5 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { BATCH_FRAMES, FRAME_LENGTH, FRAME_OFFSET, PORT_TAP, PORT_UDP_RX, PORT_UDP_TX } from "../../src/binding/abi.ts";
+import {
+  BATCH_FRAMES,
+  FEATURE_VNET_HEADER,
+  FRAME_LENGTH,
+  FRAME_OFFSET,
+  PORT_TAP,
+  PORT_UDP_RX,
+  PORT_UDP_TX,
+} from "../../src/binding/abi.ts";
 import { addon } from "../../src/binding/addon.ts";
 import { IoRig } from "./io-rig.ts";
 import { Netns } from "./netns.ts";
@@ -21,8 +29,8 @@ beforeEach(() => {
   netns.ip("link set lo mtu 1500");
   const receiver = rig.openUdp(LOOPBACK, { netns: netns.path });
   const sender = rig.openUdp([0, 0, 0, 0], { netns: netns.path, discardInput: true, mtuDiscover: 2 });
-  rig.io.add(RX, receiver, PORT_UDP_RX, 0);
-  rig.io.add(TX, sender, PORT_UDP_TX, 0);
+  rig.io.add(RX, receiver, PORT_UDP_RX, 0, 0);
+  rig.io.add(TX, sender, PORT_UDP_TX, 0, 0);
   rig.putVtep(TO_RX, LOOPBACK, addon.udpPort(receiver));
   rig.putVtep(TO_NOWHERE, [198, 51, 100, 1], 4789);
   rig.putFrame(SMALL, new Uint8Array(100));
@@ -61,7 +69,7 @@ describe("send", () => {
 
   it("fragments what does not fit where that is allowed", () => {
     const sender = rig.openUdp([0, 0, 0, 0], { netns: netns.path, discardInput: true, mtuDiscover: 0 });
-    rig.io.add(3, sender, PORT_UDP_TX, 0);
+    rig.io.add(3, sender, PORT_UDP_TX, 0, 0);
     expect(send([{ ...small, port: 3, frame: LARGE }])).toEqual([0, 0]);
     expect(rig.io.receive(1000)).toBe(1);
     expect(rig.frame(0).length).toBe(1473);
@@ -114,7 +122,7 @@ describe("send from JavaScript's indices", () => {
     ["ends beyond all numbers", 2 ** 31 - 1, 2 ** 31 - 1],
   ])("refuses a frame that %s", (_, offset, length) => {
     const tap = rig.openTap({ name: "vx1", netns: netns.path });
-    rig.io.add(5, tap.fds[0]!, PORT_TAP, 0);
+    rig.io.add(5, tap.fds[0]!, PORT_TAP, 0, FEATURE_VNET_HEADER);
     rig.putFrame(2, new Uint8Array(0), { [FRAME_OFFSET]: offset, [FRAME_LENGTH]: length });
     const wrong = { ...small, frame: 2 };
     expect(send([wrong, { ...wrong, port: 5 }, small])).toEqual([2, EINVAL, EINVAL, 0]);

@@ -9,6 +9,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   BATCH_FRAMES,
+  FEATURE_VNET_HEADER,
   FLAG_FRAGMENT,
   FLAG_IPV4,
   FLAG_IPV6,
@@ -68,8 +69,8 @@ beforeEach(() => {
   netns.ip("neigh add 2001:db8::2 lladdr 02:00:00:00:00:02 dev vx42 nud permanent");
   const socket = rig.openUdp(LOCAL, { netns: netns.path, receiveBuffer: 4 << 20 });
   socketPort = addon.udpPort(socket);
-  rig.io.add(TAP, tap.fds[0]!, PORT_TAP, 0);
-  rig.io.add(SOCKET, socket, PORT_UDP_RX, 0);
+  rig.io.add(TAP, tap.fds[0]!, PORT_TAP, 0, FEATURE_VNET_HEADER);
+  rig.io.add(SOCKET, socket, PORT_UDP_RX, 0, 0);
   rig.putVtep(0, FAR, 4789);
   drain();
 });
@@ -152,7 +153,7 @@ describe("a frame out of a TAP", () => {
 
   it("has the flow hash of its addresses and ports, the same for each frame of a flow", () => {
     const other = rig.openUdp(LOCAL, { netns: netns.path });
-    rig.io.add(3, other, PORT_UDP_RX, 0);
+    rig.io.add(3, other, PORT_UDP_RX, 0, 0);
     applicationSends(Uint8Array.of(1), Uint8Array.of(2, 3, 4));
     const flow = collect(TAP, 2).map(({ view }) => view.flowHash);
     rig.putFrame(0, Uint8Array.of(1));
@@ -182,7 +183,7 @@ describe("a frame out of a TAP", () => {
     let zeros = 0;
     for (let i = 0; i < 64; i++) {
       const fd = rig.openUdp(LOCAL, { netns: netns.path });
-      rig.io.add(10 + i, fd, PORT_UDP_RX, 0);
+      rig.io.add(10 + i, fd, PORT_UDP_RX, 0, 0);
       rig.putFrame(i, Uint8Array.of(1));
       rig.putAction(i, { port: 10 + i, frame: i });
     }
@@ -198,7 +199,7 @@ describe("a frame out of a TAP", () => {
 
   it("is recognised over IPv6", () => {
     const socket6 = rig.openUdp([...IPV6_A], { netns: netns.path });
-    rig.io.add(3, socket6, PORT_UDP_RX, 0);
+    rig.io.add(3, socket6, PORT_UDP_RX, 0, 0);
     rig.putVtep(1, [...IPV6_B], 9);
     rig.putFrame(0, Uint8Array.of(1));
     rig.putAction(0, { port: 3, frame: 0, vtep: 1 });
@@ -212,8 +213,8 @@ describe("a frame out of a TAP", () => {
     netns.ip("link add bridge0 type bridge");
     for (const name of ["left", "right"]) netns.ip(`link set ${name} addrgenmode none master bridge0`);
     netns.ip("link set bridge0 addrgenmode none up");
-    rig.io.add(3, left.fds[0]!, PORT_TAP, 0);
-    rig.io.add(4, right.fds[0]!, PORT_TAP, 0);
+    rig.io.add(3, left.fds[0]!, PORT_TAP, 0, FEATURE_VNET_HEADER);
+    rig.io.add(4, right.fds[0]!, PORT_TAP, 0, FEATURE_VNET_HEADER);
     drain();
     const frame = ethernet(IPV4_TYPE, ipv4(UDP, udp()), { tags: [[0x8100, 42]], dst: mac(8), src: mac(9) });
     rig.putFrame(0, frame);
@@ -249,7 +250,7 @@ describe("a frame into a TAP", () => {
     netns.ip("address add 198.51.100.1/24 dev out");
     netns.ip("neigh add 198.51.100.2 lladdr 02:00:00:00:00:04 dev out nud permanent");
     netns.enableForwarding();
-    rig.io.add(3, out.fds[0]!, PORT_TAP, 0);
+    rig.io.add(3, out.fds[0]!, PORT_TAP, 0, FEATURE_VNET_HEADER);
     drain();
     const ends = { src: FAR, dst: [198, 51, 100, 2] };
     const payload = Uint8Array.from({ length: 3500 }, (_, i) => i & 0xff);
@@ -273,7 +274,7 @@ describe("a frame into a TAP", () => {
     netns.ip("link set vx42 mtu 65521");
     drain();
     const socket6 = rig.openUdp([...IPV6_A], { netns: netns.path });
-    rig.io.add(3, socket6, PORT_UDP_RX, 0);
+    rig.io.add(3, socket6, PORT_UDP_RX, 0, 0);
     const ends = { src: IPV6_B, dst: IPV6_A };
     const payload = new Uint8Array(65521 - 48).fill(3);
     const segment = udp({ ...ends, destinationPort: addon.udpPort(socket6), payload });

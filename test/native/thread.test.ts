@@ -40,7 +40,7 @@ describe("shared memory", () => {
 
   it("is the same on both sides: what JavaScript writes is sent, what the addon receives is read", () => {
     const fd = rig.openUdp(LOOPBACK, { netns: netns.path });
-    rig.io.add(1, fd, PORT_UDP_RX, 0);
+    rig.io.add(1, fd, PORT_UDP_RX, 0, 0);
     rig.putVtep(0, LOOPBACK, addon.udpPort(fd));
     const text = Buffer.from("written by JavaScript");
     rig.putFrame(3, text);
@@ -70,7 +70,7 @@ describe("worker threads", () => {
     const { parentPort, workerData } = require("node:worker_threads");
     const addon = require(workerData.file);
     const io = new addon.Io(workerData.memory, workerData.wakeFd);
-    io.add(1, workerData.fd, addon.abi.PORT_UDP_RX, 0);
+    io.add(1, workerData.fd, addon.abi.PORT_UDP_RX, 0, 0);
     parentPort.postMessage("ready");
     let frames = 0;
     while (workerData.memory.status[addon.abi.STATUS_WOKEN] === 0) frames += io.receive(-1);
@@ -83,7 +83,7 @@ describe("worker threads", () => {
     const count = 10;
     try {
       const sender = rig.openUdp(LOOPBACK, { netns: netns.path, discardInput: true });
-      rig.io.add(9, sender, PORT_UDP_TX, 0);
+      rig.io.add(9, sender, PORT_UDP_TX, 0, 0);
       const threads = await Promise.all(
         [0, 1, 2].map(async (vtep) => {
           const fd = rig.openUdp(LOOPBACK, { netns: netns.path });

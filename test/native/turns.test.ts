@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { BATCH_FRAMES, PORT_TAP, PORT_UDP_RX, PORT_UDP_TX, STATUS_WOKEN } from "../../src/binding/abi.ts";
+import {
+  BATCH_FRAMES,
+  FEATURE_VNET_HEADER,
+  PORT_TAP,
+  PORT_UDP_RX,
+  PORT_UDP_TX,
+  STATUS_WOKEN,
+} from "../../src/binding/abi.ts";
 import { addon } from "../../src/binding/addon.ts";
 import { IoRig } from "./io-rig.ts";
 import { Netns } from "./netns.ts";
@@ -12,7 +19,7 @@ let rig: IoRig;
 beforeEach(() => {
   netns = new Netns();
   rig = new IoRig();
-  rig.io.add(SENDER, rig.openUdp(LOOPBACK, { netns: netns.path, discardInput: true }), PORT_UDP_TX, 0);
+  rig.io.add(SENDER, rig.openUdp(LOOPBACK, { netns: netns.path, discardInput: true }), PORT_UDP_TX, 0, 0);
   rig.putFrame(0, new Uint8Array(20));
 });
 afterEach(() => {
@@ -23,7 +30,7 @@ afterEach(() => {
 /** Adds a port and returns its descriptor. */
 const addReceiver = (port: number): number => {
   const fd = rig.openUdp(LOOPBACK, { netns: netns.path, receiveBuffer: 8 << 20 });
-  rig.io.add(port, fd, PORT_UDP_RX, 0);
+  rig.io.add(port, fd, PORT_UDP_RX, 0, 0);
   rig.putVtep(port, LOOPBACK, addon.udpPort(fd));
   return fd;
 };
@@ -103,7 +110,7 @@ describe("turns", () => {
   it("does not take a port for its predecessor of the same id, whose device was gone", () => {
     const addTap = (name: string): void => {
       const tap = rig.openTap({ name, netns: netns.path, up: false });
-      rig.io.add(2, tap.fds[0]!, PORT_TAP, 0);
+      rig.io.add(2, tap.fds[0]!, PORT_TAP, 0, FEATURE_VNET_HEADER);
     };
     addReceiver(1);
     addTap("vx1");

@@ -37,8 +37,8 @@ afterEach(() => {
 const connect = (address: number[], options: object = {}): number => {
   const receiver = rig.openUdp(address, { netns: netns.path, receiveInfo: true, ...options });
   const sender = rig.openUdp(address, { netns: netns.path, discardInput: true, tos: 0xb8 });
-  rig.io.add(RX, receiver, PORT_UDP_RX, HEADER);
-  rig.io.add(TX, sender, PORT_UDP_TX, HEADER);
+  rig.io.add(RX, receiver, PORT_UDP_RX, HEADER, 0);
+  rig.io.add(TX, sender, PORT_UDP_TX, HEADER, 0);
   rig.putVtep(0, address, addon.udpPort(receiver));
   rig.memory.templates.set([8, 7, 6, 5, 4, 3, 2, 1], 16);
   return addon.udpPort(sender);
@@ -128,8 +128,8 @@ describe("UDP batches", () => {
     connect(LOOPBACK4);
     const other = rig.openUdp(LOOPBACK4, { netns: netns.path });
     const otherSender = rig.openUdp(LOOPBACK4, { netns: netns.path, discardInput: true });
-    rig.io.add(3, other, PORT_UDP_RX, HEADER);
-    rig.io.add(4, otherSender, PORT_UDP_TX, HEADER);
+    rig.io.add(3, other, PORT_UDP_RX, HEADER, 0);
+    rig.io.add(4, otherSender, PORT_UDP_TX, HEADER, 0);
     rig.putVtep(1, LOOPBACK4, addon.udpPort(other));
     for (let i = 0; i < 4; i++) rig.putFrame(i, frame(i));
     const copies = [
@@ -212,8 +212,8 @@ describe("discardInput", () => {
   it("keeps the receive queue of a socket that only sends empty", () => {
     const sender = rig.openUdp(LOOPBACK4, { netns: netns.path, discardInput: true });
     const deaf = rig.openUdp(LOOPBACK4, { netns: netns.path, discardInput: true });
-    rig.io.add(TX, sender, PORT_UDP_TX, HEADER);
-    rig.io.add(RX, deaf, PORT_UDP_RX, HEADER);
+    rig.io.add(TX, sender, PORT_UDP_TX, HEADER, 0);
+    rig.io.add(RX, deaf, PORT_UDP_RX, HEADER, 0);
     rig.putVtep(0, LOOPBACK4, addon.udpPort(deaf));
     rig.putFrame(0, frame(1));
     send(1);

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { PORT_UDP_RX, PORT_UDP_TX } from "../../src/binding/abi.ts";
+import { FEATURE_VNET_HEADER, PORT_UDP_RX, PORT_UDP_TX } from "../../src/binding/abi.ts";
 import { addon, type UdpOptions } from "../../src/binding/addon.ts";
 import { IoRig } from "./io-rig.ts";
 import { Netns } from "./netns.ts";
@@ -104,10 +104,10 @@ describe("what leaves the socket", () => {
     netns.ip("address add 2001:db8::1/64 dev vx1 nodad");
     netns.ip("neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev vx1 nud permanent");
     netns.ip("neigh add 2001:db8::2 lladdr 02:00:00:00:00:02 dev vx1 nud permanent");
-    rig.io.add(1, tap.fds[0]!, 1, 0);
+    rig.io.add(1, tap.fds[0]!, 1, 0, FEATURE_VNET_HEADER);
     while (rig.io.receive(20) > 0);
     const far = isIpv6 ? [0x20, 1, 0x0d, 0xb8, ...new Array(11).fill(0), 2] : [192, 0, 2, 2];
-    rig.io.add(2, open(isIpv6 ? ANY6 : [0, 0, 0, 0], options), PORT_UDP_TX, 0);
+    rig.io.add(2, open(isIpv6 ? ANY6 : [0, 0, 0, 0], options), PORT_UDP_TX, 0, 0);
     rig.putVtep(0, far, 4789);
     rig.putFrame(0, Uint8Array.of(1, 2, 3));
     rig.putAction(0, { port: 2, frame: 0 });
@@ -148,8 +148,8 @@ describe("what leaves the socket", () => {
 describe("acceptZeroChecksum6", () => {
   it.each([true, false])("of %s decides whether IPv6 datagrams without checksum come in", (acceptZeroChecksum6) => {
     const receiver = open(LOOPBACK6, { acceptZeroChecksum6 });
-    rig.io.add(1, receiver, PORT_UDP_RX, 0);
-    rig.io.add(2, open(LOOPBACK6, { checksum: false, discardInput: true }), PORT_UDP_TX, 0);
+    rig.io.add(1, receiver, PORT_UDP_RX, 0, 0);
+    rig.io.add(2, open(LOOPBACK6, { checksum: false, discardInput: true }), PORT_UDP_TX, 0, 0);
     rig.putVtep(0, LOOPBACK6, addon.udpPort(receiver));
     rig.putFrame(0, new Uint8Array(20));
     rig.putAction(0, { port: 2, frame: 0 });

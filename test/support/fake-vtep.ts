@@ -92,6 +92,15 @@ export class FakeVtep implements VtepService {
       fdbEntries: this.#entries.length,
       fdbCapacity: 131072,
       workers: this.workers,
+      offload: {
+        tier: "socket",
+        capabilities: [
+          { name: "udp-segment", inUse: true, reason: "" },
+          { name: "tap-uso", inUse: false, reason: "TUNSETOFFLOAD: EINVAL" },
+        ],
+        segmentRefused: 3,
+        segmentLost: 1,
+      },
     };
   }
 

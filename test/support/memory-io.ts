@@ -22,6 +22,7 @@ import {
   FRAME_LENGTH,
   FRAME_OFFSET,
   FRAME_PORT,
+  FRAME_SEGMENTS,
   FRAME_SOURCE,
   FRAME_SRC_HI,
   FRAME_SRC_LO,
@@ -29,7 +30,6 @@ import {
   PORT_TAP,
   PORT_UDP_RX,
   PORT_UDP_TX,
-  SLOT_BYTES,
   STATUS_NOW_S,
   VTEP_ADDRESS_BYTES,
 } from "../../src/binding/abi.ts";
@@ -86,6 +86,8 @@ export const macWords = (mac: string): [hi: number, lo: number] => {
 };
 
 const TX_SOCKETS = 4;
+/** Only headers are looked at, so frames need not have a slot each. */
+const FRAME_STRIDE = 64;
 
 export class MemoryVtep {
   readonly batch: Batch = allocateBatch();
@@ -157,7 +159,7 @@ export class MemoryVtep {
     const row = this.nextRow(frame.port);
     const { frames, arena } = this.batch;
     const length = frame.length ?? 64;
-    const header = (row / FRAME_WORDS) * SLOT_BYTES;
+    const header = (row / FRAME_WORDS) * FRAME_STRIDE;
     arena.fill(0xa5, header, header + VXLAN_HEADER_BYTES);
     writeVxlan(arena, header, frame.vni);
     frame.header?.(arena.subarray(header, header + VXLAN_HEADER_BYTES));
@@ -201,6 +203,7 @@ export class MemoryVtep {
   private describe(row: number, dst: string, src: string, length: number): void {
     const { frames } = this.batch;
     frames[row + FRAME_LENGTH] = length;
+    frames[row + FRAME_SEGMENTS] = 1;
     [frames[row + FRAME_DST_HI], frames[row + FRAME_DST_LO]] = macWords(dst);
     [frames[row + FRAME_SRC_HI], frames[row + FRAME_SRC_LO]] = macWords(src);
   }

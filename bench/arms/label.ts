@@ -1,0 +1,31 @@
+/** An arm's name on the command line: KIND[:TIER][@DIR][#N]. */
+
+export interface ArmLabel {
+  readonly text: string;
+  readonly kind: string;
+  /** A forced tier; undefined = the best one there is. */
+  readonly tier: string | undefined;
+  /** Another checkout. */
+  readonly folder: string | undefined;
+}
+
+const FORM = /^(?<kind>[a-z0-9]+)(?::(?<tier>[a-z0-9]+))?(?:@(?<folder>[^#]+))?(?:#\d+)?$/;
+
+/** @throws Error when the text has another form */
+export const parseArmLabel = (text: string): ArmLabel => {
+  const { kind, tier, folder } = FORM.exec(text)?.groups ?? {};
+  if (kind === undefined) throw new Error(`--arms: expected KIND[:TIER][@DIR][#N], got "${text}"`);
+  return { text, kind, tier, folder };
+};
+
+/** Arms that others are measured against: the yardsticks, and another checkout. */
+export const isBase = (text: string): boolean => {
+  const { kind, folder } = parseArmLabel(text);
+  return !text.includes("#") && (kind === "floor" || kind === "kernel" || folder !== undefined);
+};
+
+/** The floor that an arm is measured against: the one of its tier. */
+export const floorOf = (text: string): string => {
+  const { tier } = parseArmLabel(text);
+  return tier === undefined ? "floor" : `floor:${tier}`;
+};
