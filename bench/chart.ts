@@ -35,13 +35,13 @@ const COLOURS: Readonly<Record<string, string>> = {
 };
 const OTHER = "#444444";
 
-const escape = (text: string): string =>
+const escapeXml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 
 const colourOf = (label: string): string => COLOURS[/^[a-z]+/.exec(label)?.[0] ?? ""] ?? OTHER;
 
 const text = (x: number, y: number, content: string, more = ""): string =>
-  `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}"${more}>${escape(content)}</text>`;
+  `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}"${more}>${escapeXml(content)}</text>`;
 
 const barLines = ({ label, value }: Bar, y: number, scale: number, { unit, digits }: Panel): string[] => {
   const middle = y + BAR / 2;

@@ -9,6 +9,7 @@
 
 #include "coalesce.h"
 #include "frame.h"
+#include "segment.h"
 
 namespace vtepd {
 
@@ -97,14 +98,9 @@ int32_t ReadFrames(Port& port, Memory& memory, Parts& parts, int32_t first, int3
   return next - first;
 }
 
-int32_t WriteFrame(const Port& port, const abi::Frame& frame, Bytes bytes, const Parts::Row& row, const Parts& parts,
-                   PortState& state) {
-  abi::VnetHeader header = MakeVnetHeader(frame);
-  iovec pieces[2 + Group::MAX_SEGMENTS];
-  int count = 0;
-  if (port.Has(abi::FEATURE_VNET_HEADER)) pieces[count++] = {&header, sizeof(header)};
-  pieces[count++] = {bytes.data, row.count == 0 ? bytes.length : row.first_length};
-  for (int32_t i = 0; i < row.count; i++) pieces[count++] = parts.At(row.first + i);
+namespace {
+
+int32_t Write(const Port& port, const iovec* pieces, int count, PortState& state) {
   ssize_t written;
   do {
     written = WriteParts(port.fd, pieces, count);
@@ -112,6 +108,47 @@ int32_t WriteFrame(const Port& port, const abi::Frame& frame, Bytes bytes, const
   if (written >= 0) return 0;
   if (IsGone(errno)) state = PortState::kGone;
   return errno;
+}
+
+// A frame whose sender left something to its device, for a TAP that has no vnet header to pass that on: done here.
+int32_t WriteFinished(const Port& port, abi::Frame& frame, Bytes bytes, PortState& state) {
+  const uint32_t gso = static_cast<uint32_t>(Memory::Load(frame.gso));
+  if (gso == 0) {
+    const uint32_t csum = static_cast<uint32_t>(Memory::Load(frame.csum));
+    if (!CompleteChecksum(bytes.data, bytes.length, csum & 0xffff, csum >> 16)) return EINVAL;
+    frame.flags &= ~abi::FLAG_PARTIAL_CSUM;  // Another copy of it must not do so again.
+    const iovec piece = {bytes.data, bytes.length};
+    return Write(port, &piece, 1, state);
+  }
+  const Superframe superframe = {bytes.data, bytes.length, static_cast<uint8_t>(gso >> 16), static_cast<uint16_t>(gso)};
+  SegmentPlan plan;
+  if (!PlanSegments(superframe, plan)) return EINVAL;
+  int32_t result = 0;
+  for (uint32_t segment = 0; segment < plan.count; segment++) {
+    uint8_t header[MAX_SEGMENT_HEADER];
+    WriteSegmentHeader(superframe, plan, segment, header);
+    const iovec pieces[2] = {{header, plan.header_length},
+                             {bytes.data + plan.header_length + segment * plan.gso_size, plan.PayloadLength(segment)}};
+    if (const int32_t error = Write(port, pieces, 2, state)) result = error;
+  }
+  return result;
+}
+
+}  // namespace
+
+int32_t WriteFrame(const Port& port, abi::Frame& frame, Bytes bytes, const Parts::Row& row, const Parts& parts,
+                   PortState& state) {
+  const bool is_unfinished = (Memory::Load(frame.flags) & abi::FLAG_PARTIAL_CSUM) != 0;
+  if (is_unfinished && !port.Has(abi::FEATURE_VNET_HEADER)) {
+    return row.count == 0 ? WriteFinished(port, frame, bytes, state) : EINVAL;
+  }
+  abi::VnetHeader header = MakeVnetHeader(frame);
+  iovec pieces[2 + Group::MAX_SEGMENTS];
+  int count = 0;
+  if (port.Has(abi::FEATURE_VNET_HEADER)) pieces[count++] = {&header, sizeof(header)};
+  pieces[count++] = {bytes.data, row.count == 0 ? bytes.length : row.first_length};
+  for (int32_t i = 0; i < row.count; i++) pieces[count++] = parts.At(row.first + i);
+  return Write(port, pieces, count, state);
 }
 
 }  // namespace vtepd

@@ -16,9 +16,10 @@ namespace vtepd {
 // is still there.
 int32_t ReadFrames(Port& port, Memory& memory, Parts& parts, int32_t first, int32_t& slot, PortState& state);
 
-// Writes one frame, all parts of it, behind the vnet header its descriptor asks for. Returns 0 or an errno; `state` as
-// above. `bytes` is the frame if it is in one piece.
-int32_t WriteFrame(const Port& port, const abi::Frame& frame, Bytes bytes, const Parts::Row& row, const Parts& parts,
+// Writes one frame, all parts of it, behind the vnet header its descriptor asks for; to a TAP without vnet headers,
+// what it leaves undone is done first. Returns 0 or an errno; `state` as above. `bytes` is the frame if it is in one
+// piece.
+int32_t WriteFrame(const Port& port, abi::Frame& frame, Bytes bytes, const Parts::Row& row, const Parts& parts,
                    PortState& state);
 
 }  // namespace vtepd

@@ -218,6 +218,7 @@ export class Decapsulator {
     if ((flags & FLAG_TCP) === 0) return PKT_TOO_BIG;
     const segmentSize = mtu - ((headers & 0xffff) - ipOffset);
     if (segmentSize <= 0) return PKT_TOO_BIG;
+    frames[row + FRAME_SEGMENTS] = Math.ceil((frames[row + FRAME_LENGTH]! - (headers & 0xffff)) / segmentSize);
     frames[row + FRAME_GSO] = segmentSize | (((flags & FLAG_IPV4) !== 0 ? GSO_TCPV4 : GSO_TCPV6) << 16);
     return NOT_DROPPED;
   }

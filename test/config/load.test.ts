@@ -24,6 +24,9 @@ const DEFAULT_DAEMON = {
   control: { socket: "/run/vtepd/control.sock" },
   metrics: {},
   log: { level: "info" },
+  cpus: [],
+  busyPollUs: 0,
+  offload: { disabled: [] },
   fdbCapacity: 262_144,
 };
 
@@ -58,6 +61,10 @@ daemon:
   metrics: { listen: 127.0.0.1:19784 }
   log: { level: debug }
   workers: 2
+  cpus: [0, 3]
+  busy-poll: 50
+  offload: mmsg
+  offload-disable: [udp-gro, merge-udp]
   fdb-capacity: 1024
 tunnels:
   vx42:
@@ -87,6 +94,9 @@ tunnels:
         metrics: { listen: { host: "127.0.0.1", port: 19_784 } },
         log: { level: "debug" },
         workers: 2,
+        cpus: [0, 3],
+        busyPollUs: 50,
+        offload: { tier: "mmsg", disabled: ["udp-gro", "merge-udp"] },
         fdbCapacity: 1024,
       },
       tunnels: [

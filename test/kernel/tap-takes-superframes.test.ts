@@ -18,7 +18,6 @@ import {
   type FlowFields,
   MAC_A,
   MAC_B,
-  macBytes,
   TCP_ACK,
   TCP_SYN,
   type TcpFields,
@@ -104,7 +103,7 @@ afterEach(async () => {
 
 const openTap = (name: string, vnetHeader: boolean, offload: "none" | "uso"): number => {
   const options = { name, kind: "tap", queues: 1, vnetHeader, offload, up: false, netns: host.path } as const;
-  const fd = addon.openTap({ ...options, macAddress: macBytes(MAC_B) }).fds[0]!;
+  const fd = addon.openTap(options).fds[0]!;
   fds.push(fd);
   // No neighbour or multicast messages of its own.
   host.ip("link", "set", name, "addrgenmode", "none");
@@ -133,7 +132,8 @@ describe("a superframe that crosses a bridge", () => {
   const bridged = (outVnetHeader: boolean, offload: "none" | "uso"): [number, number] => {
     const input = openTap("in", true, "none");
     const output = openTap("out", outVnetHeader, offload);
-    host.ip("link", "add", "br0", "addrgenmode", "none", "type", "bridge", "mcast_snooping", "0");
+    host.ip("link", "add", "br0", "type", "bridge", "mcast_snooping", "0");
+    host.ip("link", "set", "br0", "addrgenmode", "none");
     for (const name of ["in", "out"]) host.ip("link", "set", name, "master", "br0");
     host.ip("link", "set", "br0", "up");
     return [input, output];
@@ -160,7 +160,9 @@ describe("a superframe that crosses a bridge", () => {
     const [unit] = merge(frames);
     writeUnit(input, unit!);
     const received = await waitFor(() => readFrame(output), { what: "the superframe" });
-    expect(received).toEqual(withVnetHeader(unit!));
+    // hdr_len is how much lies in one piece in the kernel's memory, which is its own affair.
+    received!.fill(0, 2, 4);
+    expect(received).toEqual(withVnetHeader({ ...unit!, headerLength: 0 }));
     expect(received!.length).toBeGreaterThan(MTU);
     expect(readFrame(output)).toBeUndefined();
   });
@@ -174,6 +176,7 @@ describe("a superframe to the host itself", () => {
   let tap: number;
   beforeEach(() => {
     tap = openTap("vx1", true, "none");
+    host.ip("link", "set", "vx1", "address", MAC_B);
     host.address("vx1", `${IPV4.dstIp}/24`);
     host.address("vx1", `${IPV6.dstIp}/64`);
     for (const { srcIp } of [IPV4, IPV6]) {

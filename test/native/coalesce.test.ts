@@ -192,6 +192,14 @@ describe.each(FAMILIES)("TCP over $name", (family) => {
     });
   });
 
+  it("leaves alone a short segment with padding that its checksum does not notice", () => {
+    // Two bytes more, taken for payload, add 2 to the pseudo-header's length; 0xfffd takes them away again.
+    const short = segment(family, 1, { payload: stream(SIZE - 10, SIZE) });
+    const padded = Uint8Array.from([...short, 0xff, 0xfd]);
+    expect(merge([segment(family, 0), padded])).toEqual([alone(segment(family, 0)), alone(padded)]);
+    expect(segmentsOf(merge([segment(family, 0), short]))).toEqual([2]);
+  });
+
   /** Each is the second frame of two; neither may change. */
   const misfits: [string, Uint8Array][] = [
     ["another destination MAC", segment(family, 1, { dst: "02:00:00:00:00:0c" })],
@@ -474,6 +482,7 @@ describe.each(FAMILIES)("UDP over $name", (family) => {
   it("does not merge when the UDP length is not the packet's", () => {
     const frames = [0, 1].map((i) => patchedWord(datagram(family, i), family.l4 + 4, SIZE + 7, family.l4 + 6));
     expect(merge(frames)).toEqual(frames.map(alone));
+    expect(merge([datagram(family, 0), frames[1]!])).toEqual([datagram(family, 0), frames[1]!].map(alone));
   });
 
   it.each([500, 4500, 4754, 4789, 5555, 6080, 6081, 8472])("does not merge to or from the tunnel port %d", (port) => {

@@ -5,7 +5,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
-  BATCH_FRAMES,
   FLAG_FRAGMENT,
   FLAG_IPV4,
   FLAG_IPV6,
@@ -17,6 +16,8 @@ import {
   PORT_UDP_TX,
   SLOT_BYTES,
   SLOT_HEADROOM,
+  TAP_SLOTS,
+  UDP_SLOTS,
 } from "../../src/binding/abi.ts";
 import { addon } from "../../src/binding/addon.ts";
 import {
@@ -59,7 +60,8 @@ const describeFrame = (bytes: Uint8Array, behind: Uint8Array = new Uint8Array(0)
   rig.putFrame(0, bytes);
   rig.putAction(0, { port: 1, frame: 0, template: 0, templateLength: HEADER });
   expect(rig.io.send(1)).toBe(0);
-  rig.memory.arena.fill(0xa5, 0, SLOT_BYTES).set(behind, SLOT_HEADROOM + HEADER);
+  const slot = TAP_SLOTS * SLOT_BYTES;
+  rig.memory.arena.fill(0xa5, slot, slot + SLOT_BYTES).set(behind, slot + SLOT_HEADROOM + HEADER);
   expect(rig.io.receive(1000)).toBe(1);
   return rig.frame(0);
 };
@@ -211,20 +213,22 @@ describe("partial checksums", () => {
     expect(seen.gso).toBe(0);
   });
 
-  const complete: [string, Uint8Array][] = [
-    ["a complete TCP checksum", ipv4Frame(TCP, tcp())],
-    ["a complete UDP checksum", ipv4Frame(UDP, udp())],
-    ["a complete TCP checksum over IPv6", ipv6Frame(TCP, tcp(v6))],
-    ["no UDP checksum", ipv4Frame(UDP, udp({ checksum: 0 }))],
-    ["a first fragment", ipv4Frame(UDP, udp({ checksum: partial }), { fragment: 0x2000 })],
-    ["a packet without its end", ipv4Frame(TCP, tcp({ checksum: partial })).subarray(0, -1)],
-    ["a TCP data offset below 5", ipv4Frame(TCP, tcp({ checksum: partial, dataOffset: 4 }))],
-    ["a TCP data offset behind the end", ipv4Frame(TCP, tcp({ checksum: partial, dataOffset: 15 }))],
-    ["an IPv6 extension header", ipv6Frame(0, [UDP, 0, 1, 4, 0, 0, 0, 0, ...udp({ ...v6, checksum: partial })])],
-    ["another protocol", ipv4Frame(132, udp({ checksum: partial }))],
+  /** Bytes of all headers, 0 where not all of them are there. */
+  const complete: [string, Uint8Array, headers: number][] = [
+    ["a complete TCP checksum", ipv4Frame(TCP, tcp()), 54],
+    ["a complete UDP checksum", ipv4Frame(UDP, udp()), 42],
+    ["a complete TCP checksum over IPv6", ipv6Frame(TCP, tcp(v6)), 74],
+    ["no UDP checksum", ipv4Frame(UDP, udp({ checksum: 0 })), 42],
+    ["a first fragment", ipv4Frame(UDP, udp({ checksum: partial }), { fragment: 0x2000 }), 42],
+    ["a packet without its end", ipv4Frame(TCP, tcp({ checksum: partial })).subarray(0, -1), 54],
+    ["a TCP data offset below 5", ipv4Frame(TCP, tcp({ checksum: partial, dataOffset: 4 })), 0],
+    ["a TCP data offset behind the end", ipv4Frame(TCP, tcp({ checksum: partial, dataOffset: 15 })), 0],
+    ["an IPv6 extension header", ipv6Frame(0, [UDP, 0, 1, 4, 0, 0, 0, 0, ...udp({ ...v6, checksum: partial })]), 70],
+    ["another protocol", ipv4Frame(132, udp({ checksum: partial })), 0],
   ];
-  it.each(complete)("are not seen in a frame with %s", (_, frame) => {
-    expect(describeFrame(frame)).toMatchObject({ csum: 0, headers: 0 });
+  it.each(complete)("are not seen in a frame with %s", (_, frame, headers) => {
+    const expected = headers === 0 ? 0 : headers | (14 << 16);
+    expect(describeFrame(frame)).toMatchObject({ csum: 0, headers: expected, segments: 1 });
     expect(describeFrame(frame).flags & FLAG_PARTIAL_CSUM).toBe(0);
   });
 
@@ -295,16 +299,16 @@ describe("any bytes", () => {
     );
   });
 
-  it("fill a whole batch at once", () => {
-    for (let i = 0; i < BATCH_FRAMES; i++) {
+  it("fill all slots of a batch at once", () => {
+    for (let i = 0; i < UDP_SLOTS; i++) {
       rig.putFrame(
         i,
         Uint8Array.from({ length: i * 3 }, (_, at) => (at * 7 + i) & 0xff),
       );
       rig.putAction(i, { port: 1, frame: i, template: 0, templateLength: HEADER });
     }
-    expect(rig.io.send(BATCH_FRAMES)).toBe(0);
-    expect(rig.io.receive(1000)).toBe(BATCH_FRAMES);
-    for (let i = 0; i < BATCH_FRAMES; i++) expect(rig.frame(i).length).toBe(i * 3);
+    expect(rig.io.send(UDP_SLOTS)).toBe(0);
+    expect(rig.io.receive(1000)).toBe(UDP_SLOTS);
+    for (let i = 0; i < UDP_SLOTS; i++) expect(rig.frame(i).length).toBe(i * 3);
   });
 });

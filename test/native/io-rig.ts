@@ -24,6 +24,7 @@ import {
   FRAME_LENGTH,
   FRAME_OFFSET,
   FRAME_PORT,
+  FRAME_SEGMENTS,
   FRAME_SOURCE,
   FRAME_SOURCE_PORT,
   FRAME_SRC_HI,
@@ -34,6 +35,8 @@ import {
   SLOT_BYTES,
   SLOT_HEADROOM,
   STATUS_WORDS,
+  TAP_SLOTS,
+  UDP_SLOTS,
   VTEP_ADDRESS_BYTES,
 } from "../../src/binding/abi.ts";
 import { addon, type Io, type IoMemory, type Tap, type TapOptions, type UdpOptions } from "../../src/binding/addon.ts";
@@ -55,6 +58,7 @@ export interface FrameView {
   readonly headerOffset: number;
   readonly datagramLength: number;
   readonly tos: number;
+  readonly segments: number;
 }
 
 /** What `Io` wants, filled with 0xa5 so that a word which nobody writes shows. */
@@ -128,6 +132,7 @@ export class IoRig {
       headerOffset: word(FRAME_HEADER_OFFSET),
       datagramLength: word(FRAME_DATAGRAM_LENGTH),
       tos: word(FRAME_TOS),
+      segments: word(FRAME_SEGMENTS),
     };
   }
 
@@ -137,13 +142,19 @@ export class IoRig {
     return this.memory.arena.slice(offset, offset + length);
   }
 
-  /** Puts a frame where a received one would be, with nothing in its descriptor but place, length and `words`. */
+  /**
+   * Puts a frame into the arena, with nothing in its descriptor but place, length, one segment and `words`. Each of the
+   * first frames has a slot of its own; those that are more than the slots lie behind them, at half a slot.
+   */
   putFrame(index: number, bytes: Uint8Array, words: Readonly<Record<number, number>> = {}): void {
-    const offset = index * SLOT_BYTES + SLOT_HEADROOM;
+    const slots = TAP_SLOTS + UDP_SLOTS;
+    const offset = (index % slots) * SLOT_BYTES + SLOT_HEADROOM + (index < slots ? 0 : SLOT_BYTES / 2);
+    if (index >= slots && bytes.length > SLOT_BYTES / 2 - SLOT_HEADROOM) throw new RangeError("no room for the frame");
     const descriptor = this.memory.frames.subarray(index * FRAME_WORDS, (index + 1) * FRAME_WORDS).fill(0);
     this.memory.arena.set(bytes, offset);
     descriptor[FRAME_OFFSET] = offset;
     descriptor[FRAME_LENGTH] = bytes.length;
+    descriptor[FRAME_SEGMENTS] = 1;
     for (const [word, value] of Object.entries(words)) descriptor[Number(word)] = value;
   }
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
+  ARENA_BYTES,
   BATCH_FRAMES,
   FEATURE_VNET_HEADER,
   FRAME_LENGTH,
@@ -116,8 +117,8 @@ describe("send from JavaScript's indices", () => {
 
   it.each([
     ["starts before the arena", -1, 10],
-    ["ends behind the arena", 64 * 66624 - 9, 10],
-    ["starts behind the arena", 64 * 66624 + 1, 0],
+    ["ends behind the arena", ARENA_BYTES - 9, 10],
+    ["starts behind the arena", ARENA_BYTES + 1, 0],
     ["has a negative length", 0, -8],
     ["ends beyond all numbers", 2 ** 31 - 1, 2 ** 31 - 1],
   ])("refuses a frame that %s", (_, offset, length) => {

@@ -2,6 +2,7 @@
  * Superframes as a TAP with TSO and USO hands them over: lengths of the whole, and only the pseudo-header sum in the
  * checksum field. Made from test/support/frame-builder.ts and what it does not have: IPv4 options and IPv6 extensions.
  */
+import fc from "fast-check";
 import {
   type FlowFields,
   MAC_A,
@@ -41,6 +42,8 @@ export interface Superframe {
   readonly gsoType: number;
   readonly ipOffset: number;
   readonly transportOffset: number;
+  /** Of the checksum field in the TCP or UDP header. */
+  readonly csumOffset: number;
   /** Bytes of all headers. */
   readonly headerLength: number;
 }
@@ -97,6 +100,7 @@ export const superframe = (fields: SuperframeFields = {}): Superframe => {
     gsoType: (protocol === "tcp" ? tcpType : GSO_UDP_L4) | gsoBits,
     ipOffset,
     transportOffset: headerLength - transportLength,
+    csumOffset: protocol === "tcp" ? 16 : 6,
     headerLength,
   };
 };
@@ -140,3 +144,25 @@ export const SUPERFRAMES: readonly [string, Superframe, gsoSize: number][] = [
   ["a superframe of the greatest length", superframe({ payloadLength: 65535 - 40 }), 1448],
   ["a UDP superframe of the greatest length", superframe({ protocol: "udp", payloadLength: 128 * 500 }), 500],
 ];
+
+const PADDING_OPTIONS = [0, 60].map((type) => ({ type, bytes: [0, 0, 1, 4, 0, 0, 0, 0] }));
+/** Any flags but SYN, RST and URG. */
+const SEGMENTED_FLAGS = 0xd9;
+
+/** Any superframe of up to 5000 bytes. */
+export const superframeArbitrary: fc.Arbitrary<Superframe> = fc
+  .record({
+    family: fc.constantFrom(4 as const, 6 as const),
+    protocol: fc.constantFrom("tcp" as const, "udp" as const),
+    payload: fc.uint8Array({ minLength: 1, maxLength: 5000, size: "max" }),
+    vlans: fc.array(fc.nat(4094), { maxLength: 2 }),
+    options: fc.nat(10).map((words) => payloadOf(words * 4)),
+    ipv4Options: fc.nat(10).map((words) => new Array<number>(words * 4).fill(1)),
+    ipv6Extensions: fc.array(fc.constantFrom(...PADDING_OPTIONS), { maxLength: 3 }),
+    flags: fc.nat(0xff).map((flags) => flags & SEGMENTED_FLAGS),
+    seq: fc.nat(0xffffffff),
+    id: fc.nat(0xffff),
+    tos: fc.nat(0xff),
+    dontFragment: fc.boolean(),
+  })
+  .map(superframe);

@@ -8,7 +8,6 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
-  BATCH_FRAMES,
   FEATURE_VNET_HEADER,
   FLAG_FRAGMENT,
   FLAG_IPV4,
@@ -26,6 +25,7 @@ import {
   PORT_UDP_RX,
   SLOT_BYTES,
   SLOT_HEADROOM,
+  TAP_SLOTS,
 } from "../../src/binding/abi.ts";
 import { addon } from "../../src/binding/addon.ts";
 import {
@@ -133,22 +133,23 @@ describe("a frame out of a TAP", () => {
       src: [0x0200, 1],
       csum: 0,
       gso: 0,
-      headers: 0,
+      headers: 42 | (14 << 16),
+      segments: 1,
     });
     expect(frame?.bytes.subarray(-3)).toEqual(Uint8Array.of(1, 2, 3));
   });
 
-  it("comes in order, and in batches of the arena's size", () => {
-    const count = BATCH_FRAMES + 36;
+  it("comes in order, and in batches of as many as a TAP has slots", () => {
+    const count = TAP_SLOTS + 36;
     const payload = (i: number): Uint8Array => Uint8Array.of(i);
-    applicationSends(...Array.from({ length: BATCH_FRAMES }, (_, i) => payload(i)));
-    applicationSends(...Array.from({ length: count - BATCH_FRAMES }, (_, i) => payload(BATCH_FRAMES + i)));
-    expect(rig.io.receive(500)).toBe(BATCH_FRAMES);
-    expect(rig.frame(BATCH_FRAMES - 1).offset).toBe((BATCH_FRAMES - 1) * SLOT_BYTES + SLOT_HEADROOM);
+    applicationSends(...Array.from({ length: TAP_SLOTS }, (_, i) => payload(i)));
+    applicationSends(...Array.from({ length: count - TAP_SLOTS }, (_, i) => payload(TAP_SLOTS + i)));
+    expect(rig.io.receive(500)).toBe(TAP_SLOTS);
+    expect(rig.frame(TAP_SLOTS - 1).offset).toBe((TAP_SLOTS - 1) * SLOT_BYTES + SLOT_HEADROOM);
     const last = (index: number): number | undefined => rig.frameBytes(index).at(-1);
-    expect([last(0), last(BATCH_FRAMES - 1)]).toEqual([0, BATCH_FRAMES - 1]);
-    expect(rig.io.receive(500)).toBe(count - BATCH_FRAMES);
-    expect([last(0), last(count - BATCH_FRAMES - 1)]).toEqual([BATCH_FRAMES, count - 1]);
+    expect([last(0), last(TAP_SLOTS - 1)]).toEqual([0, TAP_SLOTS - 1]);
+    expect(rig.io.receive(500)).toBe(count - TAP_SLOTS);
+    expect([last(0), last(count - TAP_SLOTS - 1)]).toEqual([TAP_SLOTS, count - 1]);
   });
 
   it("has the flow hash of its addresses and ports, the same for each frame of a flow", () => {

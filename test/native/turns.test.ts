@@ -1,17 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   BATCH_FRAMES,
+  FEATURE_SEGMENT,
   FEATURE_VNET_HEADER,
   PORT_TAP,
   PORT_UDP_RX,
   PORT_UDP_TX,
   STATUS_WOKEN,
+  UDP_SLOTS,
 } from "../../src/binding/abi.ts";
 import { addon } from "../../src/binding/addon.ts";
 import { IoRig } from "./io-rig.ts";
 import { Netns } from "./netns.ts";
 
 const SENDER = 100;
+/** Sends many datagrams in one message, of which a slot holds all. */
+const SEGMENT_SENDER = 101;
 const LOOPBACK = [127, 0, 0, 1];
 
 let netns: Netns;
@@ -19,7 +23,9 @@ let rig: IoRig;
 beforeEach(() => {
   netns = new Netns();
   rig = new IoRig();
-  rig.io.add(SENDER, rig.openUdp(LOOPBACK, { netns: netns.path, discardInput: true }), PORT_UDP_TX, 0, 0);
+  const sender = rig.openUdp(LOOPBACK, { netns: netns.path, discardInput: true });
+  rig.io.add(SENDER, sender, PORT_UDP_TX, 0, 0);
+  rig.io.add(SEGMENT_SENDER, sender, PORT_UDP_TX, 0, FEATURE_SEGMENT);
   rig.putFrame(0, new Uint8Array(20));
 });
 afterEach(() => {
@@ -28,17 +34,17 @@ afterEach(() => {
 });
 
 /** Adds a port and returns its descriptor. */
-const addReceiver = (port: number): number => {
-  const fd = rig.openUdp(LOOPBACK, { netns: netns.path, receiveBuffer: 8 << 20 });
+const addReceiver = (port: number, { merge = false } = {}): number => {
+  const fd = rig.openUdp(LOOPBACK, { netns: netns.path, receiveBuffer: 8 << 20, merge });
   rig.io.add(port, fd, PORT_UDP_RX, 0, 0);
   rig.putVtep(port, LOOPBACK, addon.udpPort(fd));
   return fd;
 };
 
 /** Puts `count` datagrams into the port's receive queue. */
-const fill = (port: number, count: number): void => {
+const fill = (port: number, count: number, sender = SENDER): void => {
   rig.putFrame(0, new Uint8Array(20));
-  for (let i = 0; i < count; i++) rig.putAction(i, { port: SENDER, frame: 0, vtep: port });
+  for (let i = 0; i < count; i++) rig.putAction(i, { port: sender, frame: 0, vtep: port });
   expect(rig.io.send(count)).toBe(0);
 };
 
@@ -54,13 +60,13 @@ describe("turns", () => {
   it("gives no port a second batch while another waits", () => {
     for (const port of [1, 2, 3]) {
       addReceiver(port);
-      fill(port, 3 * BATCH_FRAMES);
+      fill(port, 3 * UDP_SLOTS);
     }
     const rounds = Array.from({ length: 3 }, () => [1, 2, 3].map(() => receiveByPort()));
     for (const round of rounds) {
       const ports = round.flatMap((counts) => Object.keys(counts)).sort();
       expect(ports).toEqual(["1", "2", "3"]);
-      for (const counts of round) expect(Object.values(counts)).toEqual([BATCH_FRAMES]);
+      for (const counts of round) expect(Object.values(counts)).toEqual([UDP_SLOTS]);
     }
     expect(receiveByPort(0)).toEqual({});
   });
@@ -68,7 +74,7 @@ describe("turns", () => {
   it("lets a port with one datagram in between at once", () => {
     addReceiver(1);
     addReceiver(2);
-    fill(1, 10 * BATCH_FRAMES);
+    fill(1, 10 * UDP_SLOTS);
     receiveByPort();
     fill(2, 1);
     const next = [receiveByPort(), receiveByPort()];
@@ -100,7 +106,7 @@ describe("turns", () => {
   it("does not serve a port that was removed while its turn was to come", () => {
     for (const port of [1, 2]) {
       addReceiver(port);
-      fill(port, BATCH_FRAMES);
+      fill(port, UDP_SLOTS);
     }
     const [served] = Object.keys(receiveByPort()).map(Number);
     rig.io.remove(served === 1 ? 2 : 1);
@@ -114,9 +120,9 @@ describe("turns", () => {
     };
     addReceiver(1);
     addTap("vx1");
-    fill(1, BATCH_FRAMES);
+    fill(1, UDP_SLOTS);
     netns.ip("link delete vx1");
-    expect(receiveByPort()).toEqual({ 1: BATCH_FRAMES });
+    expect(receiveByPort()).toEqual({ 1: UDP_SLOTS });
     rig.io.remove(2);
     addTap("vx2");
     expect(receiveByPort(0)).toEqual({});
@@ -132,8 +138,8 @@ describe("turns", () => {
   });
 
   it("does not wait once it took a wake-up that came behind a full batch", () => {
-    addReceiver(1);
-    fill(1, BATCH_FRAMES);
+    addReceiver(1, { merge: true });
+    fill(1, BATCH_FRAMES, SEGMENT_SENDER);
     addon.signalEvent(rig.wakeFd);
     expect(receiveByPort()).toEqual({ 1: BATCH_FRAMES });
     expect(rig.status(STATUS_WOKEN)).toBe(0);

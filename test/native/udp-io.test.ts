@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
-  BATCH_FRAMES,
   FRAME_LENGTH,
   FRAME_WORDS,
   MAX_ACTIONS,
@@ -9,6 +8,8 @@ import {
   SLOT_BYTES,
   SLOT_HEADROOM,
   STATUS_RX_OVERFLOW,
+  TAP_SLOTS,
+  UDP_SLOTS,
 } from "../../src/binding/abi.ts";
 import { addon } from "../../src/binding/addon.ts";
 import { ethernet, mac } from "./frame-bytes.ts";
@@ -18,6 +19,8 @@ import { Netns } from "./netns.ts";
 const RX = 1;
 const TX = 2;
 const HEADER = 8;
+/** Where the first datagram of a batch is received. */
+const FIRST_DATAGRAM = TAP_SLOTS * SLOT_BYTES + SLOT_HEADROOM;
 const LOOPBACK4 = [127, 0, 0, 1];
 const LOOPBACK6 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 const frame = (last: number): Uint8Array => ethernet(0x88b5, [last, last], { src: mac(last) });
@@ -61,7 +64,7 @@ describe.each([
     expect(rig.io.receive(1000)).toBe(1);
     expect(rig.frame(0)).toEqual({
       port: RX,
-      offset: SLOT_HEADROOM + HEADER,
+      offset: FIRST_DATAGRAM + HEADER,
       length: 16,
       flags: 0,
       dst: [0x0200, 2],
@@ -73,12 +76,13 @@ describe.each([
       source: text,
       destination: text,
       sourcePort,
-      headerOffset: SLOT_HEADROOM,
+      headerOffset: FIRST_DATAGRAM,
       datagramLength: 24,
       tos: 0xb8,
+      segments: 1,
     });
     expect(rig.frameBytes(0)).toEqual(frame(0x17));
-    expect([...rig.memory.arena.subarray(SLOT_HEADROOM, SLOT_HEADROOM + HEADER)]).toEqual([8, 7, 6, 5, 4, 3, 2, 1]);
+    expect([...rig.memory.arena.subarray(FIRST_DATAGRAM, FIRST_DATAGRAM + HEADER)]).toEqual([8, 7, 6, 5, 4, 3, 2, 1]);
   });
 
   it("leaves destination and TOS at zero when the socket does not ask for them", () => {
@@ -105,18 +109,18 @@ describe.each([
 });
 
 describe("UDP batches", () => {
-  it("returns datagrams in the order they were sent, and no more than a batch at a time", () => {
+  it("returns datagrams in the order they were sent, and no more than there are slots at a time", () => {
     connect(LOOPBACK4);
     const count = 100;
-    for (let i = 0; i < BATCH_FRAMES; i++) rig.putFrame(i, frame(i));
-    send(BATCH_FRAMES);
-    for (let i = 0; i < count - BATCH_FRAMES; i++) rig.putFrame(i, frame(BATCH_FRAMES + i));
-    send(count - BATCH_FRAMES);
+    for (let i = 0; i < UDP_SLOTS; i++) rig.putFrame(i, frame(i));
+    send(UDP_SLOTS);
+    for (let i = 0; i < count - UDP_SLOTS; i++) rig.putFrame(i, frame(UDP_SLOTS + i));
+    send(count - UDP_SLOTS);
     const seen: number[] = [];
-    for (const expected of [BATCH_FRAMES, count - BATCH_FRAMES]) {
+    for (const expected of [UDP_SLOTS, count - UDP_SLOTS]) {
       expect(rig.io.receive(1000)).toBe(expected);
       for (let i = 0; i < expected; i++) {
-        expect(rig.frame(i).offset).toBe(i * SLOT_BYTES + SLOT_HEADROOM + HEADER);
+        expect(rig.frame(i).offset).toBe(FIRST_DATAGRAM + i * SLOT_BYTES + HEADER);
         seen.push(rig.frame(i).src[1]);
       }
     }
