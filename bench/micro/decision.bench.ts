@@ -1,11 +1,5 @@
 /** What a frame's decision costs between `receive` and `send`, in full batches, with random destinations. */
-import {
-  FRAME_DST_HI,
-  FRAME_DST_LO,
-  FRAME_SRC_HI,
-  FRAME_SRC_LO,
-  FRAME_WORDS,
-} from "../../src/binding/abi.ts";
+import { FRAME_DST_HI, FRAME_DST_LO, FRAME_SRC_HI, FRAME_SRC_LO, FRAME_WORDS } from "../../src/binding/abi.ts";
 import { MemoryVtep } from "../../test/support/memory-io.ts";
 import { bench } from "../micro.ts";
 

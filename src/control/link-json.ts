@@ -64,6 +64,8 @@ export interface LinkJson {
   readonly vtepd: {
     readonly state: "up" | "gone";
     readonly queues: number;
+    /** How its frames go through the kernel; GET /v1/status says why. */
+    readonly offload: string;
     readonly netns: string | null;
     readonly flood: readonly string[];
     readonly fdb: { readonly learned: number; readonly static: number };
@@ -141,6 +143,7 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
   vtepd: {
     state: link.state,
     queues: link.queues,
+    offload: link.tier,
     netns: link.netns,
     flood: link.flood,
     fdb: { learned: link.fdbLearned, static: link.fdbStatic },

@@ -46,6 +46,7 @@ const LinkSchema = z
     vtepd: z.object({
       state: z.enum(["up", "gone"]),
       queues: count(),
+      offload: z.string(),
       netns: z.string().nullable(),
       flood: z.array(z.string()),
       fdb: z.object({ learned: count(), static: count() }),

@@ -10,20 +10,38 @@ import type { Tunnel } from "./tunnel.ts";
 const MAX_SEGMENTS = 64;
 
 /**
- * Segments of full size that fit one datagram's worth of UDP_SEGMENT: with more, a superframe would be two sends.
+ * Segments of full size that fit one send with UDP_SEGMENT: with more, a superframe would be two sends.
  * @param segmentBytes tunnel header and frame
  */
 const segmentsPerSend = (segmentBytes: number): number =>
   Math.max(1, Math.min(MAX_SEGMENTS, Math.trunc(MAX_UDP_PAYLOAD_BYTES / segmentBytes)));
 
+const gsoLimit = ({ config, device, segmentBytes }: Tunnel): string[] =>
+  device.makesSuperframes ? [`link set dev ${config.name} gso_max_segs ${segmentsPerSend(segmentBytes)}`] : [];
+
+const addresses = ({ config }: Tunnel): string[] =>
+  config.addresses.map((address) => `addr replace ${address} dev ${config.name}`);
+
+/** The lines that all tunnels ask for, by the network namespace of their devices. */
+const byNamespace = (
+  tunnels: readonly Tunnel[],
+  linesOf: (tunnel: Tunnel) => string[],
+): Map<string | undefined, string[]> => {
+  const lines = new Map<string | undefined, string[]>();
+  for (const tunnel of tunnels) {
+    const { netns } = tunnel.config;
+    const known = lines.get(netns) ?? [];
+    known.push(...linesOf(tunnel));
+    lines.set(netns, known);
+  }
+  return lines;
+};
+
 /** @throws ERR_HOST_COMMAND */
 export const setUpDevices = async (tunnels: readonly Tunnel[]): Promise<void> => {
-  const byNamespace = new Map<string | undefined, string[]>();
-  for (const { config, device, segmentBytes } of tunnels) {
-    const { name, netns, addresses } = config;
-    const lines = addresses.map((address) => `addr replace ${address} dev ${name}`);
-    if (device.makesSuperframes) lines.unshift(`link set dev ${name} gso_max_segs ${segmentsPerSend(segmentBytes)}`);
-    byNamespace.set(netns, [...(byNamespace.get(netns) ?? []), ...lines]);
+  for (const [netns, lines] of byNamespace(tunnels, gsoLimit)) {
+    // Only speed depends on it, and an old iproute2 has no word for it: a superframe is then two sends.
+    await batchIp(lines, netns).catch(() => {});
   }
-  for (const [netns, lines] of byNamespace) await batchIp(lines, netns);
+  for (const [netns, lines] of byNamespace(tunnels, addresses)) await batchIp(lines, netns);
 };

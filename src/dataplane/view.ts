@@ -28,6 +28,8 @@ export interface LinkView {
   readonly fdbStatic: number;
   readonly netns: string | null;
   readonly queues: number;
+  /** How its frames go through the kernel: `socket`, `mmsg` or `plain`. */
+  readonly tier: string;
   /** `gone`: the device was deleted under us. */
   readonly state: "up" | "gone";
 }

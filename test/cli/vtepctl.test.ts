@@ -165,13 +165,13 @@ describe("vtepctl link show", () => {
     "4: vx42: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 state UNKNOWN",
     "    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff",
     "    vxlan id 42 remote 192.0.2.2 local 192.0.2.1 dev eth0 srcport 0 0 dstport 4789 ttl auto ageing 300 maxaddr 65536 udpcsum noudp6zerocsumtx noudp6zerocsumrx",
-    "    vtepd state up queues 1 learned 1 static 2 flood 192.0.2.2",
+    "    vtepd state up queues 1 offload socket learned 1 static 2 flood 192.0.2.2",
   ];
   const vx43 = [
     "5: vx43: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1430 state UNKNOWN",
     "    link/ether 02:00:00:00:00:02 brd ff:ff:ff:ff:ff:ff",
     "    vxlan id 43 local 2001:db8::1 srcport 0 0 dstport 4790 nolearning ttl auto ageing 300 udpcsum noudp6zerocsumtx noudp6zerocsumrx",
-    "    vtepd state up queues 2 netns blue learned 0 static 1",
+    "    vtepd state up queues 2 offload socket netns blue learned 0 static 1",
   ];
 
   it("prints the shape of `ip -d link show`", async () => {
@@ -229,7 +229,7 @@ describe("vtepctl link show", () => {
     control.service.addLink({ ...control.service.link("vx43"), state: "gone", ifindex: 0, ageingS: 0 });
     const text = await ok("link show vx43");
     expect(text).toContain("0: vx43: <> mtu 1430 state NOTPRESENT\n");
-    expect(text).toContain("    vtepd state gone queues 2 netns blue learned 0 static 1\n");
+    expect(text).toContain("    vtepd state gone queues 2 offload socket netns blue learned 0 static 1\n");
     expect(text).toContain(" ageing none ");
   });
 });

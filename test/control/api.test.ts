@@ -87,7 +87,14 @@ describe("GET", () => {
         rx: { bytes: 700, packets: 7, errors: 5, dropped: 6, over_errors: 0, multicast: 0 },
         tx: { bytes: 900, packets: 9, errors: 3, dropped: 4, carrier_errors: 2, collisions: 0 },
       },
-      vtepd: { state: "up", queues: 1, netns: null, flood: ["192.0.2.2"], fdb: { learned: 1, static: 2 } },
+      vtepd: {
+        state: "up",
+        queues: 1,
+        offload: "socket",
+        netns: null,
+        flood: ["192.0.2.2"],
+        fdb: { learned: 1, static: 2 },
+      },
     });
     expect(Object.keys((link as { linkinfo: { info_data: object } }).linkinfo.info_data).slice(0, 4)).toEqual([
       "id",

@@ -42,6 +42,22 @@ const changed = ({ bytes }: Superframe, offset: number, value: number): Uint8Arr
   return copy;
 };
 
+/** An IPv4 header without the last 4 bytes, and all the rest in order. */
+const shortIpv4Header = ({ bytes }: Superframe): Uint8Array => {
+  const copy = Buffer.concat([bytes.subarray(0, 30), bytes.subarray(34)]);
+  copy[14] = 0x44;
+  copy.writeUInt16BE(copy.length - 14, 16);
+  return copy;
+};
+
+/** Cut, and the packet's length right for it. */
+const cut = ({ bytes, ipOffset }: Superframe, length: number): Uint8Array => {
+  const copy = Buffer.from(bytes.subarray(0, length));
+  if (copy[ipOffset]! >> 4 === 4) copy.writeUInt16BE(length - ipOffset, ipOffset + 2);
+  else copy.writeUInt16BE(length - ipOffset - 40, ipOffset + 4);
+  return copy;
+};
+
 /** The header with zeros where segments differ: [offset, bytes] pairs. */
 const without = (header: Buffer, fields: readonly (readonly [number, number])[]): string => {
   const copy = Buffer.from(header);
@@ -224,7 +240,7 @@ describe("refused", () => {
     ["three VLAN tags", superframe({ vlans: [1, 2, 3] }).bytes],
     ["IPv4 whose version is 6", changed(ipv4, 14, 0x65)],
     ["IPv6 whose version is 4", changed(ipv6, 14, 0x40), GSO_TCPV6],
-    ["an IPv4 header of 16 bytes", changed(ipv4, 14, 0x44)],
+    ["an IPv4 header of 16 bytes", shortIpv4Header(ipv4)],
     ["an IPv4 packet longer than the frame", changed(ipv4, 16, 0xff)],
     ["an IPv4 packet shorter than the frame", changed(ipv4, 17, ipv4.bytes[17]! - 1)],
     ["an IPv6 packet longer than the frame", changed(ipv6, 19, ipv6.bytes[19]! + 1), GSO_TCPV6],
@@ -253,6 +269,15 @@ describe("refused", () => {
     for (const [, { bytes, gsoType, headerLength }] of SUPERFRAMES) {
       const lengths = Array.from({ length: headerLength + 2 }, (_, length) => length);
       const answers = await Promise.all(lengths.map((length) => isRefused(bytes.subarray(0, length), gsoType)));
+      expect(answers.indexOf(false)).toBe(-1);
+    }
+  });
+
+  it("is every packet that ends in its TCP or UDP header", async () => {
+    for (const [, original] of SUPERFRAMES) {
+      const { gsoType, transportOffset, headerLength } = original;
+      const lengths = Array.from({ length: headerLength - transportOffset }, (_, i) => transportOffset + i);
+      const answers = await Promise.all(lengths.map((length) => isRefused(cut(original, length), gsoType)));
       expect(answers.indexOf(false)).toBe(-1);
     }
   });

@@ -38,6 +38,7 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   fdbStatic: 0,
   netns: null,
   queues: 1,
+  tier: "socket",
   state: "up",
   ...overrides,
 });
