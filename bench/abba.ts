@@ -38,6 +38,14 @@ export interface AbbaOptions {
   readonly progress: (line: string) => void;
 }
 
+/** An error carries all that a program said; the beginning tells what it was. */
+const MAX_MESSAGE = 400;
+
+const messageOf = (error: unknown): string => {
+  const { message } = error as Error;
+  return message.length <= MAX_MESSAGE ? message : `${message.slice(0, MAX_MESSAGE)} ...`;
+};
+
 /** A row in the making. */
 class Alternation {
   readonly trials = new Map<string, (Trial | null)[]>();
@@ -61,7 +69,7 @@ class Alternation {
       options.progress(`${where}: ${trial.sample[workload.headline]?.toFixed(unit?.digits)} ${unit?.unit}`);
       this.add(arm, trial);
     } catch (error) {
-      const { message } = error as Error;
+      const message = messageOf(error);
       if (error instanceof Unfit) {
         this.unfit[arm.label] = message;
         options.progress(`${where}: left out: ${message}`);

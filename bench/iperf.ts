@@ -55,18 +55,22 @@ const connect = ({ left, place }: RunContext, words: readonly string[]): Child =
   return left.spawn(program, args);
 };
 
-/** Takes `seconds` and a warm-up. @throws Error when iperf3 does */
+/** iperf3 knows whole seconds only, and takes 0 for "for ever". */
+export const streamSeconds = (seconds: number): number => Math.max(1, Math.round(seconds));
+
+/** Takes `streamSeconds` and a warm-up. @throws Error when iperf3 does */
 export const runStreams = async (
   context: RunContext,
   seconds: number,
   { streams = 1, bothWays = false }: StreamOptions = {},
 ): Promise<Streams> => {
   const server = await serve(context);
-  const time = ["--time", String(seconds), "--omit", String(WARMUP_S), "--parallel", String(streams)];
+  const measuredS = streamSeconds(seconds);
+  const time = ["--time", String(measuredS), "--omit", String(WARMUP_S), "--parallel", String(streams)];
   const client = connect(context, ["--json", ...time, ...(bothWays ? ["--bidir"] : [])]);
   await sleep(WARMUP_S * 1000);
   const stop = context.measure();
-  await sleep(seconds * 1000);
+  await sleep(measuredS * 1000);
   const cpu = stop();
   await client.wait(GRACE_MS);
   await server.stop();

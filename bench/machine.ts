@@ -12,6 +12,8 @@ export interface Machine {
   readonly cpusOnline: number;
   readonly cpusUsed: readonly number[];
   readonly node: string;
+  /** How TCP on the hosts answers to loss, e.g. "cubic": a namespace has its parent's. */
+  readonly tcpCongestion: string;
   /** Load average over one minute before the start. */
   readonly loadBefore: number;
   /** Share of the used CPUs that was busy or stolen in the half second before the start, 0..1. */
@@ -34,6 +36,7 @@ export const describeMachine = async (): Promise<Machine> => {
     cpusOnline: readFileSync("/proc/cpuinfo", "utf8").match(/^processor/gm)?.length ?? 0,
     cpusUsed,
     node: process.version,
+    tcpCongestion: readFileSync("/proc/sys/net/ipv4/tcp_congestion_control", "utf8").trim(),
     loadBefore: loadavg()[0] ?? 0,
     busyBefore: busyS / ((QUIET_MS / 1000) * cpusUsed.length),
   };

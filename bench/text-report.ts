@@ -12,7 +12,7 @@ export const machineText = (report: SystemReport): string => {
   const busy = Math.max(0, 100 * machine.busyBefore).toFixed(0);
   return [
     `${machine.date.slice(0, 16).replace("T", " ")} UTC, Linux ${machine.kernel}, ${machine.cpuModel},`,
-    `${machine.cpusUsed.length} of ${machine.cpusOnline} CPUs, Node.js ${machine.node},`,
+    `${machine.cpusUsed.length} of ${machine.cpusOnline} CPUs, Node.js ${machine.node}, TCP ${machine.tcpCongestion},`,
     `load ${machine.loadBefore.toFixed(2)}, ${busy} % busy before;`,
     `${report.rounds} rounds of ${report.seconds} s, ${report.pinned ? "pinned" : "not pinned"}.`,
     ...(report.unrest === null ? [] : [`NOT QUIET: ${report.unrest}.`]),

@@ -1,5 +1,5 @@
 /** W1 to W3: TCP streams by iperf3. */
-import { runStreams, type StreamOptions, WARMUP_S } from "../iperf.ts";
+import { runStreams, type StreamOptions, streamSeconds, WARMUP_S } from "../iperf.ts";
 import type { RunContext, Sample, Workload } from "../workload.ts";
 
 const JUMBO = { overlayMtu: 8950, underlayMtu: 9000 };
@@ -13,7 +13,7 @@ export const fairness = (rates: readonly number[]): number => {
 
 const run = async (context: RunContext, options: StreamOptions): Promise<Sample> => {
   const { throughput, perStream, retransmits, cpu } = await runStreams(context, context.seconds, options);
-  const gigabytes = (throughput * context.seconds) / 8;
+  const gigabytes = (throughput * streamSeconds(context.seconds)) / 8;
   return {
     throughput,
     ...(cpu.vtepS === undefined ? {} : { "VTEP CPU per GB": cpu.vtepS / gigabytes }),
@@ -32,7 +32,7 @@ const COMMON = {
     "machine CPU per GB": { unit: "s", better: "lower", digits: 2 },
     retransmits: { unit: "segments", better: "lower", digits: 0 },
   },
-  durationS: (seconds) => WARMUP_S + seconds + 0.5,
+  durationS: (seconds) => WARMUP_S + streamSeconds(seconds) + 0.5,
 } as const satisfies Partial<Workload>;
 
 const FAIRNESS = { fairness: { unit: "of 1", better: "higher", digits: 2 } } as const;

@@ -36,6 +36,8 @@ interface Member {
   readonly status: Int32Array;
   readonly pending: Map<number, Pending>;
   readonly ended: Promise<void>;
+  /** Why it ended; commands are refused with it. */
+  failure: VtepdError | undefined;
 }
 
 export class Supervisor {
@@ -109,20 +111,22 @@ export class Supervisor {
     });
     const pending = new Map<number, Pending>();
     const ended = new Promise<void>((resolve) => {
-      worker.on("error", (cause) => this.workerEnded(id, cause));
+      worker.on("error", (cause) => this.workerEnded(member, id, cause));
       worker.on("exit", (status) => {
-        this.workerEnded(id, new Error(`exit status ${status}`));
-        for (const waiting of pending.values()) waiting.reject(new VtepdError("ERR_WORKER", `worker ${id} ended`));
+        this.workerEnded(member, id, new Error(`exit status ${status}`));
+        for (const waiting of pending.values()) waiting.reject(member.failure);
         resolve();
       });
     });
     worker.on("message", (event: WorkerEvent) => this.take(pending, event));
-    return { worker, wakeFd, counters, status: batch.status, pending, ended };
+    const member: Member = { worker, wakeFd, counters, status: batch.status, pending, ended, failure: undefined };
+    return member;
   }
 
-  private workerEnded(id: number, cause: unknown): void {
-    if (this.stopping) return;
-    this.fail(new VtepdError("ERR_WORKER", `data-plane worker ${id} ended: ${(cause as Error).message}`, { cause }));
+  private workerEnded(member: Member, id: number, cause: unknown): void {
+    const message = `data-plane worker ${id} ended: ${(cause as Error).message}`;
+    member.failure ??= new VtepdError("ERR_WORKER", message, { cause });
+    if (!this.stopping) this.fail(member.failure);
   }
 
   private take(pending: Map<number, Pending>, event: WorkerEvent): void {
@@ -137,7 +141,8 @@ export class Supervisor {
   }
 
   private command(id: number, command: WorkerCommand): Promise<void> {
-    const { worker, wakeFd, pending } = this.members[id]!;
+    const { worker, wakeFd, pending, failure } = this.members[id]!;
+    if (failure !== undefined) return Promise.reject(failure);
     return new Promise((resolve, reject) => {
       pending.set(command.number, { resolve, reject });
       worker.postMessage(command);

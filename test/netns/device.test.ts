@@ -1,9 +1,12 @@
 /** The device's life: made as asked, followed when others change it, made again when deleted, removed at the end. */
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { sleep, waitFor } from "../support/wait-for.ts";
+
+const LOAD = fileURLToPath(new URL("../../bench/build/load", import.meta.url));
 
 let lab: Lab;
 let left: Host;
@@ -126,6 +129,63 @@ describe("the device", () => {
     expect(daemon.drops("decap")["dev_ready"]).toBeGreaterThanOrEqual(1);
     left.ip("link", "set", "ov0", "up");
     expect(ping(right, "10.42.0.1")).toBe(true);
+  });
+});
+
+describe("workers", () => {
+  it("are bound to the CPUs they are given, and only they", async () => {
+    const daemon = await RunningDaemon.start(left, tunnel(1), { workers: 2, daemon: "cpus: [0, 1]" });
+    const allowed = left
+      .run("bash", ["-c", `for t in /proc/${daemon.child.pid}/task/*; do grep Cpus_allowed_list $t/status; done`])
+      .split("\n")
+      .map((line) => line.replace(/.*:\s*/, ""));
+    expect(allowed.filter((cpus) => cpus === "0")).toHaveLength(1);
+    expect(allowed.filter((cpus) => cpus === "1")).toHaveLength(1);
+  });
+
+  it("are refused a CPU that the machine does not have", async () => {
+    const daemon = RunningDaemon.launch(left, tunnel(1), { daemon: "cpus: [1000]" });
+    expect(await daemon.child.wait(5000)).toEqual({ code: 2, signal: null });
+    expect(daemon.child.stderr).toContain("ERR_WORKER: ");
+    expect(daemon.child.stderr).toContain("sched_setaffinity");
+    expect(left.ipJson("link", "show").map(({ ifname }: { ifname: string }) => ifname)).toEqual(["lo", "eth0"]);
+  });
+
+  it("poll before they sleep when told to, and still take commands and end", async () => {
+    const daemon = await RunningDaemon.start(left, tunnel(1), { daemon: "busy-poll: 200" });
+    await RunningDaemon.start(right, tunnel(2));
+    expect(ping(left, "10.42.0.2")).toBe(true);
+    expect((await daemon.stop()).code).toBe(0);
+  });
+
+  it("keep a flow in order although there are several of them", async () => {
+    const settings = { workers: 4 };
+    await RunningDaemon.start(left, tunnel(1), settings);
+    await RunningDaemon.start(right, tunnel(2), settings);
+    const sink = right.spawn(LOAD, ["udp-sink", "--port", "9999"]);
+    await sink.waitForOutput(/ready/);
+    await left
+      .spawn(LOAD, [
+        "udp-send",
+        "--to",
+        "10.42.0.2",
+        "--port",
+        "9999",
+        "--size",
+        "200",
+        "--rate",
+        "40000",
+        "--seconds",
+        "1",
+        "--flows",
+        "8",
+      ])
+      .wait(5000);
+    await sleep(200);
+    await sink.stop();
+    const { received, reordered } = JSON.parse(sink.stdout.split("\n").find((line) => line.includes("received"))!);
+    expect(received).toBeGreaterThan(30_000);
+    expect(reordered).toBe(0);
   });
 });
 
