@@ -30,6 +30,13 @@ export class Netns {
     execFileSync("ip", ["netns", "exec", this.name, "sh", "-c", command]);
   }
 
+  /** Sets a device up that says nothing by itself: no router solicitations, no multicast reports. */
+  upInSilence(device: string): void {
+    const command = `echo 1 >/proc/sys/net/ipv6/conf/${device}/disable_ipv6`;
+    execFileSync("ip", ["netns", "exec", this.name, "sh", "-c", command]);
+    this.ip(`link set ${device} up`);
+  }
+
   /** A counter of the kernel's by nstat's name, e.g. `IcmpOutDestUnreachs`; throws when there is none. */
   counter(name: string): number {
     const command = ["netns", "exec", this.name, "nstat", "-a", "-s", "-z", "-j", name];

@@ -37,13 +37,13 @@ afterEach(() => lab.close());
 /** Two TAPs of an Io with a bridge between them, the first port only written to in what follows. */
 const addTaps = (rig: IoRig, name: string, ports: readonly [number, number], offload: "none" | "uso"): void => {
   lab.netns.ip(`link add ${name} type bridge`);
-  lab.netns.ip(`link set ${name} addrgenmode none up`);
+  lab.netns.upInSilence(name);
   for (const port of ports) {
-    const tap = rig.openTap({ name: `${name}${port}`, netns: lab.netns.path, offload, mtu: 1500 });
-    lab.netns.ip(`link set ${name}${port} addrgenmode none master ${name}`);
+    const tap = rig.openTap({ name: `${name}${port}`, netns: lab.netns.path, offload, up: false });
+    lab.netns.ip(`link set ${name}${port} master ${name}`);
+    lab.netns.upInSilence(`${name}${port}`);
     rig.io.add(port, tap.fds[0]!, PORT_TAP, 0, FEATURE_VNET_HEADER);
   }
-  while (rig.io.receive(20) > 0);
 };
 
 /** Writes the frame at descriptor 0 of `near` to its first TAP, and sends what comes out of the second. */
