@@ -42,7 +42,9 @@ class UdpReceiver {
   // Describes more of them.
   int32_t Resume(Port& port, int32_t first);
   // Throws them away: their port is no more.
-  void Forget() { message_ = message_count_; }
+  void Forget() {
+    for (; HasMore(); message_++) Rearm(message_);
+  }
 
   // Takes a pending error and the socket's error queue away, either of which keeps EPOLLERR set.
   static void ClearErrors(int fd);

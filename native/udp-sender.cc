@@ -234,7 +234,7 @@ bool UdpSender::IsRefusal(Port& port, const Message& message, int error) {
   if (message.datagrams == 1 || (error != EIO && error != EINVAL && error != EMSGSIZE)) return false;
   memory_->AddStatus(abi::STATUS_GSO_REFUSED, 1);
   // A path MTU concerns one destination and may change; anything else will be the same next time.
-  if (error != EMSGSIZE && ++port.refusals >= (error == EIO ? 1 : MAX_REFUSALS)) {
+  if (error != EMSGSIZE && port.Has(abi::FEATURE_SEGMENT) && ++port.refusals >= (error == EIO ? 1 : MAX_REFUSALS)) {
     port.features &= ~abi::FEATURE_SEGMENT;
     memory_->AddStatus(abi::STATUS_GSO_LOST, 1);
   }

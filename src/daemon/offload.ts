@@ -67,6 +67,9 @@ export const chooseOffload = (request: OffloadRequest, udp: UdpProbe, tap: TapPr
   }
   // USO comes with TSO, and one of them without the other would not be taken.
   if (refusals.get("tap-tso") !== "" && refusals.get("tap-uso") === "") refusals.set("tap-uso", "needs tap-tso");
+  // A port that merges UDP merges TCP too.
+  if (refusals.get("merge-tcp") !== "" && refusals.get("merge-udp") === "")
+    refusals.set("merge-udp", "needs merge-tcp");
   const uses = (name: OffloadName): boolean => refusals.get(name) === "";
   const bit = (name: OffloadName, feature: number): number => (uses(name) ? feature : 0);
   const anySocket = uses("udp-segment") || uses("udp-gro") || uses("tap-tso") || uses("merge-tcp");
