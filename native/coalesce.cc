@@ -7,103 +7,32 @@
 // it is taken.
 //
 // Invariants
-// - Every frame of an open group had an IPv4 header checksum and a TCP or UDP checksum that were right, an IP packet
-// that
-//   ends with the frame (no padding: it would end up inside the superframe), and a payload.
+// - Every frame of an open group had a right IPv4 header checksum, a right TCP or UDP checksum, a payload, and an IP
+//   packet that ends with the frame: padding would end up inside the superframe.
 // - All but the last frame have gso_size_ bytes of payload; the last one's FIN and PSH are the superframe's.
-// - Splitting the superframe gives back every frame, but for two fields: the identification of IPv4 packets that may
-// not be
-//   fragmented (RFC 6864 gives it no meaning there), and which of the two zeros of one's complement a checksum has.
+// - Splitting the superframe gives back every frame but for two fields: the identification of IPv4 packets that may not
+//   be fragmented (RFC 6864 gives it no meaning there), and which of the two zeros of one's complement a checksum has.
 // - The first frame is not written to before Finish, and then only if it has company.
 //
-// Stricter than the kernel: it merges CWR, drops the urgent pointer and accepts TCP without ACK; none of that is bulk
-// data.
+// Stricter than the kernel, which looks neither for ACK nor at the urgent pointer, and lately merges CWR: none of that
+// is bulk data. The window must not change: the kernel compares it too, in one word with the flags.
 #include "coalesce.h"
-
-#include <endian.h>
 
 #include <cstring>
 
 #include "checksum.h"
+#include "packet.h"
 
 namespace vtepd {
 
 namespace {
 
-// Header lengths in bytes.
-constexpr uint32_t ETHERNET = 14;
-constexpr uint32_t VLAN_TAG = 4;
-constexpr uint32_t IPV4 = 20;
-constexpr uint32_t IPV6 = 40;
-constexpr uint32_t TCP = 20;
-constexpr uint32_t UDP = 8;
-
-constexpr uint16_t TYPE_IPV4 = 0x0800;
-constexpr uint16_t TYPE_IPV6 = 0x86dd;
-constexpr uint16_t TYPE_8021Q = 0x8100;
-constexpr uint16_t TYPE_8021AD = 0x88a8;
-constexpr int MAX_VLAN_TAGS = 2;
-
 // IP protocol numbers.
-constexpr uint8_t PROTOCOL_TCP = 6;
-constexpr uint8_t PROTOCOL_UDP = 17;
 constexpr uint8_t IPV4_WITHOUT_OPTIONS = 0x45;
 constexpr uint16_t DONT_FRAGMENT = 0x4000;
 
-// Offsets in the headers, bytes.
-constexpr uint32_t IPV4_TOTAL_LENGTH = 2;
-constexpr uint32_t IPV4_ID = 4;
-constexpr uint32_t IPV4_FRAGMENT = 6;
-constexpr uint32_t IPV4_PROTOCOL = 9;
-constexpr uint32_t IPV4_CHECKSUM = 10;
-constexpr uint32_t IPV4_ADDRESSES = 12;
-constexpr uint32_t IPV6_PAYLOAD_LENGTH = 4;
-constexpr uint32_t IPV6_NEXT_HEADER = 6;
-constexpr uint32_t IPV6_ADDRESSES = 8;
-constexpr uint32_t TCP_SEQUENCE = 4;
-constexpr uint32_t TCP_ACKNOWLEDGEMENT = 8;
-constexpr uint32_t TCP_DATA_OFFSET = 12;
-constexpr uint32_t TCP_FLAGS = 13;
-constexpr uint32_t TCP_CHECKSUM = 16;
-constexpr uint32_t UDP_LENGTH = 4;
-constexpr uint32_t UDP_CHECKSUM = 6;
-
-constexpr uint8_t FIN = 0x01;
-constexpr uint8_t PSH = 0x08;
-constexpr uint8_t ACK = 0x10;
-constexpr uint8_t ECE = 0x40;
-
 // What the total length field of IPv4 can hold; IPv6 could have 40 more, which the kernel's limits do not allow for.
 constexpr uint32_t MAX_IP_LENGTH = 65535;
-
-uint16_t Load16(const uint8_t* p) {
-  uint16_t value;
-  memcpy(&value, p, sizeof(value));
-  return value;
-}
-
-uint32_t Load32(const uint8_t* p) {
-  uint32_t value;
-  memcpy(&value, p, sizeof(value));
-  return value;
-}
-
-uint64_t Load64(const uint8_t* p) {
-  uint64_t value;
-  memcpy(&value, p, sizeof(value));
-  return value;
-}
-
-uint16_t Big16(const uint8_t* p) {
-  return be16toh(Load16(p));
-}
-uint32_t Big32(const uint8_t* p) {
-  return be32toh(Load32(p));
-}
-
-void Store16(uint8_t* p, uint16_t value) {
-  memcpy(p, &value, sizeof(value));
-}
 
 // The bits in which two headers differ, 4 or 8 bytes at a time.
 uint32_t Difference32(const uint8_t* a, const uint8_t* b) {
@@ -199,6 +128,7 @@ bool Group::Finish(MergedFrame& merged) {
   merged.csum_offset = static_cast<uint16_t>(csum_offset);
   merged.length = header_length_ + payload_length_;
   merged.segments = segments_;
+  segments_ = 0;
   return true;
 }
 

@@ -1,65 +1,21 @@
 #include "frame.h"
 
-#include <endian.h>
-
 #include <algorithm>
 #include <cstring>
+
+#include "packet.h"
 
 namespace vtepd {
 
 namespace {
 
-// Header lengths in bytes.
-constexpr uint32_t ETHERNET = 14;
-constexpr uint32_t VLAN_TAG = 4;
-constexpr uint32_t IPV4 = 20;
-constexpr uint32_t IPV6 = 40;
-constexpr uint32_t TCP = 20;
-constexpr uint32_t UDP = 8;
-
-constexpr uint16_t TYPE_IPV4 = 0x0800;
-constexpr uint16_t TYPE_IPV6 = 0x86dd;
-constexpr uint16_t TYPE_8021Q = 0x8100;
-constexpr uint16_t TYPE_8021AD = 0x88a8;
-constexpr int MAX_VLAN_TAGS = 2;
-
 // IP protocol numbers.
-constexpr uint8_t HOP_BY_HOP = 0;
-constexpr uint8_t PROTOCOL_TCP = 6;
-constexpr uint8_t PROTOCOL_UDP = 17;
 constexpr uint8_t DCCP = 33;
-constexpr uint8_t ROUTING = 43;
 constexpr uint8_t FRAGMENT = 44;
-constexpr uint8_t DESTINATION_OPTIONS = 60;
 constexpr uint8_t SCTP = 132;
 constexpr uint8_t UDP_LITE = 136;
 // More than any honest sender uses; the bound keeps a frame of nothing but headers cheap.
 constexpr int MAX_EXTENSION_HEADERS = 8;
-
-uint16_t Load16(const uint8_t* p) {
-  uint16_t value;
-  memcpy(&value, p, sizeof(value));
-  return value;
-}
-
-uint32_t Load32(const uint8_t* p) {
-  uint32_t value;
-  memcpy(&value, p, sizeof(value));
-  return value;
-}
-
-uint64_t Load64(const uint8_t* p) {
-  uint64_t value;
-  memcpy(&value, p, sizeof(value));
-  return value;
-}
-
-uint16_t Big16(const uint8_t* p) {
-  return be16toh(Load16(p));
-}
-uint32_t Big32(const uint8_t* p) {
-  return be32toh(Load32(p));
-}
 
 // Where the headers are; offsets are bytes from the frame's start.
 struct Headers {

@@ -1,10 +1,9 @@
 #include "segment.h"
 
-#include <endian.h>
-
 #include <cstring>
 
 #include "checksum.h"
+#include "packet.h"
 
 namespace vtepd {
 
@@ -14,74 +13,6 @@ namespace {
 // holds without it too; the second that it stands for all (Accurate ECN).
 constexpr uint8_t GSO_ECN = 0x80;
 constexpr uint8_t GSO_ACCECN = 0x10;
-
-// Header lengths in bytes.
-constexpr uint32_t ETHERNET = 14;
-constexpr uint32_t VLAN_TAG = 4;
-constexpr uint32_t IPV4 = 20;
-constexpr uint32_t IPV6 = 40;
-constexpr uint32_t TCP = 20;
-constexpr uint32_t UDP = 8;
-
-constexpr uint16_t TYPE_IPV4 = 0x0800;
-constexpr uint16_t TYPE_IPV6 = 0x86dd;
-constexpr uint16_t TYPE_8021Q = 0x8100;
-constexpr uint16_t TYPE_8021AD = 0x88a8;
-constexpr int MAX_VLAN_TAGS = 2;
-
-// IP protocol numbers.
-constexpr uint8_t HOP_BY_HOP = 0;
-constexpr uint8_t PROTOCOL_TCP = 6;
-constexpr uint8_t PROTOCOL_UDP = 17;
-constexpr uint8_t ROUTING = 43;
-constexpr uint8_t DESTINATION_OPTIONS = 60;
-
-// Offsets in the headers, bytes.
-constexpr uint32_t IPV4_TOTAL_LENGTH = 2;
-constexpr uint32_t IPV4_ID = 4;
-constexpr uint32_t IPV4_FRAGMENT = 6;
-constexpr uint32_t IPV4_PROTOCOL = 9;
-constexpr uint32_t IPV4_CHECKSUM = 10;
-constexpr uint32_t IPV4_ADDRESSES = 12;
-constexpr uint32_t IPV6_PAYLOAD_LENGTH = 4;
-constexpr uint32_t IPV6_NEXT_HEADER = 6;
-constexpr uint32_t IPV6_ADDRESSES = 8;
-constexpr uint32_t TCP_SEQUENCE = 4;
-constexpr uint32_t TCP_ACKNOWLEDGEMENT = 8;
-constexpr uint32_t TCP_DATA_OFFSET = 12;
-constexpr uint32_t TCP_FLAGS = 13;
-constexpr uint32_t TCP_WINDOW = 14;
-constexpr uint32_t TCP_CHECKSUM = 16;
-constexpr uint32_t TCP_URGENT = 18;
-constexpr uint32_t UDP_LENGTH = 4;
-constexpr uint32_t UDP_CHECKSUM = 6;
-
-constexpr uint8_t FIN = 0x01;
-constexpr uint8_t SYN = 0x02;
-constexpr uint8_t RST = 0x04;
-constexpr uint8_t PSH = 0x08;
-constexpr uint8_t URG = 0x20;
-constexpr uint8_t CWR = 0x80;
-
-uint16_t Load16(const uint8_t* p) {
-  uint16_t value;
-  memcpy(&value, p, sizeof(value));
-  return value;
-}
-
-uint16_t Big16(const uint8_t* p) {
-  return be16toh(Load16(p));
-}
-
-uint32_t Big32(const uint8_t* p) {
-  uint32_t value;
-  memcpy(&value, p, sizeof(value));
-  return be32toh(value);
-}
-
-void Store16(uint8_t* p, uint16_t value) {
-  memcpy(p, &value, sizeof(value));
-}
 
 void StoreBig32(uint8_t* p, uint32_t value) {
   value = htobe32(value);

@@ -1,0 +1,41 @@
+/** Bursts of UDP datagrams between two hosts, both ways at once, received by sockets that know nothing of merging. */
+import { createRequire } from "node:module";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type { Child } from "../support/child.ts";
+import type { Host } from "../support/host.ts";
+
+const LOADER = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+const PROGRAM = fileURLToPath(new URL("./datagram-burst-child.ts", import.meta.url));
+const PORT = "7000";
+const TIMEOUT_MS = 10_000;
+
+export interface BurstReport {
+  readonly count: number;
+  /** Each size seen, negative where the content was wrong. */
+  readonly sizes: readonly number[];
+  readonly isInOrder: boolean;
+}
+
+export class DatagramBurst {
+  readonly #ends: readonly Child[];
+
+  private constructor(ends: readonly Child[]) {
+    this.#ends = ends;
+  }
+
+  /** Starts a program on each host, which takes a while: `run` waits for that. `peer` is the address to send to. */
+  static start(hosts: readonly { host: Host; peer: string }[], count: number, bytes: number): DatagramBurst {
+    const ends = hosts.map(({ host, peer }) =>
+      host.spawn(process.execPath, ["--import", LOADER, PROGRAM, peer, PORT, String(count), String(bytes)]),
+    );
+    return new DatagramBurst(ends);
+  }
+
+  /** Sends, once. Returns what each host received. */
+  async run(): Promise<BurstReport[]> {
+    await Promise.all(this.#ends.map((end) => end.waitForOutput(/listening/, TIMEOUT_MS)));
+    for (const end of this.#ends) end.write("go\n");
+    const lines = await Promise.all(this.#ends.map((end) => end.waitForOutput(/\{.*\}/, TIMEOUT_MS)));
+    return lines.map(([line]) => JSON.parse(line) as BurstReport);
+  }
+}
