@@ -9,8 +9,8 @@ export interface FdbUpdates {
 export interface ControlAccess {
   /** Entries in the FDB now, static and learned. */
   fdbEntries(): Promise<number>;
-  /** The cheapest question there is, asked and answered. */
-  ask(): Promise<void>;
+  /** The cheapest question there is, asked and answered; absent where it would be a new process each time. */
+  ask?(): Promise<void>;
   /** Adds and moves static entries, at most `rate` a second, until `stop` is aborted. */
   updateFdb(rate: number, stop: AbortSignal): Promise<FdbUpdates>;
   /** Its own counters of what it dropped, by reason. */

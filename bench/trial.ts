@@ -6,9 +6,9 @@ import { type Account, openAccount } from "./account.ts";
 import { type Arm, bare, LEFT, type Place, RIGHT, type SetUp, UNDERLAY_DEV, USUAL, type Vtep } from "./arm.ts";
 import { ownCpus } from "./confine.ts";
 import { measureCpu } from "./cpu-time.ts";
-import { LOAD_PROGRAM } from "./load.ts";
+import { LOAD_PROGRAM, loadResult } from "./load.ts";
 import { Unfit } from "./unfit.ts";
-import type { Sample, Workload } from "./workload.ts";
+import type { RelayCounts, Sample, Workload } from "./workload.ts";
 
 export interface TrialOptions {
   readonly mode: WireMode;
@@ -34,8 +34,10 @@ const ping = (from: Host, address: string): Promise<boolean> =>
     what: `a ping to ${address} over the overlay`,
   });
 
+type StopRelay = () => Promise<RelayCounts>;
+
 /** A host between the two whose only program carries, loses and delays frames. */
-const wireByRelay = async (lab: Lab, left: Host, right: Host, mtu: number): Promise<void> => {
+const wireByRelay = async (lab: Lab, left: Host, right: Host, mtu: number): Promise<StopRelay> => {
   const between = lab.host("relay");
   lab.wire(left, UNDERLAY_DEV, between, "west", { mtu });
   lab.wire(right, UNDERLAY_DEV, between, "east", { mtu });
@@ -48,17 +50,18 @@ const wireByRelay = async (lab: Lab, left: Host, right: Host, mtu: number): Prom
     ...["--loss", LOSS, "--reorder", REORDER],
   ]);
   await relay.waitForOutput(/^ready/m);
+  return async () => {
+    await relay.stop();
+    const { dropped = 0, reordered = 0 } = loadResult(relay);
+    return { dropped, reordered };
+  };
 };
 
-const connect = async (lab: Lab, left: Host, right: Host, workload: Workload, mode: WireMode): Promise<SetUp> => {
-  const setUp = { ...USUAL, ...workload.setUp };
-  const mtu = setUp.underlayMtu;
-  if (workload.topology === "relayed") await wireByRelay(lab, left, right, mtu);
-  else lab.wire(left, UNDERLAY_DEV, right, UNDERLAY_DEV, { mode, mtu, addresses: ADDRESSES });
+const wire = (lab: Lab, left: Host, right: Host, setUp: SetUp, mode: WireMode): void => {
+  lab.wire(left, UNDERLAY_DEV, right, UNDERLAY_DEV, { mode, mtu: setUp.underlayMtu, addresses: ADDRESSES });
   for (const address of setUp.floodList) {
     if (address !== RIGHT.local) right.ip("address", "add", `${address}/24`, "dev", UNDERLAY_DEV);
   }
-  return setUp;
 };
 
 const refuse = (arm: Arm, { topology }: Workload, mode: WireMode): void => {
@@ -81,7 +84,10 @@ export const runTrial = async (arm: Arm, workload: Workload, options: TrialOptio
   try {
     const left = lab.host(LEFT.label);
     const right = lab.host(RIGHT.label);
-    const setUp = await connect(lab, left, right, workload, mode);
+    const setUp = { ...USUAL, ...workload.setUp };
+    let stopRelay: StopRelay | undefined;
+    if (topology === "relayed") stopRelay = await wireByRelay(lab, left, right, setUp.underlayMtu);
+    else wire(lab, left, right, setUp, mode);
     const context = { place: placeOn(cpus.at(-1)), setUp, mode, topology };
     const rightVtep: Vtep | undefined = topology === "sender" ? undefined : await arm.start(right, RIGHT, context);
     const leftVtep: Vtep | undefined = topology === "receiver" ? undefined : await arm.start(left, LEFT, context);
@@ -99,6 +105,7 @@ export const runTrial = async (arm: Arm, workload: Workload, options: TrialOptio
       right,
       leftVtep,
       rightVtep,
+      stopRelay,
       seconds: options.seconds,
       place: placeOn(cpus[0]),
       measure: () => measureCpu(pids, cpus),

@@ -15,12 +15,20 @@ export interface Metric {
 /** By metric name; a metric that an arm does not have is left out. */
 export type Sample = Readonly<Record<string, number>>;
 
+/** Frames of the underlay, both ways. */
+export interface RelayCounts {
+  readonly dropped: number;
+  readonly reordered: number;
+}
+
 export interface RunContext {
   readonly left: Host;
   readonly right: Host;
   /** Undefined where the topology has none. */
   readonly leftVtep: Vtep | undefined;
   readonly rightVtep: Vtep | undefined;
+  /** Ends the relay's work. Undefined where the topology has none. */
+  readonly stopRelay: (() => Promise<RelayCounts>) | undefined;
   /** Length of one measurement. */
   readonly seconds: number;
   /** Puts a load generator or sink on its CPU when the run is pinned. */

@@ -27,7 +27,6 @@ namespace vtepd {
 
 namespace {
 
-// IP protocol numbers.
 constexpr uint8_t IPV4_WITHOUT_OPTIONS = 0x45;
 constexpr uint16_t DONT_FRAGMENT = 0x4000;
 

@@ -19,9 +19,6 @@ const control = (host: Host, end: End): ControlAccess => ({
     await counter.exited;
     return Number(counter.stdout);
   },
-  ask: async () => {
-    await host.spawn("ip", ["link", "show", OVERLAY_DEV]).exited;
-  },
   updateFdb: async (rate, stop) => {
     const file = join(scratchFolder(), "batch");
     const lines = Array.from({ length: UPDATED_MACS }, (_, n) => {

@@ -24,7 +24,8 @@ struct options {
     double seconds;
     int flows;
     const char *proto; /* "tcp" or "udp" */
-    int count, warmup;
+    int count;         /* round trips, or the most frames that are sent; 0 = no limit but the time */
+    int warmup;
     uint32_t vni;
     uint8_t inner_src_mac[6], inner_dst_mac[6];
     struct in_addr inner_src, inner_dst;
@@ -49,6 +50,7 @@ struct __attribute__((packed)) probe {
 struct pacer {
     double rate;
     uint64_t start_ns, end_ns, sent;
+    uint64_t most; /* frames; 0 = no limit but the time */
 };
 
 struct options parse_options(int argc, char **argv);
@@ -57,7 +59,7 @@ void set_option(int fd, int level, int name, int value, const char *what);
 
 uint64_t now_ns(void);
 struct pacer pacer_start(const struct options *options);
-/* Sleeps until at least one frame is due. Returns how many may be sent now, at most BATCH; 0 = the time is over. */
+/* Sleeps until at least one frame is due. Returns how many may be sent now, at most BATCH; 0 = time or count is over. */
 int pacer_due(struct pacer *pacer);
 
 /* The n-th made-up MAC, 02:10:00:nn:nn:nn. */

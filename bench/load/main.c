@@ -13,7 +13,7 @@
  *   load rr-client --proto tcp|udp --to IP --port P --count N --seconds S [--warmup N]
  *
  * --size is always the length of the Ethernet frame inside the overlay, without FCS: 64 means 22 bytes of UDP payload.
- * --rate 0 means as fast as it goes.
+ * --rate 0 means as fast as it goes. --count N ends a generator after N frames, if --seconds does not end it before.
  */
 #include "load.h"
 
@@ -44,18 +44,21 @@ struct pacer pacer_start(const struct options *options) {
     /* The default slack of 50 us would turn a steady rate into bursts. */
     prctl(PR_SET_TIMERSLACK, 1);
     uint64_t start = now_ns();
-    return (struct pacer){ options->rate, start, start + (uint64_t)(options->seconds * 1e9), 0 };
+    return (struct pacer){ options->rate, start, start + (uint64_t)(options->seconds * 1e9), 0, (uint64_t)options->count };
 }
 
 int pacer_due(struct pacer *pacer) {
     for (;;) {
         uint64_t now = now_ns();
         if (now >= pacer->end_ns) return 0;
-        if (pacer->rate == 0) return BATCH;
+        uint64_t left = pacer->most == 0 ? BATCH : pacer->most > pacer->sent ? pacer->most - pacer->sent : 0;
+        if (left == 0) return 0;
+        int room = left < BATCH ? (int)left : BATCH;
+        if (pacer->rate == 0) return room;
         uint64_t due = (uint64_t)((double)(now - pacer->start_ns) * pacer->rate / 1e9);
         if (due > pacer->sent) {
             uint64_t owed = due - pacer->sent;
-            return owed < BATCH ? (int)owed : BATCH;
+            return owed < (uint64_t)room ? (int)owed : room;
         }
         /* Not shorter than 50 us: at high rates a few frames per wake-up cost less than a wake-up per frame. */
         uint64_t pause = (uint64_t)(1e9 / pacer->rate);

@@ -64,7 +64,7 @@ static void mac(const char *name, uint8_t *to) {
 }
 
 struct options parse_options(int argc, char **argv) {
-    struct options options = { .size = 64, .seconds = 1, .flows = 1, .proto = "udp", .count = 10000, .warmup = 500 };
+    struct options options = { .size = 64, .seconds = 1, .flows = 1, .proto = "udp", .warmup = 500 };
     int index = 0;
     for (int option; (option = getopt_long(argc, argv, "", known, &index)) != -1;) {
         const char *name = known[index].name;

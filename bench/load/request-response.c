@@ -67,6 +67,10 @@ static int compare(const void *left, const void *right) {
 }
 
 int rr_client(const struct options *options) {
+    if (options->count == 0) {
+        fprintf(stderr, "load: rr-client needs --count\n");
+        return 1;
+    }
     int is_tcp = strcmp(options->proto, "tcp") == 0;
     int fd = socket(AF_INET, is_tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
     struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr = options->to, .sin_port = htons(options->port) };

@@ -15,7 +15,9 @@ const run = async (context: RunContext): Promise<Sample> => {
   const address = bare(RIGHT.overlay);
   const { sent, received } = await transfer(context.left, context.right, address, HASHED_BYTES, TRANSFER_TIMEOUT_MS);
   if (sent !== received) throw new Error(`CORRUPTED: SHA-256 ${sent} was sent and ${received} was received`);
-  return { throughput, retransmits, "intact bytes": HASHED_BYTES };
+  const { dropped = 0, reordered = 0 } = (await context.stopRelay?.()) ?? {};
+  if (dropped === 0 || reordered === 0) throw new Error("the relay lost or delayed nothing: this was no bad wire");
+  return { throughput, retransmits, "intact bytes": HASHED_BYTES, dropped, reordered };
 };
 
 export const badWire: Workload = {
@@ -28,6 +30,8 @@ export const badWire: Workload = {
     throughput: { unit: "Gbit/s", better: "higher", digits: 3 },
     retransmits: { unit: "segments", better: "lower", digits: 0 },
     "intact bytes": { unit: "bytes", better: "higher", digits: 0 },
+    dropped: { unit: "underlay frames", better: "lower", digits: 0 },
+    reordered: { unit: "underlay frames", better: "lower", digits: 0 },
   },
   durationS: (seconds) => WARMUP_S + seconds + 4,
   run,
