@@ -24,17 +24,10 @@ const teach = async (context: RunContext, { control }: Vtep, macs: number): Prom
   // A VTEP without FDB sends everything to its one remote VTEP: the row it makes is the cost of the frames themselves.
   if (control === undefined) return 0;
   const inner = innerHeaders(RIGHT, LEFT, NOBODY);
-  const seconds = Math.max(0.1, macs / TEACHING_RATE);
-  const options = {
-    to: LEFT.local,
-    port: VXLAN_PORT,
-    vni: VNI,
-    ...inner,
-    macs,
-    rate: TEACHING_RATE,
-    size: FRAME_BYTES,
-  };
-  for (let lesson = 0; lesson < MAX_LESSONS; lesson++) {
+  const seconds = 1 + LESSON_PATIENCE * (macs / TEACHING_RATE);
+  const lesson = { macs, count: macs, rate: TEACHING_RATE, size: FRAME_BYTES, seconds };
+  const options = { to: LEFT.local, port: VXLAN_PORT, vni: VNI, ...inner, ...lesson };
+  for (let given = 0; given < MAX_LESSONS; given++) {
     await runLoad(spawnLoad(context, context.right, "vxlan-send", options), seconds);
     const known = await control.fdbEntries();
     if (known >= KNOWN_SHARE * macs) return known;
