@@ -8,7 +8,7 @@ import type { RunContext } from "./workload.ts";
 /** Slow start and a JIT's warm-up are not what is measured. */
 export const WARMUP_S = 1;
 const GRACE_MS = 15_000;
-const CONNECT_MS = "5000";
+const CONNECT_MS = 5000;
 
 export interface StreamOptions {
   readonly streams?: number;
@@ -50,10 +50,13 @@ const serve = async ({ right, place }: RunContext): Promise<Child> => {
 };
 
 const connect = ({ left, place }: RunContext, words: readonly string[]): Child => {
-  const command = ["iperf3", "--client", bare(RIGHT.overlay), "--connect-timeout", CONNECT_MS, ...words];
+  const command = ["iperf3", "--client", bare(RIGHT.overlay), "--connect-timeout", String(CONNECT_MS), ...words];
   const [program, ...args] = place(command);
   return left.spawn(program, args);
 };
+
+/** The client says nothing before its end; a lost SYN makes it begin a second or three late. */
+const begun = (server: Child): Promise<unknown> => server.waitForOutput(/ connected to /, 2 * CONNECT_MS);
 
 /** iperf3 knows whole seconds only, and takes 0 for "for ever". */
 export const streamSeconds = (seconds: number): number => Math.max(1, Math.round(seconds));
@@ -68,6 +71,7 @@ export const runStreams = async (
   const measuredS = streamSeconds(seconds);
   const time = ["--time", String(measuredS), "--omit", String(WARMUP_S), "--parallel", String(streams)];
   const client = connect(context, ["--json", ...time, ...(bothWays ? ["--bidir"] : [])]);
+  await begun(server);
   await sleep(WARMUP_S * 1000);
   const stop = context.measure();
   await sleep(measuredS * 1000);
@@ -90,6 +94,7 @@ export const runStreams = async (
 export const holdStream = async (context: RunContext, rate: number): Promise<() => Promise<void>> => {
   const server = await serve(context);
   const client = connect(context, ["--time", "3600", "--bitrate", rate.toFixed(0)]);
+  await begun(server);
   await sleep(WARMUP_S * 1000);
   if (!client.running) throw new Error(`iperf3 ended at once: ${client.stdout}${client.stderr}`);
   return async () => {

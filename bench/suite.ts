@@ -22,7 +22,7 @@ export const SYSTEM: readonly Workload[] = [
   tcpJumbo,
   udpSaturation(64, "tiers"),
   udpSaturation(256, "core"),
-  udpSaturation(1400, "context"),
+  udpSaturation(1400, "core"),
   receiveSaturation(64, "tiers"),
   receiveSaturation(1400, "core"),
   udpLossfree(64),

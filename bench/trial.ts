@@ -7,6 +7,7 @@ import { type Arm, bare, LEFT, type Place, RIGHT, type SetUp, UNDERLAY_DEV, USUA
 import { ownCpus } from "./confine.ts";
 import { measureCpu } from "./cpu-time.ts";
 import { LOAD_PROGRAM, loadResult } from "./load.ts";
+import { misfit } from "./misfit.ts";
 import { Unfit } from "./unfit.ts";
 import type { RelayCounts, Sample, Workload } from "./workload.ts";
 
@@ -64,16 +65,12 @@ const wire = (lab: Lab, left: Host, right: Host, setUp: SetUp, mode: WireMode): 
   }
 };
 
-const refuse = (arm: Arm, { topology }: Workload, mode: WireMode): void => {
-  if (topology !== "pair" && topology !== "relayed" && !arm.speaksVxlan) throw new Unfit("it does not speak VXLAN");
-  if (topology === "relayed" && mode !== "wire-like") throw new Unfit("a relay carries only what fits on a wire");
-};
-
 /** @throws Unfit when arm and workload do not go together */
 export const runTrial = async (arm: Arm, workload: Workload, options: TrialOptions): Promise<Trial> => {
   const { topology } = workload;
   const { mode } = options;
-  refuse(arm, workload, mode);
+  const reason = misfit(arm, workload, mode);
+  if (reason !== undefined) throw new Unfit(reason);
   const cpus = ownCpus();
   const placeOn =
     (cpu: number | undefined): Place =>

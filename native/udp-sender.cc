@@ -242,21 +242,28 @@ bool UdpSender::IsRefusal(Port& port, const Message& message, int error) {
 }
 
 int32_t UdpSender::SendOneByOne(Port& port, int32_t index) {
+  const Message& message = messages_[index];
   const msghdr& whole = headers_of_[index].msg_hdr;
   msghdr single{};
   single.msg_name = whole.msg_name;
   single.msg_namelen = whole.msg_namelen;
   single.msg_iovlen = 2;
-  int error = 0;
-  for (uint32_t i = 0; i < messages_[index].datagrams; i++) {
+  // A run of frames has an action for each datagram, a superframe one for all.
+  const bool is_run = message.end_action - message.first_action > 1;
+  int32_t failed = 0;
+  for (uint32_t i = 0; i < message.datagrams; i++) {
     single.msg_iov = whole.msg_iov + i * 2;
     ssize_t sent;
     do {
       sent = sendmsg(port.fd, &single, MSG_DONTWAIT);
     } while (sent < 0 && errno == EINTR);
-    if (sent < 0) error = errno;
+    if (sent >= 0) continue;
+    const int32_t action = actions_[message.first_action + (is_run ? static_cast<int32_t>(i) : 0)];
+    int32_t& result = memory_->ActionAt(action).result;
+    if (result == 0) failed++;
+    result = errno;
   }
-  return error == 0 ? 0 : Fail(index, index + 1, error);
+  return failed;
 }
 
 }  // namespace vtepd

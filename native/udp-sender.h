@@ -32,7 +32,8 @@ class UdpSender {
   int32_t Flush(Port& port);
 
  private:
-  static constexpr int32_t MAX_MESSAGES = 256;
+  // Without UDP_SEGMENT a superframe is a message for each segment.
+  static constexpr int32_t MAX_MESSAGES = 2048;
   static constexpr int32_t MAX_DATAGRAMS = 2048;
   static constexpr uint32_t HEADER_BYTES = 256 * 1024;
   // UDP_MAX_SEGMENTS of kernels before 6.9; later ones take 128.

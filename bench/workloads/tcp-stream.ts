@@ -58,7 +58,7 @@ export const tcpBothWays: Workload = {
   ...COMMON,
   id: "W2",
   name: "tcp-stream streams=1 both-ways",
-  breadth: "context",
+  breadth: "core",
   metrics: { ...COMMON.metrics, ...FAIRNESS },
   run: (context) => run(context, { bothWays: true }),
 };
@@ -67,7 +67,7 @@ export const tcpJumbo: Workload = {
   ...COMMON,
   id: "W3",
   name: "tcp-stream streams=1 mtu=8950",
-  breadth: "context",
+  breadth: "core",
   setUp: JUMBO,
   run: (context) => run(context, {}),
 };

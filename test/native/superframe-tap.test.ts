@@ -12,11 +12,12 @@ import {
   FEATURE_SEGMENT,
   FEATURE_VNET_HEADER,
   FLAG_PARTIAL_CSUM,
+  FRAME_GSO,
   PORT_TAP,
 } from "../../src/binding/abi.ts";
 import type { FrameView, IoRig } from "./io-rig.ts";
 import { mistakesOf, parseFrame } from "./parsed-frame.ts";
-import { HEADER_BYTES, SENDER, SegmentLab } from "./segment-lab.ts";
+import { HEADER_BYTES, SENDER, SegmentLab, wordsOf } from "./segment-lab.ts";
 import { GSO_UDP_L4, type SuperframeFields, superframe } from "./superframes.ts";
 
 const RX = 2;
@@ -35,14 +36,21 @@ beforeEach(() => {
 afterEach(() => lab.close());
 
 /** Two TAPs of an Io with a bridge between them, the first port only written to in what follows. */
-const addTaps = (rig: IoRig, name: string, ports: readonly [number, number], offload: "none" | "uso"): void => {
+const addTaps = (
+  rig: IoRig,
+  name: string,
+  ports: readonly [number, number],
+  offload: "none" | "uso",
+  features: readonly [number, number] = [FEATURE_VNET_HEADER, FEATURE_VNET_HEADER],
+): void => {
   lab.netns.ip(`link add ${name} type bridge mcast_snooping 0`);
   lab.netns.upInSilence(name);
-  for (const port of ports) {
-    const tap = rig.openTap({ name: `${name}${port}`, netns: lab.netns.path, offload, up: false });
+  for (const [i, port] of ports.entries()) {
+    const vnetHeader = features[i] === FEATURE_VNET_HEADER;
+    const tap = rig.openTap({ name: `${name}${port}`, netns: lab.netns.path, vnetHeader, offload, up: false });
     lab.netns.ip(`link set ${name}${port} master ${name}`);
     lab.netns.upInSilence(`${name}${port}`);
-    rig.io.add(port, tap.fds[0]!, PORT_TAP, 0, FEATURE_VNET_HEADER);
+    rig.io.add(port, tap.fds[0]!, PORT_TAP, 0, features[i]!);
   }
 };
 
@@ -107,7 +115,7 @@ describe("a superframe from TAP to TAP", () => {
     expect(Buffer.compare(out!.bytes, frame.bytes)).toBe(0);
   });
 
-  it.each(kinds)("is cut by the kernel for a TAP that takes none: %s", (_, fields, gsoSize) => {
+  it.each([kinds[1]!, kinds[3]!])("is cut by the kernel for a TAP that takes none: %s", (_, fields, gsoSize) => {
     lab.addSender();
     addTaps(lab.near, "near", [IN, OUT], "uso");
     addTaps(lab.far, "far", [IN, OUT], NO_OFFLOAD);
@@ -163,5 +171,45 @@ describe("a superframe from TAP to TAP", () => {
     lab.far.putVtep(0, [127, 0, 0, 1], 9);
     lab.far.putAction(0, { port: SENDER, frame: 0, templateLength: HEADER_BYTES });
     expect([lab.far.io.send(1), lab.far.result(0)]).toEqual([1, 22]);
+  });
+});
+
+describe("a TAP without vnet headers", () => {
+  beforeEach(() => addTaps(lab.far, "far", [IN, OUT], NO_OFFLOAD, [0, FEATURE_VNET_HEADER]));
+
+  /** Writes what was put at descriptor 0 of `far`, and returns what the kernel got. */
+  const written = (copies = 1): Uint8Array[] => {
+    for (let i = 0; i < copies; i++) lab.far.putAction(i, { port: IN, frame: 0 });
+    expect(lab.far.io.send(copies)).toBe(0);
+    return readFar().map(({ bytes }) => bytes);
+  };
+
+  it.each(kinds)("gets a superframe as its segments, none left undone: %s", (_, fields, gsoSize) => {
+    const frame = superframe(fields);
+    lab.far.putFrame(0, frame.bytes, wordsOf(frame, gsoSize));
+    const out = written();
+    expect(out).toHaveLength(Math.ceil(fields.payloadLength! / gsoSize));
+    for (const bytes of out) expect(mistakesOf(bytes)).toEqual([]);
+    expect(Buffer.concat(out.map((bytes) => parseFrame(bytes).payload))).toEqual(
+      Buffer.from(frame.bytes.subarray(frame.headerLength)),
+    );
+  });
+
+  it("gets a frame whose checksum was left undone with the whole one, in every copy", () => {
+    const frame = superframe({ payloadLength: 100 });
+    lab.far.putFrame(0, frame.bytes, { ...wordsOf(frame, 100), [FRAME_GSO]: 0 });
+    const out = written(2);
+    expect(out).toHaveLength(2);
+    for (const bytes of out) expect(mistakesOf(bytes)).toEqual([]);
+  });
+
+  it("gets no merged frame, which nobody could cut for it", () => {
+    lab.addSender();
+    lab.putSuperframe(0, superframe({ payloadLength: 3000 }), 1000);
+    lab.send([[0, RX]]);
+    expect(lab.receive(500)).toHaveLength(1);
+    lab.far.putAction(0, { port: IN, frame: 0 });
+    expect([lab.far.io.send(1), lab.far.result(0)]).toEqual([1, 22]);
+    expect(readFar()).toEqual([]);
   });
 });

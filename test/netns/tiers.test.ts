@@ -8,10 +8,10 @@ import { afterEach, describe, expect, it } from "vitest";
 import { OFFLOAD_TIERS, type OffloadTier } from "../../src/config/schema.ts";
 import type { StatusJson } from "../../src/control/stats-json.ts";
 import { RunningDaemon } from "../support/daemon.ts";
+import { type BurstReport, DatagramBurst } from "../support/datagram-burst.ts";
 import type { Host } from "../support/host.ts";
 import { Lab, type WireMode } from "../support/lab.ts";
 import { transfer } from "../support/transfer.ts";
-import { type BurstReport, DatagramBurst } from "./datagram-burst.ts";
 
 const TRANSFER_BYTES = 5_000_000;
 const DATAGRAMS = 400;
@@ -19,7 +19,6 @@ const DATAGRAM_BYTES = 1400;
 const COMPLETE: BurstReport = { count: DATAGRAMS, sizes: [DATAGRAM_BYTES], isInOrder: true };
 
 let lab: Lab;
-let burst: DatagramBurst;
 afterEach(() => lab.close());
 
 const hosts = (mode: WireMode): [Host, Host] => {
@@ -28,14 +27,6 @@ const hosts = (mode: WireMode): [Host, Host] => {
   lab.wire(left, "eth0", right, "eth0", { mode, addresses: ["192.0.2.1/24", "192.0.2.2/24"] });
   // No router solicitations, which would meet a vtepd that has its socket but not yet its tunnel.
   for (const host of [left, right]) host.sysctl("net.ipv6.conf.default.disable_ipv6", 1);
-  burst = DatagramBurst.start(
-    [
-      { host: left, peer: "10.42.0.2" },
-      { host: right, peer: "10.42.0.1" },
-    ],
-    DATAGRAMS,
-    DATAGRAM_BYTES,
-  );
   return [left, right];
 };
 
@@ -52,8 +43,17 @@ const startKernel = (host: Host): void => {
 
 const offloadOf = (daemon: RunningDaemon): StatusJson["offload"] => daemon.json<StatusJson>("status").offload;
 
+/** The programs take as long to start as the daemons, and can do so beside them. */
+const prepareBurst = (left: Host, right: Host): DatagramBurst => {
+  const ends = [
+    { host: left, peer: "10.42.0.2" },
+    { host: right, peer: "10.42.0.1" },
+  ];
+  return DatagramBurst.start(ends, DATAGRAMS, DATAGRAM_BYTES);
+};
+
 /** Ping, TCP both ways at once, UDP both ways at once. */
-const expectTraffic = async (left: Host, right: Host): Promise<void> => {
+const expectTraffic = async (left: Host, right: Host, burst: DatagramBurst): Promise<void> => {
   expect(left.run("ping", ["-c", "3", "-i", "0.05", "-W", "2", "10.42.0.2"])).toContain(" 0% packet loss");
   const transfers = await Promise.all([
     transfer(left, right, "10.42.0.2", TRANSFER_BYTES),
@@ -71,8 +71,9 @@ const cases = OFFLOAD_TIERS.flatMap((tier) => (["wire-like", "virtual"] as const
 describe.each(cases)("tier %s over a %s underlay", (tier, mode) => {
   it("carries frames between two vtepd", async () => {
     const [left, right] = hosts(mode);
+    const burst = prepareBurst(left, right);
     const daemons = await Promise.all([startVtepd(left, 1, tier), startVtepd(right, 2, tier)]);
-    await expectTraffic(left, right);
+    await expectTraffic(left, right, burst);
     for (const daemon of daemons) {
       expect(offloadOf(daemon)).toMatchObject({ tier, segment_refused: 0, segment_lost: 0 });
       expectNoDrops(daemon);
@@ -81,9 +82,10 @@ describe.each(cases)("tier %s over a %s underlay", (tier, mode) => {
 
   it("carries frames between vtepd and the kernel's vxlan", async () => {
     const [left, right] = hosts(mode);
+    const burst = prepareBurst(left, right);
     const daemon = await startVtepd(left, 1, tier);
     startKernel(right);
-    await expectTraffic(left, right);
+    await expectTraffic(left, right, burst);
     expect(offloadOf(daemon).tier).toBe(tier);
     expectNoDrops(daemon);
     expect(left.run("nstat", ["-azs", "TcpInCsumErrors", "UdpInCsumErrors"])).not.toMatch(/CsumErrors\s+[1-9]/);
@@ -93,8 +95,9 @@ describe.each(cases)("tier %s over a %s underlay", (tier, mode) => {
 describe("tiers", () => {
   it("need not be the same at both ends", async () => {
     const [left, right] = hosts("wire-like");
+    const burst = prepareBurst(left, right);
     const daemons = await Promise.all([startVtepd(left, 1, "plain"), startVtepd(right, 2, "socket")]);
-    await expectTraffic(left, right);
+    await expectTraffic(left, right, burst);
     expect(daemons.map((daemon) => offloadOf(daemon).tier)).toEqual(["plain", "socket"]);
     for (const daemon of daemons) expectNoDrops(daemon);
   });

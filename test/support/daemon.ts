@@ -12,12 +12,6 @@ const VTEPD = fileURLToPath(new URL("../../dist/vtepd.js", import.meta.url));
 const VTEPCTL = fileURLToPath(new URL("../../dist/vtepctl.js", import.meta.url));
 const START_TIMEOUT_MS = 10_000;
 
-/** Configuration folders of this process; a test that fails before `stop` leaves its own to the process's end. */
-const folders = new Set<string>();
-process.on("exit", () => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-});
-
 export interface DaemonSettings {
   readonly workers?: number;
   /** YAML below `daemon:`, in flow style, e.g. `fdb-capacity: 1024`. */
@@ -38,26 +32,24 @@ export class RunningDaemon {
   readonly child: Child;
   readonly socket: string;
   private readonly host: Host;
-  private readonly folder: string;
 
-  private constructor(host: Host, child: Child, socket: string, folder: string) {
+  private constructor(host: Host, child: Child, socket: string) {
     this.host = host;
     this.child = child;
     this.socket = socket;
-    this.folder = folder;
   }
 
   /** Starts vtepd on a host without waiting. @param tunnels YAML of the map below `tunnels:`, in flow style */
   static launch(host: Host, tunnels: string, settings: DaemonSettings = {}): RunningDaemon {
     const folder = mkdtempSync(join(tmpdir(), "vtepd-test-"));
-    folders.add(folder);
     const socket = join(folder, "control.sock");
     const more = settings.daemon === undefined ? "" : `, ${settings.daemon}`;
     const daemon = `{ control: { socket: ${socket} }, workers: ${settings.workers ?? 1}${more} }`;
     const file = join(folder, "vtepd.yaml");
     writeFileSync(file, `version: 1\ndaemon: ${daemon}\ntunnels: ${tunnels}\n`);
     const child = host.spawn(process.execPath, [...(settings.nodeFlags ?? []), VTEPD, "--config", file]);
-    return new RunningDaemon(host, child, socket, folder);
+    void child.exited.then(() => rmSync(folder, { recursive: true, force: true }));
+    return new RunningDaemon(host, child, socket);
   }
 
   /** As `launch`, and returns when it forwards. @throws Error with its output when it ends instead */
@@ -109,10 +101,7 @@ export class RunningDaemon {
     await waitFor(() => JSON.stringify(this.drops(direction)) === wanted, { what: `${direction} drops ${wanted}` });
   }
 
-  async stop(): Promise<ExitStatus> {
-    const status = await this.child.stop();
-    rmSync(this.folder, { recursive: true, force: true });
-    folders.delete(this.folder);
-    return status;
+  stop(): Promise<ExitStatus> {
+    return this.child.stop();
   }
 }

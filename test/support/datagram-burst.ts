@@ -1,8 +1,8 @@
 /** Bursts of UDP datagrams between two hosts, both ways at once, received by sockets that know nothing of merging. */
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { Child } from "../support/child.ts";
-import type { Host } from "../support/host.ts";
+import type { Child } from "./child.ts";
+import type { Host } from "./host.ts";
 
 const LOADER = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 const PROGRAM = fileURLToPath(new URL("./datagram-burst-child.ts", import.meta.url));
