@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { armByLabel } from "../../bench/arms/by-label.ts";
 import { floorOf, isBase, parseArmLabel } from "../../bench/arms/label.ts";
+import { missingProgram } from "../../bench/installed.ts";
 
 describe("arm label", () => {
   it("has kind, tier, checkout and copy", () => {
@@ -19,5 +21,15 @@ describe("arm label", () => {
 
   it("pairs a tier with the floor of that tier", () => {
     expect(["vtepd", "vtepd:mmsg", "kernel"].map(floorOf)).toEqual(["floor", "floor:mmsg", "floor"]);
+  });
+
+  it("is of an arm that exists and has what the label asks for", () => {
+    for (const text of ["openvpn", "kernel:mmsg", "floor@../before"]) expect(() => armByLabel(text)).toThrow("--arms");
+    expect(armByLabel("vtepd:plain")).toMatchObject({ label: "vtepd:plain", role: "tier" });
+  });
+
+  it("leads to the Debian package of a program that is missing", () => {
+    expect(missingProgram("no-such-program-here", "some-package")).toMatch(/missing: apt-get install some-package$/);
+    expect(missingProgram("sh", "dash")).toBeUndefined();
   });
 });
