@@ -1,5 +1,5 @@
-// The headers inside a frame, for the files that read or write them: lengths, field offsets, numbers, and loads and stores
-// of any alignment. Offsets and lengths are bytes; fields are in network order.
+// The headers inside a frame, for the files that read or write them: lengths, field offsets, numbers, and loads and
+// stores of any alignment. Offsets and lengths are bytes; fields are in network order.
 #ifndef VTEPD_PACKET_H_
 #define VTEPD_PACKET_H_
 
