@@ -20,6 +20,9 @@ const PATIENCE = 4;
 /** What `quick` promises, whatever happens. */
 const QUICK_LIMIT_S = 118;
 
+/** One round of all micro benchmarks. */
+const MICRO_ROUND_S = 22;
+
 const fail = (text: string): never => {
   process.stderr.write(`bench: ${text}\n`);
   process.exit(1);
@@ -64,7 +67,10 @@ const runSystem = async (options: RunOptions): Promise<SystemReport> => {
   const steps = planSteps(options, arms);
   const estimatedS = estimateS(steps, options.rounds, options.seconds);
   const trials = options.rounds * steps.reduce((sum, step) => sum + step.arms.length, 0);
-  progress(`${trials} trials, about ${durationText(estimatedS)}${doubt === null ? "" : `; NOT QUIET: ${doubt}`}`);
+  const then = options.verb === "all" ? `, then micro, about ${durationText(options.rounds * MICRO_ROUND_S)}` : "";
+  progress(
+    `${trials} trials, about ${durationText(estimatedS)}${then}${doubt === null ? "" : `; NOT QUIET: ${doubt}`}`,
+  );
   limit(options, estimatedS);
   const rows: Row[] = [];
   for (const { mode, workload, arms: chosenArms } of steps) {

@@ -50,6 +50,8 @@ export interface Binding {
 interface Shared {
   readonly binding: Binding;
   readonly undo: Undo;
+  /** What makes the workers receive on it; undefined once they do. */
+  receive: PortChange[][] | undefined;
   users: number;
 }
 
@@ -75,12 +77,24 @@ export class Bindings {
     }
     const undo = new Undo();
     try {
-      const binding = await this.open(spec, undo);
-      this.shared.set(key, { binding, undo, users: 1 });
+      const { binding, receive } = await this.open(spec, undo);
+      this.shared.set(key, { binding, undo, receive, users: 1 });
       return binding;
     } catch (error) {
       await undo.run();
       throw error;
+    }
+  }
+
+  /**
+   * Lets the workers receive on bindings that are new. Until then datagrams wait in the sockets, so that none is counted
+   * as of an unknown VNI while its tunnel is still being made.
+   */
+  async activate(): Promise<void> {
+    for (const shared of this.shared.values()) {
+      const { receive } = shared;
+      shared.receive = undefined;
+      if (receive !== undefined) await this.supervisor.changePorts(receive);
     }
   }
 
@@ -97,38 +111,38 @@ export class Bindings {
     return [...this.shared.values()].map(({ binding }) => binding);
   }
 
-  private async open(spec: BindingSpec, undo: Undo): Promise<Binding> {
+  private async open(spec: BindingSpec, undo: Undo): Promise<{ binding: Binding; receive: PortChange[][] }> {
     await this.checkFree(spec);
-    const { ports } = this.tables;
+    const table = this.tables.ports;
     const id = this.freeId();
-    const rxPort = ports.allocate(PORT_UDP_RX, id);
-    undo.push(() => ports.release(rxPort));
-    const txPort = ports.allocate(PORT_UDP_TX, id, TX_SOCKETS);
-    undo.push(() => ports.release(txPort, TX_SOCKETS));
-    const changes: PortChange[][] = [];
+    const rxPort = table.allocate(PORT_UDP_RX, id);
+    undo.push(() => table.release(rxPort));
+    const txPort = table.allocate(PORT_UDP_TX, id, TX_SOCKETS);
+    undo.push(() => table.release(txPort, TX_SOCKETS));
+    const receive: PortChange[][] = [];
+    const send: PortChange[][] = [];
+    const { headerLength } = spec;
+    const { rxFeatures, txFeatures, mergeDatagrams } = this.offload;
     for (let worker = 0; worker < this.supervisor.count; worker++) {
       const open = (options: UdpOptions): number => {
         const fd = attempt(describe(spec), () => addon.openUdp(options));
         undo.push(() => addon.closeFd(fd));
         return fd;
       };
-      const { headerLength } = spec;
-      const { rxFeatures, txFeatures, mergeDatagrams } = this.offload;
       const rxFd = open({ ...receiving(spec), merge: mergeDatagrams });
-      const list: PortChange[] = [
-        { verb: "add", port: rxPort, fd: rxFd, kind: PORT_UDP_RX, headerLength, features: rxFeatures },
-      ];
-      for (let n = 0; n < TX_SOCKETS; n++) {
-        const fd = open(sending(spec));
-        list.push({ verb: "add", port: txPort + n, fd, kind: PORT_UDP_TX, headerLength: 0, features: txFeatures });
-      }
-      changes.push(list);
+      receive.push([{ verb: "add", port: rxPort, fd: rxFd, kind: PORT_UDP_RX, headerLength, features: rxFeatures }]);
+      send.push(
+        Array.from({ length: TX_SOCKETS }, (_, n) => {
+          const fd = open(sending(spec));
+          return { verb: "add", port: txPort + n, fd, kind: PORT_UDP_TX, headerLength: 0, features: txFeatures };
+        }),
+      );
     }
-    undo.push(() =>
-      this.supervisor.changePorts(changes.map((list) => list.map(({ port }) => ({ verb: "remove", port }) as const))),
-    );
-    await this.supervisor.changePorts(changes);
-    return { id, spec, txPort, txMask: TX_SOCKETS - 1 };
+    const ports = [rxPort, ...Array.from({ length: TX_SOCKETS }, (_, n) => txPort + n)];
+    const removal = ports.map((port) => ({ verb: "remove", port }) as const);
+    undo.push(() => this.supervisor.changePorts(receive.map(() => removal)));
+    await this.supervisor.changePorts(send);
+    return { binding: { id, spec, txPort, txMask: TX_SOCKETS - 1 }, receive };
   }
 
   private async checkFree(spec: BindingSpec): Promise<void> {

@@ -120,6 +120,7 @@ const start = async (
     tunnels.set(tunnelConfig.name, tunnel);
     ageing.set(tunnel.bd, tunnelConfig.ageingS);
   }
+  await bindings.activate();
   await setUpDevices([...tunnels.values()]);
 
   const segmentWatch = watchSegments(statistics, log);
