@@ -23,6 +23,7 @@ inline constexpr int32_t SLOT_BYTES = 1041 * 64;
 inline constexpr int32_t SLOT_HEADROOM = 64;
 inline constexpr int32_t ARENA_BYTES = (TAP_SLOTS + UDP_SLOTS) * SLOT_BYTES;
 inline constexpr int32_t VNET_HEADER_BYTES = 12;
+inline constexpr int32_t TUNNEL_VNET_HEADER_BYTES = 24;
 
 // Frame descriptor.
 inline constexpr int32_t FRAME_WORDS = 32;
@@ -89,6 +90,7 @@ inline constexpr int32_t PORT_TAP = 1;
 inline constexpr int32_t PORT_UDP_RX = 2;
 inline constexpr int32_t PORT_UDP_TX = 3;
 inline constexpr int32_t PORT_TAP_TX = 4;
+inline constexpr int32_t PORT_UPLINK = 5;
 inline constexpr int32_t FEATURE_VNET_HEADER = 1;
 inline constexpr int32_t FEATURE_SEGMENT = 2;
 inline constexpr int32_t FEATURE_MERGE_TCP = 4;
@@ -140,6 +142,22 @@ struct VnetHeader {
   uint16_t num_buffers;
 };
 
+// struct virtio_net_hdr_v1_hash_tunnel: the same on an uplink.
+struct TunnelVnetHeader {
+  uint8_t flags;
+  uint8_t gso_type;
+  uint16_t hdr_len;
+  uint16_t gso_size;
+  uint16_t csum_start;
+  uint16_t csum_offset;
+  uint16_t num_buffers;
+  uint32_t hash_value;
+  uint16_t hash_report;
+  uint16_t padding;
+  uint16_t outer_th_offset;
+  uint16_t inner_nh_offset;
+};
+
 #define VTEPD_AT(type, field, word) static_assert(offsetof(type, field) == (word) * sizeof(int32_t))
 VTEPD_AT(Frame, port, FRAME_PORT);
 VTEPD_AT(Frame, offset, FRAME_OFFSET);
@@ -173,6 +191,8 @@ VTEPD_AT(Action, owned_by_data_plane, ACTION_BD);
 static_assert(sizeof(Frame) == FRAME_WORDS * sizeof(int32_t));
 static_assert(sizeof(Action) == ACTION_WORDS * sizeof(int32_t));
 static_assert(sizeof(VnetHeader) == VNET_HEADER_BYTES && VNET_HEADER_BYTES <= SLOT_HEADROOM);
+static_assert(sizeof(TunnelVnetHeader) == TUNNEL_VNET_HEADER_BYTES);
+static_assert(offsetof(TunnelVnetHeader, outer_th_offset) == 20);
 static_assert(offsetof(VnetHeader, csum_start) == 6 && offsetof(VnetHeader, num_buffers) == 10);
 static_assert(SLOT_BYTES % 64 == 0 && SLOT_BYTES / 64 % 2 == 1);
 // The largest UDP payload is 65527 bytes (IPv6), the largest TAP frame 65535 and an Ethernet header with two tags.

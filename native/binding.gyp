@@ -28,6 +28,7 @@
       'udp.cc',
       'udp-receiver.cc',
       'udp-sender.cc',
+      'uplink.cc',
     ],
   },
   'targets': [{ 'target_name': 'vtepd' }],

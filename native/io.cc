@@ -35,6 +35,7 @@
 #include "errno.h"
 #include "options.h"
 #include "tap-queue.h"
+#include "uplink.h"
 
 namespace vtepd {
 
@@ -109,7 +110,7 @@ void Io::Add(const Napi::CallbackInfo& info) {
   if (!id) return;
   const std::optional<int32_t> fd = IntegerArgument(info, 1, "Io.add: fd", 0, INT32_MAX);
   if (!fd) return;
-  const std::optional<int32_t> kind = IntegerArgument(info, 2, "Io.add: kind", abi::PORT_TAP, abi::PORT_TAP_TX);
+  const std::optional<int32_t> kind = IntegerArgument(info, 2, "Io.add: kind", abi::PORT_TAP, abi::PORT_UPLINK);
   if (!kind) return;
   const std::optional<int32_t> header_length = IntegerArgument(info, 3, "Io.add: headerLength", 0, MAX_HEADER_LENGTH);
   if (!header_length) return;
@@ -266,7 +267,7 @@ int32_t Io::SendBatch(int32_t count) {
   return failed;
 }
 
-// Writes to a TAP at once and queues what goes to a socket. Returns 0 or an errno.
+// Writes to a TAP or uplink at once and queues what goes to a socket. Returns 0 or an errno.
 int32_t Io::SendAction(int32_t index) {
   const abi::Action& action = memory_.ActionAt(index);
   Port* const port = FindPort(Memory::Load(action.port));
@@ -284,6 +285,13 @@ int32_t Io::SendAction(int32_t index) {
     return result;
   }
   if (row.count != 0) return EINVAL;  // Merged frames came from the underlay and never go back there.
+  if (port->kind == abi::PORT_UPLINK) {
+    PortState state = PortState::kAlive;
+    const Bytes outer = memory_.TemplateBytes(action);
+    const int32_t result = WriteEncapsulated(*port, memory_.FrameAt(frame), bytes, outer, state);
+    if (state == PortState::kGone) Retire(*port);
+    return result;
+  }
   const bool is_first = port->first_action < 0;
   const int32_t result = sender_.Queue(*port, index, bytes);
   if (result == 0 && is_first) busy_ports_[busy_count_++] = port->id;

@@ -14,13 +14,14 @@ enum class PortState { kAlive, kGone };
 struct Port {
   int fd = -1;  // Borrowed; below 0: no port of this id.
   int32_t id = 0;
-  int32_t kind = 0;            // abi::PORT_*
-  int32_t features = 0;        // Sum of abi::FEATURE_*; FEATURE_SEGMENT goes when the kernel refuses it for good.
-  uint32_t header_length = 0;  // Bytes before the frame in a datagram.
-  uint32_t overflow = 0;       // Last value of the socket's drop counter (SO_RXQ_OVFL).
-  uint32_t failed_reads = 0;   // TAP reads that failed since the last that did not.
-  uint32_t refusals = 0;       // Sends with UDP_SEGMENT refused since the last that was not.
-  bool gone = false;           // Its device vanished; no longer polled.
+  int32_t kind = 0;             // abi::PORT_*
+  int32_t features = 0;         // Sum of abi::FEATURE_*; FEATURE_SEGMENT goes when the kernel refuses it for good.
+  uint32_t header_length = 0;   // Bytes before the frame in a datagram.
+  uint32_t overflow = 0;        // Last value of the socket's drop counter (SO_RXQ_OVFL).
+  uint32_t failed_reads = 0;    // TAP reads that failed since the last that did not.
+  uint16_t identification = 0;  // Uplink: of the next packet (IPv4).
+  uint32_t refusals = 0;        // Sends with UDP_SEGMENT refused since the last that was not.
+  bool gone = false;            // Its device vanished; no longer polled.
   // During one `send`: first and last action on this port, linked through UdpSender; below 0: none.
   int32_t first_action = -1;
   int32_t last_action = -1;

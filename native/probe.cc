@@ -124,13 +124,13 @@ bool SetUp(const char* name) {
 }
 
 struct TapAnswers {
-  std::string vnet_header, checksum, tso, uso, write_tcp, write_udp;
+  std::string vnet_header, checksum, tso, uso, write_tcp, write_udp, tunnel;
 };
 
 TapAnswers AskTap() {
   TapAnswers answers;
   const auto all = [&answers](const std::string& refusal) {
-    answers = {refusal, refusal, refusal, refusal, refusal, refusal};
+    answers = {refusal, refusal, refusal, refusal, refusal, refusal, refusal};
     return answers;
   };
   const Fd tap(open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
@@ -148,11 +148,14 @@ TapAnswers AskTap() {
   answers.tso = offload(TapOffload::kTso);
   answers.uso = offload(TapOffload::kUso);
   if (!SetUp(request.ifr_name)) {
-    answers.write_tcp = answers.write_udp = Because("the device cannot be set up");
+    answers.write_tcp = answers.write_udp = answers.tunnel = Because("the device cannot be set up");
     return answers;
   }
   answers.write_tcp = TrySuperframe(tap.Get(), false);
   answers.write_udp = TrySuperframe(tap.Get(), true);
+  const int tunnel_size = VnetHeaderBytes(TapOffload::kTunnel);
+  answers.tunnel =
+      ioctl(tap.Get(), TUNSETVNETHDRSZ, &tunnel_size) == 0 ? offload(TapOffload::kTunnel) : Because("TUNSETVNETHDRSZ");
   return answers;
 }
 
@@ -174,6 +177,7 @@ Napi::Value ProbeTap(const Napi::CallbackInfo& info) {
   result.Set("uso", answers.uso);
   result.Set("writeTcp", answers.write_tcp);
   result.Set("writeUdp", answers.write_udp);
+  result.Set("tunnel", answers.tunnel);
   return result;
 }
 

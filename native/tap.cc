@@ -25,6 +25,10 @@
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40
 #endif
+#ifndef TUN_F_UDP_TUNNEL_GSO  // Linux 6.17.
+#define TUN_F_UDP_TUNNEL_GSO 0x80
+#define TUN_F_UDP_TUNNEL_GSO_CSUM 0x100
+#endif
 #ifndef TUNGETDEVNETNS
 #define TUNGETDEVNETNS _IO('T', 227)
 #endif
@@ -136,7 +140,7 @@ SystemError OpenQueue(const TapOptions& options, bool is_first, std::string& nam
 }
 
 SystemError SetVnetHeader(int fd, const TapOptions& options) {
-  const int size = abi::VNET_HEADER_BYTES;
+  const int size = VnetHeaderBytes(options.offload);
   if (ioctl(fd, TUNSETVNETHDRSZ, &size) != 0) return LastError("ioctl(TUNSETVNETHDRSZ)", options.name);
   if (ioctl(fd, TUNSETOFFLOAD, OffloadBits(options.offload)) != 0)
     return LastError("ioctl(TUNSETOFFLOAD)", options.name);
@@ -234,6 +238,7 @@ std::optional<TapOffload> ReadOffload(const std::string& text) {
   if (text == "checksum") return TapOffload::kChecksum;
   if (text == "tso") return TapOffload::kTso;
   if (text == "uso") return TapOffload::kUso;
+  if (text == "tunnel") return TapOffload::kTunnel;
   return std::nullopt;
 }
 
@@ -250,7 +255,7 @@ bool ReadOptions(const Napi::CallbackInfo& info, TapOptions& tap) {
   const std::string offload = options.Text("offload", 8).value_or("none");
   const std::optional<TapOffload> level = ReadOffload(offload);
   if (!level || (*level != TapOffload::kNone && !tap.vnet_header)) {
-    options.Refuse("offload", "\"none\", or with a vnet header \"checksum\", \"tso\" or \"uso\"");
+    options.Refuse("offload", "\"none\", or with a vnet header \"checksum\", \"tso\", \"uso\" or \"tunnel\"");
   }
   tap.offload = level.value_or(TapOffload::kNone);
   tap.mac_address = options.Bytes("macAddress");
@@ -273,7 +278,12 @@ unsigned long OffloadBits(TapOffload level) {
   if (level >= TapOffload::kTso) bits |= TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
   // The kernel takes both or none.
   if (level >= TapOffload::kUso) bits |= TUN_F_USO4 | TUN_F_USO6;
+  if (level >= TapOffload::kTunnel) bits |= TUN_F_UDP_TUNNEL_GSO | TUN_F_UDP_TUNNEL_GSO_CSUM;
   return bits;
+}
+
+int VnetHeaderBytes(TapOffload level) {
+  return level == TapOffload::kTunnel ? abi::TUNNEL_VNET_HEADER_BYTES : abi::VNET_HEADER_BYTES;
 }
 
 Napi::Value OpenTap(const Napi::CallbackInfo& info) {

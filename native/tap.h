@@ -7,10 +7,13 @@
 namespace vtepd {
 
 // What the kernel may leave undone in frames read from a TAP; each level has the ones before it.
-enum class TapOffload { kNone, kChecksum, kTso, kUso };
+enum class TapOffload { kNone, kChecksum, kTso, kUso, kTunnel };
 
 // Argument of TUNSETOFFLOAD.
 unsigned long OffloadBits(TapOffload level);
+
+// Argument of TUNSETVNETHDRSZ.
+int VnetHeaderBytes(TapOffload level);
 
 Napi::Value OpenTap(const Napi::CallbackInfo& info);
 Napi::Value TapInfo(const Napi::CallbackInfo& info);

@@ -23,6 +23,8 @@ export const ARENA_BYTES: number = (TAP_SLOTS + UDP_SLOTS) * SLOT_BYTES;
 
 /** `struct virtio_net_hdr_mrg_rxbuf`, what TAPs here are set to (TUNSETVNETHDRSZ). Bytes. */
 export const VNET_HEADER_BYTES = 12;
+/** `struct virtio_net_hdr_v1_hash_tunnel`, what an uplink is set to. Bytes. */
+export const TUNNEL_VNET_HEADER_BYTES = 24;
 
 // Frame descriptor: written by `receive`, read by the data plane.
 export const FRAME_WORDS = 32;
@@ -94,7 +96,7 @@ export const MAX_ACTIONS = 1024;
 export const ACTION_PORT = 0;
 /** Index of the frame descriptor whose bytes are sent. */
 export const ACTION_FRAME = 1;
-/** UDP only: byte offset of the tunnel header in the templates, and its length in bytes. */
+/** UDP, UPLINK: byte offset in the templates of what goes before the frame, and its length in bytes. */
 export const ACTION_TEMPLATE = 2;
 export const ACTION_TEMPLATE_LENGTH = 3;
 /** UDP only: slot of the destination in the VTEP address table. */
@@ -138,6 +140,8 @@ export const PORT_UDP_RX = 2;
 export const PORT_UDP_TX = 3;
 /** A TAP queue that another worker polls: only written. */
 export const PORT_TAP_TX = 4;
+/** A TAP whose frames the host's stack forwards to the underlay: written with outer headers from Ethernet on. */
+export const PORT_UPLINK = 5;
 // What a port can do, for `Io.add`: a sum of these.
 /** TAP: frames have a vnet header in front. */
 export const FEATURE_VNET_HEADER = 1;

@@ -25,8 +25,8 @@ export interface TapOptions {
   queues: number;
   /** IFF_VNET_HDR with a header of VNET_HEADER_BYTES. */
   vnetHeader: boolean;
-  /** What the kernel may leave undone in frames read from the device (TUNSETOFFLOAD); each needs the ones before it. Default none. */
-  offload?: "none" | "checksum" | "tso" | "uso";
+  /** What the kernel may leave undone in frames read from the device (TUNSETOFFLOAD); each needs the ones before it. `tunnel`: superframes inside UDP tunnels too, vnet header of TUNNEL_VNET_HEADER_BYTES (Linux 6.17). Default none. */
+  offload?: "none" | "checksum" | "tso" | "uso" | "tunnel";
   /** 6 bytes. Set before anyone else sees the device up, so that udev leaves it alone. TAP only. */
   macAddress?: Uint8Array;
   mtu?: number;
@@ -102,6 +102,8 @@ export interface TapProbe {
   /** Superframes, with a short last segment, are accepted on write. */
   readonly writeTcp: string;
   readonly writeUdp: string;
+  /** UDP tunnels around superframes, for an uplink. */
+  readonly tunnel: string;
 }
 
 /** Shared memory of one Io; sizes in abi.ts. */
@@ -135,7 +137,7 @@ export interface Io {
   receive(timeoutMs: number): number;
   /**
    * Carries out the first `count` actions: a TAP gets vnet header and frame in one writev, a UDP socket gets template and
-   * frame gathered by sendmmsg; with FEATURE_SEGMENT the segments of a superframe, and runs of equal-sized frames to one
+   * frame gathered by sendmmsg, an uplink outer headers and frame in one writev; with FEATURE_SEGMENT the segments of a superframe, and runs of equal-sized frames to one
    * destination, are one message (UDP_SEGMENT), else they are cut here. Actions on one port keep their order. Returns how many failed (ACTION_RESULT says why).
    */
   send(count: number): number;
