@@ -15,8 +15,8 @@ import { VtepdError } from "../errors.ts";
 import { addressWords, type VtepAddress } from "./vtep-address.ts";
 
 export const MAX_REMOTES: number = 1 << 18;
-/** Room for the longest tunnel header of any mode to come. */
-export const TEMPLATE_BYTES = 32;
+/** Room for the longest tunnel header of any mode to come, and for outer headers before it (native/uplink.cc). */
+export const TEMPLATE_BYTES = 64;
 
 export const REMOTE_WORDS = 16;
 export const REMOTE_BD = 0; // 0 = free
@@ -48,7 +48,7 @@ export interface RemoteSpec {
   readonly scopeId: number;
   readonly txPort: number;
   readonly txMask: number;
-  /** Tunnel header to prepend, at most TEMPLATE_BYTES. */
+  /** What to prepend: the tunnel header, or all headers from Ethernet on, at most TEMPLATE_BYTES. */
   readonly template: Uint8Array;
   /** Whether the index shall lead here: it has the tunnel's own port and VNI. */
   readonly indexed: boolean;

@@ -3,6 +3,7 @@
  * VXLAN overhead, and the header that goes before each frame.
  */
 import { AF_INET } from "../binding/abi.ts";
+import { UNDERLAY_HEADER_BYTES, type UnderlayHeaders, writeUnderlayHeaders } from "../wire/underlay-headers.ts";
 import { VXLAN_HEADER_BYTES, writeVxlan } from "../wire/vxlan.ts";
 
 /** The largest UDP payload over IPv4; over IPv6 it is 20 bytes more. */
@@ -30,5 +31,13 @@ export const vxlanDatagramBytes = (mtu: number): number => VXLAN_HEADER_BYTES + 
 export const vxlanTemplate = (vni: number): Uint8Array => {
   const template = new Uint8Array(VXLAN_HEADER_BYTES);
   writeVxlan(template, 0, vni);
+  return template;
+};
+
+/** All headers of every frame with this VNI, from Ethernet on, for an uplink. */
+export const vxlanPacketTemplate = (vni: number, underlay: UnderlayHeaders): Uint8Array => {
+  const template = new Uint8Array(UNDERLAY_HEADER_BYTES + VXLAN_HEADER_BYTES);
+  writeUnderlayHeaders(template, 0, underlay);
+  writeVxlan(template, UNDERLAY_HEADER_BYTES, vni);
   return template;
 };
