@@ -23,8 +23,8 @@ import {
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** What carries frames through the kernel, the best first; see daemon/offload.ts. */
-export const OFFLOAD_TIERS = ["socket", "mmsg", "plain"] as const;
+/** What carries frames through the kernel; `tunnel` is never chosen unasked; see daemon/offload.ts. */
+export const OFFLOAD_TIERS = ["tunnel", "socket", "mmsg", "plain"] as const;
 export type OffloadTier = (typeof OFFLOAD_TIERS)[number];
 
 /** Single offloads that can be switched off. */
@@ -176,7 +176,8 @@ const daemon = section({
   offload: key(
     oneOf(["auto", ...OFFLOAD_TIERS]).default("auto"),
     "How frames go through the kernel: `socket` many at a time (UDP_SEGMENT, UDP_GRO, TSO), `mmsg` one by one in batches, " +
-      "`plain` without a vnet header too. `auto` is the best that works; `VTEPD_OFFLOAD` in the environment wins.",
+      "`plain` without a vnet header too. `auto` is the best of these that works. `tunnel` (experimental, Linux 6.17) lets the " +
+      "host forward what a TAP named vtepup0 sends, on IPv4 underlays. `VTEPD_OFFLOAD` in the environment wins.",
   ),
   "offload-disable": key(listOf(oneOf(OFFLOADS)).default([]), "Single offloads not to use, whatever the tier.", {
     examples: [["udp-gro"]],

@@ -6,11 +6,15 @@
  * Sending from several ports gives the underlay flow entropy (RFC 7348 section 5): routers and receive queues spread by the
  * outer 5-tuple, and a UDP socket has one source port. The loop picks the socket by inner flow hash.
  *
+ * In tier `tunnel` an IPv4 binding sends through an uplink instead (uplink.ts), where each packet has its own source port.
+ * A binding to one underlay interface does not: what the uplink sends goes where the routing table says.
+ *
  * A port held by somebody else is found by binding once without SO_REUSEPORT: with it, a second vtepd of the same user
  * would share the port in silence and steal half of the traffic.
  */
-import { PORT_UDP_RX, PORT_UDP_TX } from "../binding/abi.ts";
+import { AF_INET, PORT_UDP_RX, PORT_UDP_TX, PORT_UPLINK } from "../binding/abi.ts";
 import { addon, type UdpOptions } from "../binding/addon.ts";
+import type { OffloadTier } from "../config/schema.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { MAX_BINDINGS } from "../dataplane/vni-table.ts";
 import type { VtepAddress } from "../dataplane/vtep-address.ts";
@@ -21,6 +25,7 @@ import { attempt } from "./native-error.ts";
 import type { Offload } from "./offload.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { Undo } from "./undo.ts";
+import { Uplink } from "./uplink.ts";
 
 /** A power of two: the flow hash is cut with a mask. */
 const TX_SOCKETS = 16;
@@ -45,6 +50,9 @@ export interface Binding {
   /** First of the sending ports, and the mask for the flow hash. */
   readonly txPort: number;
   readonly txMask: number;
+  /** What frames are sent through, when not through sockets. */
+  readonly uplink: Uplink | undefined;
+  readonly tier: OffloadTier;
 }
 
 interface Shared {
@@ -60,6 +68,8 @@ export class Bindings {
   private readonly supervisor: Supervisor;
   private readonly offload: Offload;
   private readonly shared = new Map<string, Shared>();
+  private readonly lost = new Set<Uplink>();
+  private reviving: Promise<void> | undefined;
 
   constructor(tables: Tables, supervisor: Supervisor, offload: Offload) {
     this.tables = tables;
@@ -106,6 +116,36 @@ export class Bindings {
     await shared.undo.run();
   }
 
+  /** A worker lost the device behind a port. Returns its name when it is an uplink and the first to say so. */
+  gone(port: number): string | undefined {
+    const uplink = this.list().find((binding) => binding.uplink?.port === port)?.uplink;
+    if (uplink === undefined || this.lost.has(uplink)) return undefined;
+    this.lost.add(uplink);
+    return uplink.name;
+  }
+
+  /** Makes lost uplinks again, those that it can. */
+  revive(): Promise<void> {
+    this.reviving ??= this.reviveLost().finally(() => {
+      this.reviving = undefined;
+    });
+    return this.reviving;
+  }
+
+  /** Resolves when no attempt to make an uplink again is running any more. */
+  async settle(): Promise<void> {
+    await this.reviving;
+  }
+
+  private async reviveLost(): Promise<void> {
+    for (const uplink of this.lost) {
+      await uplink.reopen().then(
+        () => this.lost.delete(uplink),
+        () => {}, // it was said that it is gone; the next call tries again
+      );
+    }
+  }
+
   /** All bindings in use. */
   list(): Binding[] {
     return [...this.shared.values()].map(({ binding }) => binding);
@@ -117,8 +157,10 @@ export class Bindings {
     const id = this.freeId();
     const rxPort = table.allocate(PORT_UDP_RX, id);
     undo.push(() => table.release(rxPort));
-    const txPort = table.allocate(PORT_UDP_TX, id, TX_SOCKETS);
-    undo.push(() => table.release(txPort, TX_SOCKETS));
+    const uplink = await this.openUplink(spec, id, undo);
+    const txSockets = uplink === undefined ? TX_SOCKETS : 0;
+    const txPort = uplink?.port ?? table.allocate(PORT_UDP_TX, id, txSockets);
+    if (uplink === undefined) undo.push(() => table.release(txPort, txSockets));
     const receive: PortChange[][] = [];
     const send: PortChange[][] = [];
     const { headerLength } = spec;
@@ -132,17 +174,34 @@ export class Bindings {
       const rxFd = open({ ...receiving(spec), merge: mergeDatagrams });
       receive.push([{ verb: "add", port: rxPort, fd: rxFd, kind: PORT_UDP_RX, headerLength, features: rxFeatures }]);
       send.push(
-        Array.from({ length: TX_SOCKETS }, (_, n) => {
+        Array.from({ length: txSockets }, (_, n) => {
           const fd = open(sending(spec));
           return { verb: "add", port: txPort + n, fd, kind: PORT_UDP_TX, headerLength: 0, features: txFeatures };
         }),
       );
     }
-    const ports = [rxPort, ...Array.from({ length: TX_SOCKETS }, (_, n) => txPort + n)];
+    const ports = [rxPort, ...Array.from({ length: txSockets }, (_, n) => txPort + n)];
     const removal = ports.map((port) => ({ verb: "remove", port }) as const);
     undo.push(() => this.supervisor.changePorts(receive.map(() => removal)));
     await this.supervisor.changePorts(send);
-    return { binding: { id, spec, txPort, txMask: TX_SOCKETS - 1 }, receive };
+    await uplink?.attach();
+    const tier = this.offload.tier === "tunnel" && uplink === undefined ? "socket" : this.offload.tier;
+    const binding = { id, spec, txPort, txMask: Math.max(txSockets - 1, 0), uplink, tier };
+    return { binding, receive };
+  }
+
+  /** Undefined when the binding sends through sockets. */
+  private async openUplink(spec: BindingSpec, id: number, undo: Undo): Promise<Uplink | undefined> {
+    if (this.offload.tier !== "tunnel" || spec.local.family !== AF_INET || spec.link !== undefined) return undefined;
+    const { ports } = this.tables;
+    const port = ports.allocate(PORT_UPLINK, id);
+    undo.push(() => ports.release(port));
+    const uplink = new Uplink(port, this.supervisor);
+    await uplink.open();
+    undo.push(() => uplink.close());
+    undo.push(() => void this.lost.delete(uplink));
+    undo.push(() => uplink.detach());
+    return uplink;
   }
 
   private async checkFree(spec: BindingSpec): Promise<void> {

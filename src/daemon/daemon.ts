@@ -101,7 +101,11 @@ const start = async (
   const tables = openTables(memory);
   const tunnels = new Map<string, Tunnel>();
   const watch = new DeviceWatch(tunnels, log);
-  const supervisor = new Supervisor(workerPlan(config), memory, (port) => watch.gone(port));
+  const supervisor = new Supervisor(workerPlan(config), memory, (port) => {
+    watch.gone(port);
+    const uplink = bindings.gone(port);
+    if (uplink !== undefined) log.warn({ uplink }, "uplink was deleted; it will be made again");
+  });
   undo.push(() => supervisor.stop());
   const bindings = new Bindings(tables, supervisor, offload);
   const ageing = new Ageing(tables.fdb);
@@ -128,7 +132,9 @@ const start = async (
     ageing.tick(monotonicS());
     watch.tick();
     segmentWatch();
+    void bindings.revive();
   }, TICK_MS);
+  undo.push(() => bindings.settle());
   undo.push(() => clearInterval(timer));
   undo.push(() => watch.stop());
 

@@ -3,12 +3,14 @@
  *
  * Tiers, each falling back to the next: `socket` (UDP_SEGMENT, UDP_GRO, TSO and USO on the TAP: one system call carries
  * many frames), `mmsg` (one frame a datagram, many datagrams a call), `plain` (no vnet header on the TAP either, for kernels
- * and sandboxes without it). Single offloads can be switched off too, since kernels have had bugs in each of them.
+ * and sandboxes without it). Above them is `tunnel` (daemon/uplink.ts), `socket` with another way out for IPv4 underlays;
+ * as it changes what the host forwards, it is used only when asked for, and then refused rather than replaced. Single offloads can be switched off too, since kernels have had bugs in each of them.
  */
 import { FEATURE_MERGE_TCP, FEATURE_MERGE_UDP, FEATURE_SEGMENT, FEATURE_VNET_HEADER } from "../binding/abi.ts";
 import { addon, type TapOptions, type TapProbe, type UdpProbe } from "../binding/addon.ts";
 import type { OffloadName, OffloadTier } from "../config/schema.ts";
 import type { CapabilityView } from "../dataplane/view.ts";
+import { VtepdError } from "../errors.ts";
 
 export interface Offload {
   /** The tier in use. */
@@ -48,7 +50,7 @@ const trials = (udp: UdpProbe, tap: TapProbe): Trial[] => [
   { name: "merge-udp", refusal: tap.writeUdp, tier: "socket" },
 ];
 
-const RANK: Record<OffloadTier, number> = { plain: 0, mmsg: 1, socket: 2 };
+const RANK: Record<OffloadTier, number> = { plain: 0, mmsg: 1, socket: 2, tunnel: 3 };
 
 /** Why an offload is not used, or "". */
 const refusalOf = (trial: Trial, request: OffloadRequest): string => {
@@ -57,8 +59,15 @@ const refusalOf = (trial: Trial, request: OffloadRequest): string => {
   return trial.refusal;
 };
 
-/** Decides from given probes; pure, for tests. */
+const TUNNEL: CapabilityView = { name: "tunnel-gso", inUse: true, reason: "" };
+
+/** Decides from given probes; pure, for tests. @throws ERR_TUNNEL_OFFLOAD */
 export const chooseOffload = (request: OffloadRequest, udp: UdpProbe, tap: TapProbe): Offload => {
+  const isTunnel = request.tier === "tunnel";
+  if (isTunnel && tap.tunnel !== "") {
+    const message = `offload tier tunnel: expected TAPs that take superframes in UDP tunnels (Linux 6.17), got: ${tap.tunnel}`;
+    throw new VtepdError("ERR_TUNNEL_OFFLOAD", message);
+  }
   const refusals = new Map(trials(udp, tap).map((trial) => [trial.name, refusalOf(trial, request)]));
   const vnetHeader = refusals.get("vnet-header") === "";
   // Everything on the TAP's side speaks through the vnet header.
@@ -73,9 +82,10 @@ export const chooseOffload = (request: OffloadRequest, udp: UdpProbe, tap: TapPr
   const uses = (name: OffloadName): boolean => refusals.get(name) === "";
   const bit = (name: OffloadName, feature: number): number => (uses(name) ? feature : 0);
   const anySocket = uses("udp-segment") || uses("udp-gro") || uses("tap-tso") || uses("merge-tcp");
+  const capabilities = [...refusals].map(([name, reason]): CapabilityView => ({ name, inUse: reason === "", reason }));
   return {
-    tier: vnetHeader ? (anySocket ? "socket" : "mmsg") : "plain",
-    capabilities: [...refusals].map(([name, reason]) => ({ name, inUse: reason === "", reason })),
+    tier: isTunnel ? "tunnel" : vnetHeader ? (anySocket ? "socket" : "mmsg") : "plain",
+    capabilities: isTunnel ? [TUNNEL, ...capabilities] : capabilities,
     tap: { vnetHeader, offload: uses("tap-uso") ? "uso" : uses("tap-tso") ? "tso" : "none" },
     mergeDatagrams: uses("udp-gro"),
     tapFeatures: bit("vnet-header", FEATURE_VNET_HEADER),

@@ -8,9 +8,12 @@
 import { type Counters, clearRow, REMOTE_COLUMNS } from "../dataplane/counters.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { parseVtepAddress } from "../dataplane/vtep-address.ts";
-import { vxlanTemplate } from "../tunnel/vxlan.ts";
+import { vxlanPacketTemplate, vxlanTemplate } from "../tunnel/vxlan.ts";
 import type { Binding } from "./bindings.ts";
 import { monotonicS } from "./clock.ts";
+
+/** What Linux sends with by default, and one more for the hop from the uplink to the underlay. */
+const UPLINK_TTL = 65;
 
 export interface RemoteKey {
   /** Canonical text. */
@@ -84,7 +87,7 @@ export class TunnelRemotes {
         scopeId: this.binding.spec.scopeId,
         txPort: this.binding.txPort,
         txMask: this.binding.txMask,
-        template: vxlanTemplate(key.vni),
+        template: this.templateOf(key),
         indexed: this.isPlain(key),
       },
       monotonicS(),
@@ -92,6 +95,19 @@ export class TunnelRemotes {
     clearRow(this.counters, "remote", slot, REMOTE_COLUMNS);
     this.held.set(text, { ...key, slot, users: 1 });
     return slot;
+  }
+
+  private templateOf({ address, port, vni }: RemoteKey): Uint8Array {
+    const { spec, uplink } = this.binding;
+    if (uplink === undefined) return vxlanTemplate(vni);
+    return vxlanPacketTemplate(vni, {
+      dstMac: uplink.macAddress,
+      srcMac: uplink.macAddress,
+      src: spec.local.bytes,
+      dst: parseVtepAddress(address).bytes,
+      dstPort: port,
+      ttl: UPLINK_TTL,
+    });
   }
 
   private releaseSlot(key: RemoteKey): void {

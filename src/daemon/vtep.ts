@@ -124,7 +124,7 @@ export class Vtep implements VtepService {
       fdbStatic: fdb.staticCount(bd),
       netns: config.netns ?? null,
       queues: device.queues,
-      tier: this.parts.offload.tier,
+      tier: binding.tier,
       state: info === undefined ? "gone" : "up",
     };
   }

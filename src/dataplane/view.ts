@@ -112,7 +112,7 @@ export interface CapabilityView {
 }
 
 export interface OffloadView {
-  /** `socket`, `mmsg` or `plain`. */
+  /** `tunnel`, `socket`, `mmsg` or `plain`. */
   readonly tier: string;
   readonly capabilities: readonly CapabilityView[];
   /** Sends with UDP_SEGMENT that the kernel refused and that were repeated datagram by datagram. */
