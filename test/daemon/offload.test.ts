@@ -5,7 +5,7 @@ import { OFFLOADS, type OffloadName, type OffloadTier } from "../../src/config/s
 import { chooseOffload, type Offload } from "../../src/daemon/offload.ts";
 
 const UDP: UdpProbe = { segment: "", merge: "" };
-const TAP: TapProbe = { vnetHeader: "", checksum: "", tso: "", uso: "", writeTcp: "", writeUdp: "" };
+const TAP: TapProbe = { vnetHeader: "", checksum: "", tso: "", uso: "", writeTcp: "", writeUdp: "", tunnel: "" };
 const NONE = { tier: undefined, disabled: [] } as const;
 
 const choose = (
@@ -158,5 +158,25 @@ describe("every combination of switches and tiers", () => {
 
   it("says why not, whenever something is not in use", () => {
     for (const { capabilities } of all) for (const { inUse, reason } of capabilities) expect(reason === "").toBe(inUse);
+  });
+});
+
+describe("tier tunnel", () => {
+  it("is never chosen unasked", () => {
+    expect(chooseOffload(NONE, UDP, TAP).tier).toBe("socket");
+  });
+
+  it("is tier socket with another way out", () => {
+    const { tier, capabilities, ...rest } = choose({ tier: "tunnel" });
+    const { tier: _tier, capabilities: others, ...socket } = choose();
+    expect(tier).toBe("tunnel");
+    expect(capabilities).toEqual([{ name: "tunnel-gso", inUse: true, reason: "" }, ...others]);
+    expect(rest).toEqual(socket);
+  });
+
+  it("is refused, not replaced, where the kernel cannot", () => {
+    expect(() => choose({ tier: "tunnel" }, {}, { tunnel: "TUNSETOFFLOAD: EINVAL" })).toThrow(
+      expect.objectContaining({ code: "ERR_TUNNEL_OFFLOAD", message: expect.stringContaining("TUNSETOFFLOAD: EINVAL") }),
+    );
   });
 });
