@@ -176,7 +176,10 @@ describe("tier tunnel", () => {
 
   it("is refused, not replaced, where the kernel cannot", () => {
     expect(() => choose({ tier: "tunnel" }, {}, { tunnel: "TUNSETOFFLOAD: EINVAL" })).toThrow(
-      expect.objectContaining({ code: "ERR_TUNNEL_OFFLOAD", message: expect.stringContaining("TUNSETOFFLOAD: EINVAL") }),
+      expect.objectContaining({
+        code: "ERR_TUNNEL_OFFLOAD",
+        message: expect.stringContaining("TUNSETOFFLOAD: EINVAL"),
+      }),
     );
   });
 });
