@@ -178,10 +178,13 @@ describe("vtepd in tier tunnel refuses to start:", () => {
     return daemon.child.stderr;
   };
 
-  it.runIf(isOldKernel)("a kernel without tunnel segmentation", async () => {
-    expect(addon.probeTap().tunnel).not.toBe("");
-    expect(await refused(hosts("wire-like").left)).toContain("Linux 6.17");
-  });
+  // Where the kernel can, chooseOffload is tested with the probe's answer instead (test/daemon/offload.test.ts).
+  if (isOldKernel) {
+    it("a kernel without tunnel segmentation", async () => {
+      expect(addon.probeTap().tunnel).not.toBe("");
+      expect(await refused(hosts("wire-like").left)).toContain("Linux 6.17");
+    });
+  }
 
   it.skipIf(isOldKernel)("a host-wide reverse path filter", async () => {
     const { left } = hosts("wire-like");
