@@ -4,7 +4,8 @@
  * Tiers, each falling back to the next: `socket` (UDP_SEGMENT, UDP_GRO, TSO and USO on the TAP: one system call carries
  * many frames), `mmsg` (one frame a datagram, many datagrams a call), `plain` (no vnet header on the TAP either, for kernels
  * and sandboxes without it). Above them is `tunnel` (daemon/uplink.ts), `socket` with another way out for IPv4 underlays;
- * as it changes what the host forwards, it is used only when asked for, and then refused rather than replaced. Single offloads can be switched off too, since kernels have had bugs in each of them.
+ * as it changes what the host forwards, it is used only when asked for, and then refused rather than replaced. Single
+ * offloads can be switched off too, since kernels have had bugs in each of them.
  */
 import { FEATURE_MERGE_TCP, FEATURE_MERGE_UDP, FEATURE_SEGMENT, FEATURE_VNET_HEADER } from "../binding/abi.ts";
 import { addon, type TapOptions, type TapProbe, type UdpProbe } from "../binding/addon.ts";
