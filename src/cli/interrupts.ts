@@ -1,5 +1,5 @@
 /**
- * What can end a running daemon from outside its own code: the first SIGTERM or SIGINT asks for a stop, the next one
+ * What can end a running daemon from outside its own code: the first signal asks for a stop, the next one
  * means it, and an exception that nobody caught is a bug after which forwarding state cannot be trusted.
  */
 
@@ -10,7 +10,8 @@ export interface Interrupts {
   readonly crash: Promise<unknown>;
 }
 
-const SIGNALS = ["SIGTERM", "SIGINT"] as const;
+/** SIGHUP too: without reload it would end the process and leave the control socket behind. */
+const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 /** `onSecond` is called for each signal after the first. The handlers stay for the life of the process. */
 export const watchInterrupts = (onSecond: () => void): Interrupts => ({

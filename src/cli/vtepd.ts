@@ -25,7 +25,7 @@ const HELP = `Usage: vtepd [ --config FILE ] [ --check ]
   -V, --version       print the version
   -h, --help          print this
 
-SIGTERM and SIGINT stop vtepd and remove its devices; the second one ends it at once.
+SIGTERM, SIGINT and SIGHUP stop vtepd and remove its devices; the second one ends it at once.
 Exit status: 0 stopped as asked or checked, 1 wrong command line or configuration, 2 refused by the kernel or failed.
 `;
 
