@@ -58,6 +58,7 @@ inline constexpr int32_t FLAG_UDP = 16;
 inline constexpr int32_t FLAG_FRAGMENT = 32;
 inline constexpr int32_t FLAG_TRUNCATED = 64;
 inline constexpr int32_t FLAG_VLAN = 128;
+inline constexpr int32_t FLAG_BAD_OUTER_CSUM = 256;
 
 inline constexpr int32_t GSO_TCPV4 = 1;
 inline constexpr int32_t GSO_TCPV6 = 4;
@@ -91,6 +92,7 @@ inline constexpr int32_t PORT_UDP_RX = 2;
 inline constexpr int32_t PORT_UDP_TX = 3;
 inline constexpr int32_t PORT_TAP_TX = 4;
 inline constexpr int32_t PORT_UPLINK = 5;
+inline constexpr int32_t PORT_PACKET_RX = 6;
 inline constexpr int32_t FEATURE_VNET_HEADER = 1;
 inline constexpr int32_t FEATURE_SEGMENT = 2;
 inline constexpr int32_t FEATURE_MERGE_TCP = 4;

@@ -4,6 +4,7 @@
 #include "abi-object.h"
 #include "event.h"
 #include "io.h"
+#include "packet-socket.h"
 #include "probe.h"
 #include "tap.h"
 #include "thread.h"
@@ -16,6 +17,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openTap", Napi::Function::New<OpenTap>(env, "openTap"));
   exports.Set("tapInfo", Napi::Function::New<TapInfo>(env, "tapInfo"));
   exports.Set("openUdp", Napi::Function::New<OpenUdp>(env, "openUdp"));
+  exports.Set("openPacketSockets", Napi::Function::New<OpenPacketSockets>(env, "openPacketSockets"));
   exports.Set("udpPort", Napi::Function::New<UdpPort>(env, "udpPort"));
   exports.Set("openEvent", Napi::Function::New<OpenEvent>(env, "openEvent"));
   exports.Set("signalEvent", Napi::Function::New<SignalEvent>(env, "signalEvent"));

@@ -20,6 +20,8 @@
       'memory.cc',
       'netns.cc',
       'options.cc',
+      'outer.cc',
+      'packet-socket.cc',
       'probe.cc',
       'segment.cc',
       'tap.cc',

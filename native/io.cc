@@ -57,14 +57,14 @@ int32_t CoarseSeconds() {
   return static_cast<int32_t>(now.tv_sec);
 }
 
-// Only a datagram socket can be received from without ever blocking or ending.
-SystemError CheckDatagramSocket(int fd) {
+// Only sockets of datagrams and packets can be received from without ever blocking or ending.
+SystemError CheckSocketType(int fd, int expected) {
   int type = 0;
   socklen_t size = sizeof(type);
   if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
     return LastError("getsockopt(SO_TYPE)", std::to_string(fd));
   }
-  if (type != SOCK_DGRAM) return {EPROTOTYPE, "getsockopt(SO_TYPE)", std::to_string(fd)};
+  if (type != expected) return {EPROTOTYPE, "getsockopt(SO_TYPE)", std::to_string(fd)};
   return {};
 }
 
@@ -110,7 +110,7 @@ void Io::Add(const Napi::CallbackInfo& info) {
   if (!id) return;
   const std::optional<int32_t> fd = IntegerArgument(info, 1, "Io.add: fd", 0, INT32_MAX);
   if (!fd) return;
-  const std::optional<int32_t> kind = IntegerArgument(info, 2, "Io.add: kind", abi::PORT_TAP, abi::PORT_UPLINK);
+  const std::optional<int32_t> kind = IntegerArgument(info, 2, "Io.add: kind", abi::PORT_TAP, abi::PORT_PACKET_RX);
   if (!kind) return;
   const std::optional<int32_t> header_length = IntegerArgument(info, 3, "Io.add: headerLength", 0, MAX_HEADER_LENGTH);
   if (!header_length) return;
@@ -120,9 +120,12 @@ void Io::Add(const Napi::CallbackInfo& info) {
   const std::string subject = "port " + std::to_string(*id);
   if (FindPort(*id) != nullptr) return Throw(env, {EEXIST, "epoll_ctl(EPOLL_CTL_ADD)", subject});
   if (*kind == abi::PORT_UDP_RX || *kind == abi::PORT_UDP_TX) {
-    if (const SystemError error = CheckDatagramSocket(*fd)) return Throw(env, error);
+    if (const SystemError error = CheckSocketType(*fd, SOCK_DGRAM)) return Throw(env, error);
   }
-  if (*kind == abi::PORT_TAP || *kind == abi::PORT_UDP_RX) {
+  if (*kind == abi::PORT_PACKET_RX) {
+    if (const SystemError error = CheckSocketType(*fd, SOCK_RAW)) return Throw(env, error);
+  }
+  if (*kind == abi::PORT_TAP || *kind == abi::PORT_UDP_RX || *kind == abi::PORT_PACKET_RX) {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u32 = static_cast<uint32_t>(*id);
@@ -198,9 +201,9 @@ int32_t Io::ServeEvents() {
   while (next_event_ < event_count_ && frames < abi::BATCH_FRAMES) {
     const epoll_event& event = events_[next_event_];
     Port* const port = FindPort(static_cast<int32_t>(event.data.u32));
-    const bool is_udp = port != nullptr && port->kind == abi::PORT_UDP_RX;
+    const bool is_receiver = port != nullptr && port->IsReceiver();
     // A port whose slots are taken keeps its turn: it is the first of the next batch.
-    if (is_udp ? !receiver_.HasRoom() : port != nullptr && tap_slots_ == abi::TAP_SLOTS) break;
+    if (is_receiver ? !receiver_.HasRoom() : port != nullptr && tap_slots_ == abi::TAP_SLOTS) break;
     next_event_++;
     if (event.data.u32 == WAKE_UP) {
       TakeWakeUp();

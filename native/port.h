@@ -27,6 +27,7 @@ struct Port {
   int32_t last_action = -1;
 
   bool Has(int32_t feature) const { return (features & feature) != 0; }
+  bool IsReceiver() const { return kind == abi::PORT_UDP_RX || kind == abi::PORT_PACKET_RX; }
   bool IsTap() const { return kind == abi::PORT_TAP || kind == abi::PORT_TAP_TX; }
 };
 

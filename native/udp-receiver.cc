@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "frame.h"
+#include "outer.h"
 
 // Linux 5.0; the headers of a build host may be older than the kernel below it.
 #ifndef UDP_GRO
@@ -18,10 +19,10 @@ namespace vtepd {
 namespace {
 
 // As ::ffff:a.b.c.d, RFC 4291 section 2.5.5.2.
-void WriteMapped(uint8_t* out, const in_addr& address) {
+void WriteMapped(uint8_t* out, const void* address) {
   memset(out, 0, 10);
   memset(out + 10, 0xff, 2);
-  memcpy(out + 12, &address, 4);
+  memcpy(out + 12, address, 4);
 }
 
 }  // namespace
@@ -75,11 +76,14 @@ int32_t UdpReceiver::Resume(Port& port, int32_t first) {
   int32_t group_first_part = 0;
   int32_t next = first;
   for (; message_ < message_count_; message_++) {
-    uint8_t* const message = static_cast<uint8_t*>(buffers_[message_].iov_base);
-    const uint32_t length = messages_[message_].msg_len;
     if (offset_ == 0) {
       const Origin before = origin_;
-      ReadOrigin(port, message_);
+      payload_ = {static_cast<uint8_t*>(buffers_[message_].iov_base), messages_[message_].msg_len};
+      if (port.kind == abi::PORT_PACKET_RX) {
+        ReadOuterHeaders(port, message_);
+      } else {
+        ReadOrigin(port, message_);
+      }
       // A group goes on across messages of one sender only.
       if (memcmp(&before, &origin_, offsetof(Origin, segment_size)) != 0) {
         if (group_header != nullptr) CloseGroup(group, next - 1, group_first_part);
@@ -87,11 +91,11 @@ int32_t UdpReceiver::Resume(Port& port, int32_t first) {
       }
     }
     do {
-      uint8_t* const datagram = message + offset_;
-      const uint32_t size = std::min(origin_.segment_size, length - offset_);
-      const bool has_frame = size > port.header_length;
+      uint8_t* const datagram = payload_.data + offset_;
+      const uint32_t size = std::min(origin_.segment_size, payload_.length - offset_);
+      const bool may_merge = size > port.header_length && !origin_.is_corrupt && origin_.inner_gso == 0;
       iovec part;
-      if (group_header != nullptr && has_frame && memcmp(group_header, datagram, port.header_length) == 0 &&
+      if (group_header != nullptr && may_merge && memcmp(group_header, datagram, port.header_length) == 0 &&
           parts_->HasRoom() && group.Append(datagram + port.header_length, size - port.header_length, part)) {
         parts_->Append(part);
         offset_ += size;
@@ -102,13 +106,14 @@ int32_t UdpReceiver::Resume(Port& port, int32_t first) {
       if (next == abi::BATCH_FRAMES) return next - first;
       parts_->Reset(next);
       Describe(port, datagram, static_cast<int32_t>(size), memory_->FrameAt(next++));
-      if (merges && has_frame) {
+      if (origin_.inner_gso != 0) DescribeSuperframe(memory_->FrameAt(next - 1));
+      if (merges && may_merge) {
         group.Start(datagram + port.header_length, size - port.header_length);
         group_header = datagram;
         group_first_part = parts_->Used();
       }
       offset_ += size;
-    } while (offset_ < length);
+    } while (offset_ < payload_.length);
     offset_ = 0;
     Rearm(message_);
   }
@@ -138,7 +143,7 @@ void UdpReceiver::ReadOrigin(Port& port, int32_t index) {
   memset(&origin_, 0, sizeof(origin_));
   const sockaddr_in6& source = sources_[index];
   if (source.sin6_family == AF_INET) {
-    WriteMapped(origin_.source, reinterpret_cast<const sockaddr_in*>(&source)->sin_addr);
+    WriteMapped(origin_.source, &reinterpret_cast<const sockaddr_in*>(&source)->sin_addr);
   } else {
     memcpy(origin_.source, &source.sin6_addr, sizeof(origin_.source));
   }
@@ -158,10 +163,44 @@ void UdpReceiver::Describe(const Port& port, uint8_t* datagram, int32_t length, 
   frame.segments = 1;
   DescribeWithChecksum(datagram + header_length, frame.length, frame);
   if (origin_.is_truncated) frame.flags |= abi::FLAG_TRUNCATED;
+  if (origin_.is_corrupt) frame.flags |= abi::FLAG_BAD_OUTER_CSUM;
   memcpy(frame.source, origin_.source, sizeof(frame.source));
   memcpy(frame.destination, origin_.destination, sizeof(frame.destination));
   frame.source_port = origin_.source_port;
   frame.tos = origin_.tos;
+}
+
+// The same from the packet itself. What is no UDP datagram, which the socket's filter does not let through, becomes one
+// that is too short for any header.
+void UdpReceiver::ReadOuterHeaders(Port& port, int32_t index) {
+  msghdr& message = messages_[index].msg_hdr;
+  memset(&origin_, 0, sizeof(origin_));
+  origin_.segment_size = UINT32_MAX;
+  origin_.is_truncated = (message.msg_flags & MSG_TRUNC) != 0;
+  Outer outer;
+  if (!ReadOuter(payload_.data, payload_.length, outer)) {
+    payload_.length = 0;
+    return;
+  }
+  payload_ = {payload_.data + outer.offset, outer.length};
+  WriteMapped(origin_.source, outer.source);
+  WriteMapped(origin_.destination, outer.destination);
+  origin_.source_port = outer.source_port;
+  origin_.tos = outer.tos;
+  origin_.is_corrupt = outer.is_corrupt;
+  origin_.segment_size = outer.segment_size;
+  origin_.inner_gso = outer.inner_gso_size | outer.inner_gso_type << 16;
+  ReadControl(port, message);  // The drop counter is all there is.
+}
+
+// A superframe as the kernel has it: the sum of its pseudo-header is in the checksum field, which is how it was
+// described. What says otherwise is left as it is, a frame that is too large.
+void UdpReceiver::DescribeSuperframe(abi::Frame& frame) const {
+  const int32_t payload = frame.length - (frame.headers & 0xffff);
+  const int32_t gso_size = origin_.inner_gso & 0xffff;
+  if ((frame.flags & abi::FLAG_PARTIAL_CSUM) == 0 || payload <= gso_size) return;
+  frame.gso = origin_.inner_gso;
+  frame.segments = (payload + gso_size - 1) / gso_size;
 }
 
 void UdpReceiver::ReadControl(Port& port, msghdr& message) {
@@ -170,7 +209,7 @@ void UdpReceiver::ReadControl(Port& port, msghdr& message) {
     if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
       in_pktinfo info;
       memcpy(&info, data, sizeof(info));
-      WriteMapped(origin_.destination, info.ipi_addr);
+      WriteMapped(origin_.destination, &info.ipi_addr);
     } else if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_TOS) {
       origin_.tos = data[0];  // One byte here, an int in IPv6.
     } else if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) {

@@ -1,5 +1,7 @@
-// Datagrams out of a UDP socket: one recvmmsg for as many messages as there are slots. With UDP_GRO a message holds
-// many datagrams of one sender, and neighbouring frames of one inner flow are merged into one frame (coalesce.h).
+// Datagrams out of a UDP socket or a packet socket: one recvmmsg for as many messages as there are slots. With UDP_GRO
+// a message holds many datagrams of one sender, and neighbouring frames of one inner flow are merged into one frame
+// (coalesce.h). A message of a packet socket begins with the outer headers (outer.h) and may hold a frame that the
+// kernel has merged.
 #ifndef VTEPD_UDP_RECEIVER_H_
 #define VTEPD_UDP_RECEIVER_H_
 
@@ -62,13 +64,17 @@ class UdpReceiver {
     int32_t source_port;
     int32_t tos;
     uint32_t segment_size;  // Bytes of each datagram but the last.
+    int32_t inner_gso;      // As FRAME_GSO.
     bool is_truncated;
+    bool is_corrupt;
   };
 
   void Rearm(int32_t index);
   void ReadOrigin(Port& port, int32_t index);
+  void ReadOuterHeaders(Port& port, int32_t index);
   void ReadControl(Port& port, msghdr& message);
   void Describe(const Port& port, uint8_t* datagram, int32_t length, abi::Frame& frame) const;
+  void DescribeSuperframe(abi::Frame& frame) const;
   void CloseGroup(Group& group, int32_t frame, int32_t first_part);
 
   Memory* memory_ = nullptr;
@@ -83,6 +89,7 @@ class UdpReceiver {
   int32_t message_ = 0;
   int32_t message_count_ = 0;
   uint32_t offset_ = 0;
+  Bytes payload_ = {};
   Origin origin_ = {};
 };
 

@@ -24,6 +24,9 @@ export const DEV_READY = 12;
 export const UNKNOWN_VTEP = 13;
 export const TX_ERROR = 14;
 
+// The kernel's names, which came later.
+export const UDP_CSUM = 15;
+
 interface DropReasonRow {
   /** Label in metrics and JSON: the constant in lower case. */
   readonly name: string;
@@ -47,6 +50,7 @@ export const DROP_REASONS: readonly DropReasonRow[] = [
   { name: "dev_ready", meaning: "the TAP device is down" },
   { name: "unknown_vtep", meaning: "outer source address is no remote VTEP of this tunnel" },
   { name: "tx_error", meaning: "the kernel refused the frame for another reason" },
+  { name: "udp_csum", meaning: "wrong outer UDP checksum, in tier tunnel; elsewhere the kernel drops and counts such" },
 ];
 
 /** Number of counter columns a drop table needs; room for reasons to come without a new layout. */

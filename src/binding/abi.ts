@@ -83,6 +83,8 @@ export const FLAG_FRAGMENT = 32;
 export const FLAG_TRUNCATED = 64;
 /** An 802.1Q or 802.1ad tag is present. */
 export const FLAG_VLAN = 128;
+/** PACKET_RX only: the outer UDP checksum is wrong. A UDP socket never hands such a datagram over. */
+export const FLAG_BAD_OUTER_CSUM = 256;
 
 /** `virtio_net_hdr.gso_type` values used. */
 export const GSO_TCPV4 = 1;
@@ -142,6 +144,8 @@ export const PORT_UDP_TX = 3;
 export const PORT_TAP_TX = 4;
 /** A TAP whose frames the host's stack forwards to the underlay: written with outer headers from Ethernet on. */
 export const PORT_UPLINK = 5;
+/** Receives what a UDP_RX would, before UDP does, with superframes as the kernel merged them (native/packet-socket.cc). */
+export const PORT_PACKET_RX = 6;
 // What a port can do, for `Io.add`: a sum of these.
 /** TAP: frames have a vnet header in front. */
 export const FEATURE_VNET_HEADER = 1;

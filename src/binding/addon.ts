@@ -85,6 +85,19 @@ export interface UdpOptions {
   netns?: string;
 }
 
+export interface PacketSocketOptions {
+  /** 4 bytes: the local VTEP. */
+  address: Uint8Array;
+  /** The local UDP port. */
+  port: number;
+  /** Only packets that this interface receives; default all. */
+  device?: string;
+  /** How many sockets share the packets, by flow; 1..256. */
+  count: number;
+  /** As in UdpOptions. */
+  receiveBuffer: number;
+}
+
 /** Each is "" when it works, else the reason why not (the errno's name or what was seen). */
 export interface UdpProbe {
   /** UDP_SEGMENT: one send of 64 datagrams arrives as 64. */
@@ -124,7 +137,7 @@ export interface IoMemory {
 
 /** One worker's epoll set and its batches. All methods belong to the thread that made it. */
 export interface Io {
-  /** Starts to poll `fd` (TAP, UDP_RX) or only makes it known as a place to send from (UDP_TX). `headerLength`: bytes of tunnel header before the frame in a datagram. `features`: sum of FEATURE_*. */
+  /** Starts to poll `fd` (TAP, UDP_RX, PACKET_RX) or only makes it known as a place to send from (UDP_TX). `headerLength`: bytes of tunnel header before the frame in a datagram. `features`: sum of FEATURE_*. */
   add(port: number, fd: number, kind: number, headerLength: number, features: number): void;
   /** Forgets the port; must come before its descriptor is closed. Unknown ids are ignored. */
   remove(port: number): void;
@@ -152,6 +165,8 @@ interface Addon {
   openTap(options: TapOptions): Tap;
   tapInfo(fd: number): TapInfo;
   openUdp(options: UdpOptions): number;
+  /** Packet sockets for IPv4 datagrams to an address and port, with a vnet header in front of each (native/packet-socket.cc). */
+  openPacketSockets(options: PacketSocketOptions): number[];
   /** Local port of a socket. */
   udpPort(fd: number): number;
   /** Non-blocking eventfd. */

@@ -51,8 +51,9 @@ const statsLines = ({ rx, tx }: LinkStats64): string[] => {
 };
 
 /** What iproute2 has no words for, in ours. */
-const ownWords = ({ state, queues, offload, netns, fdb, flood }: LinkJson["vtepd"]): (string | number)[] => {
+const ownWords = ({ state, queues, offload, receive, netns, fdb, flood }: LinkJson["vtepd"]): (string | number)[] => {
   const words: (string | number)[] = ["vtepd", "state", state, "queues", queues, "offload", offload];
+  if (receive !== "socket") words.push("receive", receive);
   if (netns !== null) words.push("netns", netns);
   words.push("learned", fdb.learned, "static", fdb.static);
   if (flood.length > 0) words.push("flood", ...flood);

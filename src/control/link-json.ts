@@ -66,6 +66,8 @@ export interface LinkJson {
     readonly queues: number;
     /** How its frames go through the kernel; GET /v1/status says why. */
     readonly offload: string;
+    /** Tier `tunnel`: whether packet sockets or UDP sockets receive. */
+    readonly receive: "socket" | "packet";
     readonly netns: string | null;
     readonly flood: readonly string[];
     readonly fdb: { readonly learned: number; readonly static: number };
@@ -144,6 +146,7 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     state: link.state,
     queues: link.queues,
     offload: link.tier,
+    receive: link.receiver,
     netns: link.netns,
     flood: link.flood,
     fdb: { learned: link.fdbLearned, static: link.fdbStatic },

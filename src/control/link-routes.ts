@@ -47,6 +47,7 @@ const LinkSchema = z
       state: z.enum(["up", "gone"]),
       queues: count(),
       offload: z.string(),
+      receive: z.enum(["socket", "packet"]),
       netns: z.string().nullable(),
       flood: z.array(z.string()),
       fdb: z.object({ learned: count(), static: count() }),

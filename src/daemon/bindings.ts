@@ -7,13 +7,14 @@
  * outer 5-tuple, and a UDP socket has one source port. The loop picks the socket by inner flow hash.
  *
  * In tier `tunnel` an IPv4 binding sends through an uplink instead (uplink.ts), where each packet has its own source port.
- * A binding to one underlay interface does not: what the uplink sends goes where the routing table says.
+ * A binding to one underlay interface does not: what the uplink sends goes where the routing table says. There it also
+ * receives otherwise, where the kernel can (receive-offload.ts).
  *
  * A port held by somebody else is found by binding once without SO_REUSEPORT: with it, a second vtepd of the same user
  * would share the port in silence and steal half of the traffic.
  */
-import { AF_INET, PORT_UDP_RX, PORT_UDP_TX, PORT_UPLINK } from "../binding/abi.ts";
-import { addon, type UdpOptions } from "../binding/addon.ts";
+import { AF_INET, PORT_PACKET_RX, PORT_UDP_RX, PORT_UDP_TX, PORT_UPLINK } from "../binding/abi.ts";
+import { addon, type PacketSocketOptions, type UdpOptions } from "../binding/addon.ts";
 import type { OffloadTier } from "../config/schema.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { MAX_BINDINGS } from "../dataplane/vni-table.ts";
@@ -23,6 +24,7 @@ import { VtepdError } from "../errors.ts";
 import { kernelVxlanOnPort } from "../host/underlay.ts";
 import { attempt } from "./native-error.ts";
 import type { Offload } from "./offload.ts";
+import { ReceiveOffload, removeLeftover } from "./receive-offload.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { Undo } from "./undo.ts";
 import { Uplink } from "./uplink.ts";
@@ -53,6 +55,8 @@ export interface Binding {
   /** What frames are sent through, when not through sockets. */
   readonly uplink: Uplink | undefined;
   readonly tier: OffloadTier;
+  /** What its datagrams come through. */
+  readonly receiver: "socket" | "packet";
 }
 
 interface Shared {
@@ -67,11 +71,20 @@ export class Bindings {
   private readonly tables: Tables;
   private readonly supervisor: Supervisor;
   private readonly offload: Offload;
+  private readonly onRefused: (port: number, refusal: string) => void;
+  private readonly receiveOffload = new ReceiveOffload();
   private readonly shared = new Map<string, Shared>();
   private readonly lost = new Set<Uplink>();
   private reviving: Promise<void> | undefined;
 
-  constructor(tables: Tables, supervisor: Supervisor, offload: Offload) {
+  /** @param onRefused told why a port's packets cannot be received in the way of tier `tunnel` */
+  constructor(
+    tables: Tables,
+    supervisor: Supervisor,
+    offload: Offload,
+    onRefused: (port: number, refusal: string) => void,
+  ) {
+    this.onRefused = onRefused;
     this.tables = tables;
     this.supervisor = supervisor;
     this.offload = offload;
@@ -155,7 +168,9 @@ export class Bindings {
     await this.checkFree(spec);
     const table = this.tables.ports;
     const id = this.freeId();
-    const rxPort = table.allocate(PORT_UDP_RX, id);
+    const receiver = await this.chooseReceiver(spec, undo);
+    const rxKind = receiver === "packet" ? PORT_PACKET_RX : PORT_UDP_RX;
+    const rxPort = table.allocate(rxKind, id);
     undo.push(() => table.release(rxPort));
     const uplink = await this.openUplink(spec, id, undo);
     const txSockets = uplink === undefined ? TX_SOCKETS : 0;
@@ -164,15 +179,17 @@ export class Bindings {
     const receive: PortChange[][] = [];
     const send: PortChange[][] = [];
     const { headerLength } = spec;
-    const { rxFeatures, txFeatures, mergeDatagrams } = this.offload;
-    for (let worker = 0; worker < this.supervisor.count; worker++) {
+    const { rxFeatures, txFeatures } = this.offload;
+    const workers = this.supervisor.count;
+    const rxFds = this.openReceivers(spec, receiver, undo);
+    for (let worker = 0; worker < workers; worker++) {
       const open = (options: UdpOptions): number => {
         const fd = attempt(describe(spec), () => addon.openUdp(options));
         undo.push(() => addon.closeFd(fd));
         return fd;
       };
-      const rxFd = open({ ...receiving(spec), merge: mergeDatagrams });
-      receive.push([{ verb: "add", port: rxPort, fd: rxFd, kind: PORT_UDP_RX, headerLength, features: rxFeatures }]);
+      const fd = rxFds[worker]!;
+      receive.push([{ verb: "add", port: rxPort, fd, kind: rxKind, headerLength, features: rxFeatures }]);
       send.push(
         Array.from({ length: txSockets }, (_, n) => {
           const fd = open(sending(spec));
@@ -186,7 +203,7 @@ export class Bindings {
     await this.supervisor.changePorts(send);
     await uplink?.attach();
     const tier = this.offload.tier === "tunnel" && uplink === undefined ? "socket" : this.offload.tier;
-    const binding = { id, spec, txPort, txMask: Math.max(txSockets - 1, 0), uplink, tier };
+    const binding = { id, spec, txPort, txMask: Math.max(txSockets - 1, 0), uplink, tier, receiver };
     return { binding, receive };
   }
 
@@ -204,15 +221,44 @@ export class Bindings {
     return uplink;
   }
 
+  private async chooseReceiver(spec: BindingSpec, undo: Undo): Promise<"socket" | "packet"> {
+    if (this.offload.tier !== "tunnel" || spec.local.family !== AF_INET) return "socket";
+    const refusal = await this.receiveOffload.acquire(spec.port);
+    undo.push(() => this.receiveOffload.release(spec.port));
+    if (refusal !== "") this.onRefused(spec.port, refusal);
+    return refusal === "" ? "packet" : "socket";
+  }
+
+  /** A descriptor for each worker. */
+  private openReceivers(spec: BindingSpec, receiver: "socket" | "packet", undo: Undo): number[] {
+    const { count } = this.supervisor;
+    const merge = this.offload.mergeDatagrams;
+    const fds: number[] = [];
+    undo.push(() => fds.forEach(addon.closeFd));
+    attempt(describe(spec), () => {
+      if (receiver === "packet") fds.push(...addon.openPacketSockets(receivingPackets(spec, count)));
+      else for (let n = 0; n < count; n++) fds.push(addon.openUdp({ ...receiving(spec), merge }));
+    });
+    return fds;
+  }
+
   private async checkFree(spec: BindingSpec): Promise<void> {
+    if (spec.local.family === AF_INET && this.receiveOffload.holds(spec.port)) {
+      // Only whether the address is this host's.
+      addon.closeFd(attempt(describe(spec), () => addon.openUdp(sending(spec))));
+      return;
+    }
     const ours = this.list().some(
       ({ spec: other }) => other.port === spec.port && other.local.text === spec.local.text,
     );
     if (ours) return; // the same port on another interface: our own sockets would answer
-    try {
+    const bind = (): void =>
       addon.closeFd(attempt(describe(spec), () => addon.openUdp({ ...receiving(spec), reusePort: false })));
+    try {
+      bind();
     } catch (error) {
       if (!(error instanceof VtepdError) || error.code !== "ERR_ADDRESS_IN_USE") throw error;
+      if (await removeLeftover(spec.port)) return bind();
       const device = await kernelVxlanOnPort(spec.port);
       const holder =
         device === undefined
@@ -245,6 +291,14 @@ const receiving = (spec: BindingSpec): UdpOptions => ({
   reusePort: true,
   receiveBuffer: SOCKET_BUFFER_BYTES,
   receiveInfo: true,
+});
+
+const receivingPackets = (spec: BindingSpec, count: number): PacketSocketOptions => ({
+  address: spec.local.bytes,
+  port: spec.port,
+  ...(spec.link === undefined ? {} : { device: spec.link }),
+  count,
+  receiveBuffer: SOCKET_BUFFER_BYTES,
 });
 
 const sending = (spec: BindingSpec): UdpOptions => ({

@@ -107,7 +107,9 @@ const start = async (
     if (uplink !== undefined) log.warn({ uplink }, "uplink was deleted; it will be made again");
   });
   undo.push(() => supervisor.stop());
-  const bindings = new Bindings(tables, supervisor, offload);
+  const bindings = new Bindings(tables, supervisor, offload, (port, refusal) => {
+    log.warn({ port, refusal }, "no receive offload in tier tunnel; UDP sockets are used");
+  });
   const ageing = new Ageing(tables.fdb);
   const statistics = new Statistics(supervisor.memory, ageing);
   const vtep = new Vtep({ tables, bindings, statistics, tunnels, offload, configPath, version });

@@ -125,6 +125,7 @@ export class Vtep implements VtepService {
       netns: config.netns ?? null,
       queues: device.queues,
       tier: binding.tier,
+      receiver: binding.receiver,
       state: info === undefined ? "gone" : "up",
     };
   }

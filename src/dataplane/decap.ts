@@ -10,6 +10,7 @@
  * one decision is right for all, and all are counted.
  */
 import {
+  FLAG_BAD_OUTER_CSUM,
   FLAG_IPV4,
   FLAG_PARTIAL_CSUM,
   FLAG_TCP,
@@ -37,6 +38,7 @@ import {
   NOT_DROPPED,
   PKT_TOO_BIG,
   PKT_TOO_SMALL,
+  UDP_CSUM,
   UNKNOWN_VTEP,
   VXLAN_ENTRY_EXISTS,
   VXLAN_VNI_NOT_FOUND,
@@ -98,7 +100,8 @@ export class Decapsulator {
   decap(row: number, binding: number): void {
     const { frames } = this;
     const headerOffset = frames[row + FRAME_HEADER_OFFSET]!;
-    const invalid = checkVxlan(this.arena, headerOffset, frames[row + FRAME_DATAGRAM_LENGTH]!);
+    const isCorrupt = (frames[row + FRAME_FLAGS]! & FLAG_BAD_OUTER_CSUM) !== 0;
+    const invalid = isCorrupt ? UDP_CSUM : checkVxlan(this.arena, headerOffset, frames[row + FRAME_DATAGRAM_LENGTH]!);
     if (invalid !== NOT_DROPPED) {
       this.dropOnSocket(row, binding, invalid);
       return;

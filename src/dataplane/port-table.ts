@@ -6,9 +6,9 @@ import { MAX_PORTS } from "../binding/abi.ts";
 import { VtepdError } from "../errors.ts";
 
 export const PORT_WORDS = 2;
-/** PORT_TAP, PORT_UDP_RX, PORT_UDP_TX of the addon; 0 = free. */
+/** PORT_* of the addon; 0 = free. */
 export const PORT_KIND = 0;
-/** TAP: its bridge domain. UDP: its binding. */
+/** TAP: its bridge domain. Everything else: its binding. */
 export const PORT_OWNER = 1;
 
 export class PortTable {

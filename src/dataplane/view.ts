@@ -28,8 +28,10 @@ export interface LinkView {
   readonly fdbStatic: number;
   readonly netns: string | null;
   readonly queues: number;
-  /** How its frames go through the kernel: `socket`, `mmsg` or `plain`. */
+  /** How its frames go through the kernel: `tunnel`, `socket`, `mmsg` or `plain`. */
   readonly tier: string;
+  /** What its datagrams come through: UDP sockets, or packet sockets in tier `tunnel`. */
+  readonly receiver: "socket" | "packet";
   /** `gone`: the device was deleted under us. */
   readonly state: "up" | "gone";
 }

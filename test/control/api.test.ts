@@ -91,6 +91,7 @@ describe("GET", () => {
         state: "up",
         queues: 1,
         offload: "socket",
+        receive: "socket",
         netns: null,
         flood: ["192.0.2.2"],
         fdb: { learned: 1, static: 2 },

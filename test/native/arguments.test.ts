@@ -131,7 +131,7 @@ describe("Io", () => {
       /Io.add: port: expected an integer from 0 to 32767/,
     );
     expect(() => rig.io.add(-1, 0, PORT_TAP, 0, FEATURE_VNET_HEADER)).toThrow(/port/);
-    expect(() => rig.io.add(0, 0, 6, 0, 0)).toThrow(/kind/);
+    expect(() => rig.io.add(0, 0, 7, 0, 0)).toThrow(/kind/);
     expect(() => rig.io.add(0, 0, PORT_TAP, 1025, FEATURE_VNET_HEADER)).toThrow(/headerLength/);
   });
 

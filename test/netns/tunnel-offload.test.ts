@@ -8,8 +8,10 @@ import { release } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
 import { addon } from "../../src/binding/addon.ts";
 import { type DaemonSettings, RunningDaemon } from "../support/daemon.ts";
+import { arpFrame, MAC_A, vxlanDatagram } from "../support/frame-builder.ts";
 import type { Host } from "../support/host.ts";
 import { Lab, type WireMode } from "../support/lab.ts";
+import { RawVtep } from "../support/raw-vtep.ts";
 import { transfer } from "../support/transfer.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -39,6 +41,9 @@ const kernelVxlan = (host: Host): void => {
 
 const linksOf = (host: Host): string[] => host.ipJson("link", "show").map(({ ifname }: { ifname: string }) => ifname);
 const sysctl = (host: Host, key: string): string => host.run("cat", [`/proc/sys/net/${key}`]).trim();
+
+const receiversOf = (daemon: RunningDaemon): string[] =>
+  daemon.json<{ vtepd: { receive: string } }[]>("-d", "link", "show").map(({ vtepd }) => vtepd.receive);
 
 const tiersOf = (daemon: RunningDaemon): string[] =>
   daemon.json<{ vtepd: { offload: string } }[]>("-d", "link", "show").map(({ vtepd }) => vtepd.offload);
@@ -166,6 +171,101 @@ describe.skipIf(isOldKernel)("vtepd in tier tunnel", () => {
     );
     expect(linksOf(left).filter((name) => name.startsWith("vtepup"))).toEqual([]);
     expect(tiersOf(daemon)).toEqual(["socket", "socket"]);
+    expect(receiversOf(daemon)).toEqual(["socket", "packet"]);
+  });
+});
+
+describe.skipIf(isOldKernel)("vtepd in tier tunnel receives through packet sockets:", () => {
+  it("superframes that the kernel has merged, one frame each", async () => {
+    const { left, right } = hosts("wire-like");
+    kernelVxlan(right);
+    const daemon = await RunningDaemon.start(left, LEFT, TUNNEL);
+    expect(receiversOf(daemon)).toEqual(["packet"]);
+    expect(daemon.vtepctl("-d", "link", "show").stdout).toContain("offload tunnel receive packet");
+    await transfer(right, left, "10.42.0.1", 50_000_000);
+    const { rx } = daemon.json<{ stats64: { rx: { packets: number } } }[]>("-s", "link", "show")[0]!.stats64;
+    const { workers } = daemon.json<{ workers: { frames: number }[] }>("status");
+    // Both directions and all; a frame each would be more than 35 000.
+    expect(rx.packets).toBeGreaterThan(35_000);
+    expect(workers.reduce((sum, { frames }) => sum + frames, 0)).toBeLessThan(rx.packets / 2);
+  });
+
+  it("in several tunnels and addresses on one port, and leaves nothing behind", async () => {
+    const { left, right } = hosts("wire-like");
+    left.address("eth0", "192.0.2.3/24");
+    kernelVxlan(right);
+    const other = "id 43 dstport 4789 local 192.0.2.2 remote 192.0.2.3 dev eth0".split(" ");
+    right.ip("link", "add", "ov1", "type", "vxlan", ...other);
+    right.address("ov1", "10.43.0.2/24");
+    const daemon = await RunningDaemon.start(
+      left,
+      `{ ov0: { mode: vxlan, id: 42, local: 192.0.2.1, remote: 192.0.2.2, addresses: [10.42.0.1/24] },
+         ov1: { mode: vxlan, id: 43, local: 192.0.2.3, remote: 192.0.2.2, addresses: [10.43.0.1/24], link: eth0 } }`,
+      TUNNEL,
+    );
+    expect(receiversOf(daemon)).toEqual(["packet", "packet"]);
+    for (const address of ["10.42.0.2", "10.43.0.2"]) {
+      expect(left.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", address])).toContain(" 0% packet loss");
+    }
+    expect(linksOf(left)).toContain("vtepgro4789");
+    await daemon.stop();
+    expect(linksOf(left)).toEqual(["lo", "eth0"]);
+  });
+
+  it("after a daemon that was killed, too, whose device is taken away", async () => {
+    const { left, right } = hosts("wire-like");
+    kernelVxlan(right);
+    const killed = await RunningDaemon.start(left, LEFT, TUNNEL);
+    killed.child.signal("SIGKILL");
+    await killed.child.exited;
+    expect(linksOf(left)).toContain("vtepgro4789");
+    // In another tier the device would only be in the way.
+    const socket = await RunningDaemon.start(left, LEFT, { daemon: "offload: socket" });
+    expect(linksOf(left)).not.toContain("vtepgro4789");
+    expect(left.run("ping", ["-c", "1", "-W", "2", "10.42.0.2"])).toContain(" 0% packet loss");
+    await socket.stop();
+  });
+
+  it("but through sockets where the kernel makes no vxlan device, and says why", async () => {
+    const { left, right } = hosts("wire-like");
+    kernelVxlan(right);
+    left.ip("link", "add", "vtepgro4789", "type", "veth", "peer", "name", "other");
+    const daemon = await RunningDaemon.start(left, LEFT, TUNNEL);
+    expect(receiversOf(daemon)).toEqual(["socket"]);
+    expect(daemon.child.stdout).toMatch(/File exists","msg":"no receive offload in tier tunnel/);
+    expect(left.run("ping", ["-c", "1", "-W", "2", "10.42.0.2"])).toContain(" 0% packet loss");
+  });
+
+  it("and counts wrong outer checksums, which no UDP socket would see", async () => {
+    const { left, right } = hosts("wire-like");
+    const daemon = await RunningDaemon.start(left, LEFT, TUNNEL);
+    const remote = await RawVtep.start(right, { address: "192.0.2.2" });
+    const frame = arpFrame({ operation: "request", senderMac: MAC_A, senderIp: "10.42.0.9", targetIp: "10.42.0.1" });
+    const received = (): number => daemon.stats().links[0]!.rx.packets;
+    remote.send("192.0.2.1", vxlanDatagram(42, frame));
+    await waitFor(() => received() === 1, { what: "a datagram with a right checksum" });
+    right.run("nft", [
+      "add table ip t; add chain ip t o { type filter hook output priority 0; }; add rule ip t o udp dport 4789 udp checksum set 0xbeef",
+    ]);
+    for (let n = 0; n < 3; n++) remote.send("192.0.2.1", vxlanDatagram(42, frame));
+    await waitFor(() => daemon.drops("socket")["udp_csum"] === 3, { what: "three drops" });
+    expect(received()).toBe(1);
+  });
+
+  it("fragments of outer packets, put together", async () => {
+    const { left, right } = hosts("wire-like");
+    const options = "id 42 dstport 4789 local 192.0.2.2 remote 192.0.2.1 udpcsum".split(" ");
+    right.ip("link", "add", "ov0", "mtu", "3000", "type", "vxlan", ...options);
+    right.address("ov0", "10.42.0.2/24");
+    const daemon = await RunningDaemon.start(
+      left,
+      `{ ov0: { mode: vxlan, id: 42, local: 192.0.2.1, remote: 192.0.2.2, mtu: 3000, addresses: [10.42.0.1/24] } }`,
+      TUNNEL,
+    );
+    expect(right.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "-s", "2900", "10.42.0.1"])).toContain(
+      " 0% packet loss",
+    );
+    expect(daemon.drops("socket")).toEqual({});
   });
 });
 

@@ -39,6 +39,7 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   netns: null,
   queues: 1,
   tier: "socket",
+  receiver: "socket",
   state: "up",
   ...overrides,
 });
