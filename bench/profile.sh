@@ -1,5 +1,5 @@
 #!/bin/bash
-# Where the cycles of a frame go: `bench/profile.sh [socket|mmsg|plain]` prints, for both daemons under one TCP stream and
+# Where the cycles of a frame go: `bench/profile.sh [socket|mmsg|plain|tunnel]` prints, for both daemons under one TCP stream and
 # under a flood of 64-byte frames, the share of each part of the program and the hottest functions.
 # Needs root, perf (Debian: linux-perf), iperf3, ethtool; makes its own namespaces; some 15 s.
 set -eu
