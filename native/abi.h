@@ -46,9 +46,10 @@ inline constexpr int32_t FRAME_HEADER_OFFSET = 21;
 inline constexpr int32_t FRAME_DATAGRAM_LENGTH = 22;
 inline constexpr int32_t FRAME_TOS = 23;
 inline constexpr int32_t FRAME_SEGMENTS = 24;
-inline constexpr int32_t FRAME_VERDICT = 25;
-inline constexpr int32_t FRAME_TARGET = 26;
-inline constexpr int32_t FRAME_BD = 27;
+inline constexpr int32_t FRAME_INNER_IP = 25;
+inline constexpr int32_t FRAME_VERDICT = 26;
+inline constexpr int32_t FRAME_TARGET = 27;
+inline constexpr int32_t FRAME_BD = 28;
 
 inline constexpr int32_t FLAG_PARTIAL_CSUM = 1;
 inline constexpr int32_t FLAG_IPV4 = 2;
@@ -59,6 +60,8 @@ inline constexpr int32_t FLAG_FRAGMENT = 32;
 inline constexpr int32_t FLAG_TRUNCATED = 64;
 inline constexpr int32_t FLAG_VLAN = 128;
 inline constexpr int32_t FLAG_BAD_OUTER_CSUM = 256;
+
+inline constexpr int32_t INNER_DF = 1 << 24;
 
 inline constexpr int32_t GSO_TCPV4 = 1;
 inline constexpr int32_t GSO_TCPV6 = 4;
@@ -73,7 +76,12 @@ inline constexpr int32_t ACTION_TEMPLATE = 2;
 inline constexpr int32_t ACTION_TEMPLATE_LENGTH = 3;
 inline constexpr int32_t ACTION_VTEP = 4;
 inline constexpr int32_t ACTION_RESULT = 5;
-inline constexpr int32_t ACTION_BD = 6;
+inline constexpr int32_t ACTION_OUTER = 6;
+inline constexpr int32_t ACTION_BD = 7;
+
+inline constexpr int32_t OUTER_TOS = 1 << 16;
+inline constexpr int32_t OUTER_TTL = 1 << 17;
+inline constexpr int32_t OUTER_DF = 1 << 18;
 
 inline constexpr int32_t VTEP_ADDRESS_BYTES = 32;
 
@@ -119,7 +127,8 @@ struct Frame {
   int32_t datagram_length;
   int32_t tos;
   int32_t segments;
-  int32_t owned_by_data_plane[7];
+  int32_t inner_ip;
+  int32_t owned_by_data_plane[6];
 };
 
 struct Action {
@@ -129,7 +138,8 @@ struct Action {
   int32_t template_length;
   int32_t vtep;
   int32_t result;
-  int32_t owned_by_data_plane[2];
+  int32_t outer;
+  int32_t owned_by_data_plane[1];
 };
 
 // struct virtio_net_hdr_mrg_rxbuf: what stands before every frame on a TAP descriptor. Host order, as TUNSETVNETLE is
@@ -180,6 +190,7 @@ VTEPD_AT(Frame, header_offset, FRAME_HEADER_OFFSET);
 VTEPD_AT(Frame, datagram_length, FRAME_DATAGRAM_LENGTH);
 VTEPD_AT(Frame, tos, FRAME_TOS);
 VTEPD_AT(Frame, segments, FRAME_SEGMENTS);
+VTEPD_AT(Frame, inner_ip, FRAME_INNER_IP);
 VTEPD_AT(Frame, owned_by_data_plane, FRAME_VERDICT);
 VTEPD_AT(Action, port, ACTION_PORT);
 VTEPD_AT(Action, frame, ACTION_FRAME);
@@ -187,6 +198,7 @@ VTEPD_AT(Action, template_offset, ACTION_TEMPLATE);
 VTEPD_AT(Action, template_length, ACTION_TEMPLATE_LENGTH);
 VTEPD_AT(Action, vtep, ACTION_VTEP);
 VTEPD_AT(Action, result, ACTION_RESULT);
+VTEPD_AT(Action, outer, ACTION_OUTER);
 VTEPD_AT(Action, owned_by_data_plane, ACTION_BD);
 #undef VTEPD_AT
 

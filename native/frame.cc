@@ -161,9 +161,23 @@ int32_t HeaderWord(const uint8_t* data, const Headers& headers) {
   return static_cast<int32_t>((headers.l4 + l4_header) | headers.ip << 16);
 }
 
+int32_t InnerIpWord(const uint8_t* data, const Headers& headers) {
+  const uint8_t* const ip = data + headers.ip;
+  const int32_t offset = static_cast<int32_t>(headers.ip << 16);
+  if ((headers.flags & abi::FLAG_IPV4) != 0) {
+    constexpr uint8_t DF = 0x40;
+    return ip[1] | ip[IPV4_TTL] << 8 | offset | ((ip[IPV4_FRAGMENT] & DF) != 0 ? abi::INNER_DF : 0);
+  }
+  if ((headers.flags & abi::FLAG_IPV6) != 0) {
+    return ((ip[0] & 15) << 4 | ip[1] >> 4) | ip[IPV6_HOP_LIMIT] << 8 | offset | abi::INNER_DF;
+  }
+  return 0;
+}
+
 // Fills in what both ways have in common; false when there is no Ethernet header.
 bool ReadEthernet(const uint8_t* data, int32_t length, abi::Frame& frame) {
   memset(&frame.flags, 0, offsetof(abi::Frame, source) - offsetof(abi::Frame, flags));
+  frame.inner_ip = 0;
   if (length < static_cast<int32_t>(ETHERNET)) return false;
   frame.dst_hi = Big16(data);
   frame.dst_lo = static_cast<int32_t>(Big32(data + 2));
@@ -179,6 +193,7 @@ void DescribeWithHash(const uint8_t* data, int32_t length, abi::Frame& frame) {
   const Headers headers = FindHeaders(data, static_cast<uint32_t>(length));
   frame.flags = headers.flags;
   frame.headers = HeaderWord(data, headers);
+  frame.inner_ip = InnerIpWord(data, headers);
   frame.flow_hash = FlowHash(data, headers);
 }
 
@@ -187,6 +202,7 @@ void DescribeWithChecksum(const uint8_t* data, int32_t length, abi::Frame& frame
   const Headers headers = FindHeaders(data, static_cast<uint32_t>(length));
   frame.flags = headers.flags;
   frame.headers = HeaderWord(data, headers);
+  frame.inner_ip = InnerIpWord(data, headers);
   DetectPartialChecksum(data, static_cast<uint32_t>(length), headers, frame);
 }
 

@@ -9,9 +9,9 @@
 
 namespace vtepd {
 
-// Both fill in FRAME_FLAGS and words FRAME_DST_HI to FRAME_HEADERS, all zero for what is not there; a frame shorter
-// than an Ethernet header (even of negative length) gets zeros only. FLAG_TCP and FLAG_UDP say that the fixed part of
-// that header is inside the frame: a later fragment has neither.
+// Both fill in FRAME_FLAGS and words FRAME_DST_HI to FRAME_HEADERS and FRAME_INNER_IP, all zero for what is not there;
+// a frame shorter than an Ethernet header (even of negative length) gets zeros only. FLAG_TCP and FLAG_UDP say that the
+// fixed part of that header is inside the frame: a later fragment has neither.
 
 // A frame from the overlay's side: with a flow hash.
 void DescribeWithHash(const uint8_t* data, int32_t length, abi::Frame& frame);

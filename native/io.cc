@@ -291,7 +291,8 @@ int32_t Io::SendAction(int32_t index) {
   if (port->kind == abi::PORT_UPLINK) {
     PortState state = PortState::kAlive;
     const Bytes outer = memory_.TemplateBytes(action);
-    const int32_t result = WriteEncapsulated(*port, memory_.FrameAt(frame), bytes, outer, state);
+    const int32_t result =
+        WriteEncapsulated(*port, memory_.FrameAt(frame), bytes, outer, Memory::Load(action.outer), state);
     if (state == PortState::kGone) Retire(*port);
     return result;
   }

@@ -19,6 +19,15 @@ namespace {
 // A socket that refused UDP_SEGMENT so often in a row, for this errno or that, will not take it again.
 constexpr uint32_t MAX_REFUSALS = 16;
 
+uint32_t WriteControl(uint8_t* at, int level, int type, const void* value, size_t size) {
+  cmsghdr* const control = reinterpret_cast<cmsghdr*>(at);
+  control->cmsg_level = level;
+  control->cmsg_type = type;
+  control->cmsg_len = CMSG_LEN(size);
+  memcpy(CMSG_DATA(control), value, size);
+  return CMSG_SPACE(size);
+}
+
 uint32_t GsoOf(const abi::Frame& frame) {
   return static_cast<uint32_t>(Memory::Load(frame.gso));
 }
@@ -27,12 +36,6 @@ uint32_t GsoOf(const abi::Frame& frame) {
 
 void UdpSender::Prepare(Memory& memory) {
   memory_ = &memory;
-  for (int32_t i = 0; i < MAX_MESSAGES; i++) {
-    cmsghdr* const control = reinterpret_cast<cmsghdr*>(controls_[i]);
-    control->cmsg_level = IPPROTO_UDP;
-    control->cmsg_type = UDP_SEGMENT;
-    control->cmsg_len = CMSG_LEN(sizeof(uint16_t));
-  }
 }
 
 int32_t UdpSender::Queue(Port& port, int32_t index, Bytes frame) {
@@ -91,11 +94,30 @@ UdpSender::Message& UdpSender::NewMessage(int32_t action, uint32_t segment_size)
   header.msg_namelen = destinations_[action]->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
   header.msg_iov = pieces_ + datagram_count_ * 2;
   header.msg_iovlen = 0;
-  header.msg_control = nullptr;
-  header.msg_controllen = 0;
+  const int32_t outer = Memory::Load(memory_->ActionAt(action).outer);
+  const uint32_t control =
+      outer == 0 ? 0 : WriteOuterControl(message_count_, outer, destinations_[action]->sa_family == AF_INET6);
+  header.msg_control = control == 0 ? nullptr : controls_[message_count_];
+  header.msg_controllen = control;
   Message& message = messages_[message_count_++];
-  message = {action_count_ - 1, action_count_, 0, segment_size, 0, false};
+  message = {action_count_ - 1, action_count_, 0, segment_size, 0, outer, control, false};
   return message;
+}
+
+// Returns the bytes written.
+uint32_t UdpSender::WriteOuterControl(int32_t message, int32_t outer, bool is_ipv6) {
+  const int tos = outer & 255;
+  const int ttl = outer >> 8 & 255;
+  const int level = is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP;
+  uint32_t used = 0;
+  if ((outer & abi::OUTER_TOS) != 0) {
+    used += WriteControl(controls_[message], level, is_ipv6 ? IPV6_TCLASS : IP_TOS, &tos, sizeof(tos));
+  }
+  // The kernel takes no TTL of 0.
+  if ((outer & abi::OUTER_TTL) != 0 && ttl != 0) {
+    used += WriteControl(controls_[message] + used, level, is_ipv6 ? IPV6_HOPLIMIT : IP_TTL, &ttl, sizeof(ttl));
+  }
+  return used;
 }
 
 void UdpSender::AddDatagram(Message& message, const iovec& header, const iovec& payload) {
@@ -109,9 +131,9 @@ void UdpSender::AddDatagram(Message& message, const iovec& header, const iovec& 
   msg.msg_iovlen += 2;
   if (message.datagrams != 2) return;
   const uint16_t size = static_cast<uint16_t>(message.segment_size);
-  memcpy(CMSG_DATA(reinterpret_cast<cmsghdr*>(controls_[index])), &size, sizeof(size));
   msg.msg_control = controls_[index];
-  msg.msg_controllen = sizeof(controls_[index]);
+  msg.msg_controllen =
+      message.control + WriteControl(controls_[index] + message.control, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
 }
 
 bool UdpSender::AddFrame(const Port& port, int32_t action) {
@@ -132,7 +154,7 @@ bool UdpSender::AddFrame(const Port& port, int32_t action) {
   const uint32_t size = static_cast<uint32_t>(templates_[action].iov_len + frames_[action].iov_len);
   Message* message = message_count_ > 0 ? &messages_[message_count_ - 1] : nullptr;
   if (message == nullptr || !message->is_open || size > message->segment_size || message->datagrams == MAX_SEGMENTS ||
-      message->bytes + size > MAX_PAYLOAD ||
+      message->bytes + size > MAX_PAYLOAD || message->outer != Memory::Load(memory_->ActionAt(action).outer) ||
       headers_of_[message_count_ - 1].msg_hdr.msg_name != static_cast<void*>(destinations_[action])) {
     message = &NewMessage(action, size);
     message->is_open = port.Has(abi::FEATURE_SEGMENT);
@@ -248,6 +270,10 @@ int32_t UdpSender::SendOneByOne(Port& port, int32_t index) {
   single.msg_name = whole.msg_name;
   single.msg_namelen = whole.msg_namelen;
   single.msg_iovlen = 2;
+  if (message.control != 0) {
+    single.msg_control = controls_[index];
+    single.msg_controllen = message.control;
+  }
   // A run of frames has an action for each datagram, a superframe one for all.
   const bool is_run = message.end_action - message.first_action > 1;
   int32_t failed = 0;

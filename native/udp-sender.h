@@ -48,7 +48,9 @@ class UdpSender {
     uint32_t datagrams;
     uint32_t segment_size;  // Bytes of each datagram but the last.
     uint32_t bytes;
-    bool is_open;  // More frames of the same size may follow.
+    int32_t outer;     // ACTION_OUTER of all its actions.
+    uint32_t control;  // Bytes of control messages for it.
+    bool is_open;      // More frames of the same size may follow.
   };
 
   void Reset();
@@ -57,6 +59,7 @@ class UdpSender {
   bool AddSuperframe(const Port& port, int32_t action);
   bool HasRoom(uint32_t datagrams, uint32_t messages) const;
   Message& NewMessage(int32_t action, uint32_t segment_size);
+  uint32_t WriteOuterControl(int32_t message, int32_t outer, bool is_ipv6);
   void AddDatagram(Message& message, const iovec& header, const iovec& payload);
   int32_t SendMessages(Port& port);
   int32_t SendOneByOne(Port& port, int32_t message);
@@ -76,7 +79,8 @@ class UdpSender {
   mmsghdr headers_of_[MAX_MESSAGES] = {};
   Message messages_[MAX_MESSAGES] = {};
   int32_t message_count_ = 0;
-  alignas(cmsghdr) uint8_t controls_[MAX_MESSAGES][CMSG_SPACE(sizeof(uint16_t))] = {};
+  // By message: TOS and TTL where the action says so, then the segment size where it has several datagrams.
+  alignas(cmsghdr) uint8_t controls_[MAX_MESSAGES][2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))] = {};
   iovec pieces_[MAX_DATAGRAMS * 2] = {};
   uint32_t datagram_count_ = 0;
   uint8_t headers_[HEADER_BYTES] = {};

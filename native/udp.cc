@@ -21,6 +21,10 @@
 #ifndef UDP_GRO
 #define UDP_GRO 104
 #endif
+// Linux 4.20.
+#ifndef IPV6_MULTICAST_ALL
+#define IPV6_MULTICAST_ALL 29
+#endif
 #ifndef UDP_NO_CHECK6_TX
 #define UDP_NO_CHECK6_TX 101
 #define UDP_NO_CHECK6_RX 102
@@ -46,6 +50,8 @@ struct UdpOptions {
   std::optional<int64_t> mtu_discover;
   bool discard_input = false;
   bool merge = false;
+  std::optional<int64_t> mark;
+  std::optional<int64_t> join_on;
   std::string netns;
 
   bool IsIpv6() const { return address.size() == 16; }
@@ -91,6 +97,14 @@ void SetIpv4Options(SocketOptions& socket, const UdpOptions& options) {
   if (options.mtu_discover) {
     socket.Set(IPPROTO_IP, IP_MTU_DISCOVER, "IP_MTU_DISCOVER", static_cast<int>(*options.mtu_discover));
   }
+  if (options.join_on) {
+    ip_mreqn membership{};
+    memcpy(&membership.imr_multiaddr, options.address.data(), sizeof(membership.imr_multiaddr));
+    membership.imr_ifindex = static_cast<int>(*options.join_on);
+    socket.SetBytes(IPPROTO_IP, IP_ADD_MEMBERSHIP, "IP_ADD_MEMBERSHIP", &membership, sizeof(membership));
+    // Only what this socket has joined, not what others of this host have.
+    socket.Set(IPPROTO_IP, IP_MULTICAST_ALL, "IP_MULTICAST_ALL", 0);
+  }
   if (!options.receive_info) return;
   socket.Set(IPPROTO_IP, IP_PKTINFO, "IP_PKTINFO", 1);
   socket.Set(IPPROTO_IP, IP_RECVTOS, "IP_RECVTOS", 1);
@@ -105,6 +119,13 @@ void SetIpv6Options(SocketOptions& socket, const UdpOptions& options) {
   if (options.tos) socket.Set(IPPROTO_IPV6, IPV6_TCLASS, "IPV6_TCLASS", static_cast<int>(*options.tos));
   if (options.mtu_discover) {
     socket.Set(IPPROTO_IPV6, IPV6_MTU_DISCOVER, "IPV6_MTU_DISCOVER", static_cast<int>(*options.mtu_discover));
+  }
+  if (options.join_on) {
+    ipv6_mreq membership{};
+    memcpy(&membership.ipv6mr_multiaddr, options.address.data(), sizeof(membership.ipv6mr_multiaddr));
+    membership.ipv6mr_interface = static_cast<unsigned>(*options.join_on);
+    socket.SetBytes(IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, "IPV6_ADD_MEMBERSHIP", &membership, sizeof(membership));
+    socket.Set(IPPROTO_IPV6, IPV6_MULTICAST_ALL, "IPV6_MULTICAST_ALL", 0);
   }
   if (!options.receive_info) return;
   socket.Set(IPPROTO_IPV6, IPV6_RECVPKTINFO, "IPV6_RECVPKTINFO", 1);
@@ -123,6 +144,7 @@ void SetOptions(SocketOptions& socket, const UdpOptions& options) {
   if (!options.device.empty()) {
     socket.SetBytes(SOL_SOCKET, SO_BINDTODEVICE, "SO_BINDTODEVICE", options.device.c_str(), options.device.size() + 1);
   }
+  if (options.mark) socket.Set(SOL_SOCKET, SO_MARK, "SO_MARK", static_cast<int>(*options.mark));
   if (options.receive_buffer) {
     socket.SetBuffer(SO_RCVBUFFORCE, SO_RCVBUF, "SO_RCVBUF", static_cast<int>(*options.receive_buffer));
   }
@@ -188,6 +210,8 @@ bool ReadOptions(const Napi::CallbackInfo& info, UdpOptions& udp) {
   udp.mtu_discover = options.Integer("mtuDiscover", 0, 5);
   udp.discard_input = options.Boolean("discardInput", false);
   udp.merge = options.Boolean("merge", false);
+  udp.mark = options.Integer("mark", 0, UINT32_MAX);
+  udp.join_on = options.Integer("joinOn", 1, INT32_MAX);
   udp.netns = options.Text("netns", 4095).value_or("");
   return !options.Failed();
 }

@@ -27,8 +27,11 @@ namespace {
 // Bytes, and byte offsets in the outer headers.
 constexpr uint32_t ETHERNET = 14;
 constexpr uint32_t IPV4 = ETHERNET;
+constexpr uint32_t IPV4_TOS = IPV4 + 1;
+constexpr uint32_t IPV4_TTL = IPV4 + 8;
 constexpr uint32_t IPV4_TOTAL_LENGTH = IPV4 + 2;
 constexpr uint32_t IPV4_IDENTIFICATION = IPV4 + 4;
+constexpr uint32_t IPV4_FLAGS = IPV4 + 6;
 constexpr uint32_t IPV4_CHECKSUM = IPV4 + 10;
 constexpr uint32_t IPV4_SOURCE = IPV4 + 12;
 constexpr uint32_t IPV4_BYTES = 20;
@@ -138,7 +141,8 @@ int32_t Write(const Port& port, const iovec* pieces, int count, PortState& state
 
 }  // namespace
 
-int32_t WriteEncapsulated(Port& port, const abi::Frame& frame, Bytes bytes, Bytes outer, PortState& state) {
+int32_t WriteEncapsulated(Port& port, const abi::Frame& frame, Bytes bytes, Bytes outer, int32_t fields,
+                          PortState& state) {
   if (outer.data == nullptr || outer.length < UDP + UDP_BYTES || outer.length > MAX_OUTER || outer.length % 2 != 0) {
     return EINVAL;
   }
@@ -147,6 +151,11 @@ int32_t WriteEncapsulated(Port& port, const abi::Frame& frame, Bytes bytes, Byte
   uint8_t headers[MAX_OUTER];
   memcpy(headers, outer.data, outer.length);
   Store16(headers + IPV4_TOTAL_LENGTH, total_length);
+  if ((fields & abi::OUTER_TOS) != 0) headers[IPV4_TOS] = static_cast<uint8_t>(fields);
+  if ((fields & abi::OUTER_DF) != 0) headers[IPV4_FLAGS] = 0x40;
+  // One more for the hop from here to the underlay; what has none left goes no further than that.
+  const uint32_t ttl = static_cast<uint32_t>(fields) >> 8 & 255;
+  if ((fields & abi::OUTER_TTL) != 0) headers[IPV4_TTL] = static_cast<uint8_t>(ttl == 255 ? ttl : ttl + 1);
   Store16(headers + IPV4_IDENTIFICATION, port.identification);
   port.identification = static_cast<uint16_t>(port.identification + Memory::Load(frame.segments));
   StoreSum(headers + IPV4_CHECKSUM, 0);

@@ -11,10 +11,11 @@
 namespace vtepd {
 
 // Puts the outer headers before a frame and writes both with one writev. `outer` is the action's template: Ethernet to
-// the uplink's own MAC, IPv4 without options, UDP, and the tunnel header. Filled in here are the lengths, the
-// identification, the source port (of the frame's flow hash) and the two checksums. Returns 0 or an errno; `state` says
-// whether the device is still there.
-int32_t WriteEncapsulated(Port& port, const abi::Frame& frame, Bytes bytes, Bytes outer, PortState& state);
+// the uplink's own MAC, IPv4 without options, UDP, and the tunnel header; `fields` is its ACTION_OUTER. Filled in here
+// are the lengths, the identification, the source port (of the frame's flow hash) and the two checksums. Returns 0 or
+// an errno; `state` says whether the device is still there.
+int32_t WriteEncapsulated(Port& port, const abi::Frame& frame, Bytes bytes, Bytes outer, int32_t fields,
+                          PortState& state);
 
 }  // namespace vtepd
 

@@ -26,6 +26,10 @@ export const TX_ERROR = 14;
 
 // The kernel's names, which came later.
 export const UDP_CSUM = 15;
+export const IP_TUNNEL_ECN = 16;
+
+// Ours.
+export const LOOPED_BACK = 17;
 
 interface DropReasonRow {
   /** Label in metrics and JSON: the constant in lower case. */
@@ -51,6 +55,11 @@ export const DROP_REASONS: readonly DropReasonRow[] = [
   { name: "unknown_vtep", meaning: "outer source address is no remote VTEP of this tunnel" },
   { name: "tx_error", meaning: "the kernel refused the frame for another reason" },
   { name: "udp_csum", meaning: "wrong outer UDP checksum, in tier tunnel; elsewhere the kernel drops and counts such" },
+  {
+    name: "ip_tunnel_ecn",
+    meaning: "congestion was marked on the way, and the inner packet does not understand that (RFC 6040)",
+  },
+  { name: "looped_back", meaning: "outer source address is our own: multicast of ours came back" },
 ];
 
 /** Number of counter columns a drop table needs; room for reasons to come without a new layout. */

@@ -63,10 +63,18 @@ export const FRAME_DATAGRAM_LENGTH = 22;
 export const FRAME_TOS = 23;
 /** Frames on the wire that this one stands for: 1, or the segments of a superframe. */
 export const FRAME_SEGMENTS = 24;
+/**
+ * The frame's own IP header: TOS or traffic class | TTL or hop limit << 8 | its offset in the frame << 16 | INNER_DF. 0 when
+ * the frame has none.
+ */
+export const FRAME_INNER_IP = 25;
 /** Owned by the data plane; the addon never touches these. */
-export const FRAME_VERDICT = 25;
-export const FRAME_TARGET = 26;
-export const FRAME_BD = 27;
+export const FRAME_VERDICT = 26;
+export const FRAME_TARGET = 27;
+export const FRAME_BD = 28;
+
+/** In FRAME_INNER_IP: nobody may fragment the packet (IPv4 with DF, all IPv6). */
+export const INNER_DF: number = 1 << 24;
 
 /**
  * The TCP or UDP checksum field holds only the pseudo-header sum: a sender left the rest to its device, or several frames
@@ -105,8 +113,16 @@ export const ACTION_TEMPLATE_LENGTH = 3;
 export const ACTION_VTEP = 4;
 /** 0 = sent, else the errno. */
 export const ACTION_RESULT = 5;
+/** UDP, UPLINK: TOS | TTL << 8 of the outer header, each only with its OUTER_* bit; 0 = what the socket or template has. */
+export const ACTION_OUTER = 6;
 /** Owned by the data plane: bridge domain the copy is counted on. */
-export const ACTION_BD = 6;
+export const ACTION_BD = 7;
+
+/** In ACTION_OUTER. */
+export const OUTER_TOS: number = 1 << 16;
+export const OUTER_TTL: number = 1 << 17;
+/** UPLINK: set DF. A socket has DF or not, so the data plane chooses the port. */
+export const OUTER_DF: number = 1 << 18;
 
 /**
  * VTEP address table: one sockaddr per slot, exactly as the kernel takes it.

@@ -79,6 +79,10 @@ export interface UdpOptions {
   merge?: boolean;
   /** IP_MTU_DISCOVER / IPV6_MTU_DISCOVER: 0 = fragment as needed, 2 = set DF and refuse what is too big. Default: leave. */
   mtuDiscover?: number;
+  /** SO_MARK, 0..2^32-1. */
+  mark?: number;
+  /** `address` is a multicast group: join it on the interface with this index, and receive nothing else. */
+  joinOn?: number;
   /** Attach a filter that drops all input: a socket that only sends must not fill its receive queue. */
   discardInput?: boolean;
   /** Path of the network namespace of the socket; default the process's own. */

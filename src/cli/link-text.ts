@@ -8,14 +8,17 @@ const switchWord = (isOn: boolean, word: string): string => (isOn ? word : `no${
 
 const vxlanWords = (data: VxlanData): (string | number)[] => {
   const words: (string | number)[] = ["vxlan", "id", data.id];
+  const group = data.group ?? data.group6;
   const remote = data.remote ?? data.remote6;
-  const local = data.local ?? data.local6;
+  if (group !== undefined) words.push("group", group);
   if (remote !== undefined) words.push("remote", remote);
-  if (local !== undefined) words.push("local", local);
+  for (const local of [data.local, data.local6]) if (local !== undefined) words.push("local", local);
   if (data.link !== undefined) words.push("dev", data.link);
   words.push("srcport", data.port_range.low, data.port_range.high, "dstport", data.port);
   if (!data.learning) words.push("nolearning");
+  if (data.tos !== undefined) words.push("tos", data.tos === "inherit" ? "inherit" : `0x${data.tos.toString(16)}`);
   words.push("ttl", data.ttl === 0 ? "auto" : data.ttl);
+  if (data.df !== "unset") words.push("df", data.df);
   words.push("ageing", data.ageing === 0 ? "none" : data.ageing);
   if (data.limit !== undefined) words.push("maxaddr", data.limit);
   words.push(
@@ -51,10 +54,22 @@ const statsLines = ({ rx, tx }: LinkStats64): string[] => {
 };
 
 /** What iproute2 has no words for, in ours. */
-const ownWords = ({ state, queues, offload, receive, netns, fdb, flood }: LinkJson["vtepd"]): (string | number)[] => {
+const ownWords = ({
+  state,
+  queues,
+  offload,
+  receive,
+  netns,
+  accept,
+  fwmark,
+  fdb,
+  flood,
+}: LinkJson["vtepd"]): (string | number)[] => {
   const words: (string | number)[] = ["vtepd", "state", state, "queues", queues, "offload", offload];
   if (receive !== "socket") words.push("receive", receive);
   if (netns !== null) words.push("netns", netns);
+  if (accept === "any") words.push("accept", accept);
+  if (fwmark !== null) words.push("fwmark", `0x${fwmark.toString(16)}`);
   words.push("learned", fdb.learned, "static", fdb.static);
   if (flood.length > 0) words.push("flood", ...flood);
   return words;

@@ -4,7 +4,7 @@
  * and --version answer at once and --check loads no native code.
  */
 import { parseArgs } from "node:util";
-import type { Config } from "../config/schema.ts";
+import type { Config } from "../config/config.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import { VtepdError } from "../errors.ts";
 import { type Interrupts, watchInterrupts } from "./interrupts.ts";

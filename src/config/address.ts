@@ -50,11 +50,27 @@ export const vtepAddress = (): z.ZodType<string, string> =>
       }
       const hint = unusable(ip);
       if (ip.range() === "multicast") {
-        return refuse(`${hint}; the key \`group\` for multicast groups comes in a later version`);
+        return refuse(`${hint}; the key \`group\` is for those`);
       }
       return hint === undefined ? canonical(ip) : refuse(hint);
     })
     .meta({ title: "IP address", anyOf: [{ format: "ipv4" }, { format: "ipv6" }] });
+
+const GROUP_ADDRESS = "a multicast IPv4 or IPv6 address such as 239.1.1.1 or ff05::42";
+
+/** The underlay address of a multicast group. */
+export const groupAddress = (): z.ZodType<string, string> =>
+  z
+    .string({ error: GROUP_ADDRESS })
+    .transform((text, context) => {
+      const ip = parseIp(text);
+      const isGroup = ip?.range() === "multicast" && !(ip instanceof ipaddr.IPv6 && ip.zoneId !== undefined);
+      if (isGroup) return canonical(ip);
+      const hint = ip === undefined ? undefined : "a unicast address; the key `remote` is for those";
+      context.addIssue({ code: "custom", message: GROUP_ADDRESS, params: { hint } });
+      return z.NEVER;
+    })
+    .meta({ title: "multicast address", anyOf: [{ format: "ipv4" }, { format: "ipv6" }] });
 
 const INTERFACE_ADDRESS = "an address with its prefix length, such as 10.42.0.1/24 or fd00:42::1/64";
 

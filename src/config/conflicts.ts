@@ -3,9 +3,9 @@
  * at one of the two values and names the place of the other.
  */
 import ipaddr from "ipaddr.js";
+import type { TunnelConfig } from "./config.ts";
 import type { ConfigDocument } from "./document.ts";
 import { type KeyPath, type Problem, pathText, placeText } from "./problem.ts";
-import type { TunnelConfig } from "./schema.ts";
 
 /** An underlay address of a tunnel and where it stands. */
 interface Vtep {
@@ -28,6 +28,10 @@ class Conflicts {
     this.problems.push({ code: "ERR_CONFIG_CONFLICT", place: this.#document.valuePlace(path), path, message });
   }
 
+  isList(path: KeyPath): boolean {
+    return this.#document.valueAt([...path, 0]).present;
+  }
+
   /** `tunnels.vx42.id (vtepd.yaml:5:9)` */
   at(path: KeyPath): string {
     return `${pathText(path)} (${placeText(this.#document.fileName, this.#document.valuePlace(path))})`;
@@ -48,35 +52,98 @@ const isLinkLocal = (address: string): boolean =>
 /** One UDP socket tells tunnels apart by nothing but the VNI. */
 const checkVnis = (tunnels: readonly TunnelConfig[], conflicts: Conflicts): void => {
   const owners = new Map<string, KeyPath>();
-  for (const { name, id, port, local } of tunnels) {
+  for (const { name, id, port, locals } of tunnels) {
     const path = ["tunnels", name, "id"];
-    const socket = `port ${port} and ${local === undefined ? "a local address found by route" : `local address ${local}`}`;
-    const owner = owners.get(`${id} ${socket}`);
-    if (owner === undefined) {
-      owners.set(`${id} ${socket}`, path);
-    } else {
-      conflicts.report(path, `expected a VNI of its own on ${socket}, got ${id} as ${conflicts.at(owner)} has`);
+    const places =
+      locals.length === 0 ? ["a local address found by route"] : locals.map((local) => `local address ${local}`);
+    for (const place of places) {
+      const socket = `port ${port} and ${place}`;
+      const owner = owners.get(`${id} ${socket}`);
+      if (owner === undefined) {
+        owners.set(`${id} ${socket}`, path);
+      } else {
+        conflicts.report(path, `expected a VNI of its own on ${socket}, got ${id} as ${conflicts.at(owner)} has`);
+        break;
+      }
     }
   }
 };
 
+const localsOf = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): Vtep[] =>
+  tunnel.locals.map((address, index) => ({
+    address,
+    path: conflicts.isList([...path, "local"]) ? [...path, "local", index] : [...path, "local"],
+  }));
+
 const checkVteps = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
   const remotes = remotesOf(tunnel, path);
-  const local: Vtep[] = tunnel.local === undefined ? [] : [{ address: tunnel.local, path: [...path, "local"] }];
-  const [first, ...others] = [...local, ...remotes];
-  for (const { address, path: place } of first === undefined ? [] : others) {
-    if (address === tunnel.local) {
-      conflicts.report(place, `expected a remote VTEP, got ${address}, which is our own: ${conflicts.at(first!.path)}`);
-    } else if (family(address) !== family(first!.address)) {
-      const wanted = `expected an ${family(first!.address)} address as ${conflicts.at(first!.path)} is one, got ${address}`;
-      conflicts.report(place, `${wanted}: both families in one tunnel are not supported yet`);
+  const locals = localsOf(tunnel, path, conflicts);
+  const [first, second] = locals;
+  if (second !== undefined && family(first!.address) === family(second.address)) {
+    const wanted = `expected one local address of each family beside ${conflicts.at(first!.path)}`;
+    conflicts.report(second.path, `${wanted}, got ${second.address}`);
+  }
+  for (const { address, path: place } of remotes) {
+    const same = locals.find((local) => local.address === address);
+    if (same !== undefined) {
+      conflicts.report(place, `expected a remote VTEP, got ${address}, which is our own: ${conflicts.at(same.path)}`);
+    } else if (first !== undefined && !locals.some((local) => family(local.address) === family(address))) {
+      const wanted = `expected an ${family(first.address)} address as ${conflicts.at(first.path)} is one, got ${address}`;
+      conflicts.report(place, `${wanted}; \`local\` may be a list with an address of each family`);
     }
   }
-  for (const { address, path: place } of tunnel.link === undefined ? [...local, ...remotes] : []) {
+  for (const { address, path: place } of tunnel.link === undefined ? [...locals, ...remotes] : []) {
     if (isLinkLocal(address)) {
       conflicts.report(
         place,
         `expected \`link\` beside a link-local address, got ${address} and no interface to use it on`,
+      );
+    }
+  }
+};
+
+/** What a multicast group needs and what it cannot be with. */
+const checkGroup = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
+  if (tunnel.group === undefined) return;
+  const place = [...path, "group"];
+  if (tunnel.remote !== undefined) {
+    const other = conflicts.at([...path, "remote"]);
+    conflicts.report(place, `expected one default destination, got the group ${tunnel.group} beside ${other}`);
+  }
+  if (tunnel.link === undefined) {
+    conflicts.report(place, `expected \`link\`, the interface to join the group on, got ${tunnel.group} without one`);
+  }
+  const [local] = tunnel.locals;
+  if (local !== undefined && !tunnel.locals.some((address) => family(address) === family(tunnel.group!))) {
+    const at = conflicts.at([...path, "local"]);
+    conflicts.report(place, `expected an ${family(local)} group as ${at} is ${family(local)}, got ${tunnel.group}`);
+  }
+};
+
+/** Options of sockets that the kernel cannot serve together. */
+const checkOuterHeader = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
+  const { sourcePorts, port, doNotFragment } = tunnel;
+  if (sourcePorts?.first === port && sourcePorts.last === port && doNotFragment !== "unset") {
+    const at = conflicts.at([...path, "do-not-fragment"]);
+    const wanted = "expected source ports other than the port that receives";
+    conflicts.report([...path, "port-range"], `${wanted}, whose socket cannot have DF as ${at} asks, got ${port}`);
+  }
+};
+
+/** Tunnels on one socket must agree on what the socket is set to. */
+const checkSockets = (tunnels: readonly TunnelConfig[], conflicts: Conflicts): void => {
+  const first = new Map<string, TunnelConfig>();
+  for (const tunnel of tunnels) {
+    for (const local of tunnel.locals) {
+      const socket = `${local} ${tunnel.port}`;
+      const other = first.get(socket) ?? tunnel;
+      first.set(socket, other);
+      if (other.zeroChecksum6Rx === tunnel.zeroChecksum6Rx) continue;
+      const at = conflicts.at(["tunnels", other.name, "checksums"]);
+      const path = ["tunnels", tunnel.name, "checksums"];
+      conflicts.report(
+        path,
+        `expected \`zero-udp6-rx\` in both or neither, as ${local} port ${tunnel.port} is shared with ${at}`,
       );
     }
   }
@@ -170,9 +237,12 @@ export const findConflicts = (tunnels: readonly TunnelConfig[], document: Config
   const byName = new Map(tunnels.map((tunnel) => [tunnel.name, tunnel]));
   checkSpellings(document, conflicts);
   checkVnis(tunnels, conflicts);
+  checkSockets(tunnels, conflicts);
   for (const tunnel of tunnels) {
     const path = ["tunnels", tunnel.name];
     checkVteps(tunnel, path, conflicts);
+    checkGroup(tunnel, path, conflicts);
+    checkOuterHeader(tunnel, path, conflicts);
     checkFloodList(tunnel, path, conflicts);
     checkMacs(tunnel, path, conflicts);
     checkAddresses(tunnel, path, conflicts);

@@ -9,7 +9,8 @@ import { type KeyRow, rowsOf } from "./key-table.ts";
 const HEAD = `# yaml-language-server: $schema=vtepd.schema.json
 #
 # Every key of vtepd's configuration. A line that begins with # and no space is a key that may be left out,
-# shown at its default where it has one, else with an example. The reference is README.md.
+# shown at its default where it has one, else with an example; one that cannot stand beside another is only told of.
+# The reference is README.md.
 `;
 
 const LINE_WIDTH = 110;
@@ -57,6 +58,9 @@ const keyLines = (row: KeyRow, indent: string): string[] => {
   if (sections.length > 0) {
     const keys = sections.flatMap((section) => mapLines(section, `${indent}  `));
     return ["", ...comment(description, indent), `${indent}${row.name}:`, ...keys, ""];
+  }
+  if (row.insteadOf !== undefined) {
+    return comment(`${description} (instead of ${row.insteadOf}) ${row.name}: ${inline(exampleOf(row))}`, indent);
   }
   const mark = row.required ? "" : "#";
   return [

@@ -18,6 +18,8 @@ export interface SchemaNode {
   readonly unit?: string;
   /** Ours: the key that this one is another spelling of. */
   readonly aliasOf?: string;
+  /** Another key that this one cannot stand beside. */
+  readonly insteadOf?: string;
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly required?: readonly string[];
   readonly additionalProperties?: false | SchemaNode;

@@ -12,6 +12,7 @@ export interface KeyRow {
   readonly node: SchemaNode;
   /** The key that this one is another spelling of. */
   readonly aliasOf: string | undefined;
+  readonly insteadOf: string | undefined;
   /** The alternatives that its value has, when that is a map or a list. */
   readonly maps: readonly SchemaNode[];
 }
@@ -34,5 +35,6 @@ export const rowsOf = (map: SchemaNode): KeyRow[] =>
     unit: node.unit ?? "",
     node,
     aliasOf: node.aliasOf,
+    insteadOf: node.insteadOf,
     maps: branches(node),
   }));

@@ -1,11 +1,12 @@
 /** Reads a configuration file. Every problem in it is found and told in one error. */
 import { readFileSync } from "node:fs";
 import { VtepdError } from "../errors.ts";
+import type { Config, TunnelConfig } from "./config.ts";
 import { findConflicts } from "./conflicts.ts";
 import { ConfigDocument } from "./document.ts";
 import { explain } from "./explain.ts";
 import { type Problem, problemsError } from "./problem.ts";
-import { type Config, frameSchema, type TunnelConfig, tunnelName, tunnelSchema } from "./schema.ts";
+import { frameSchema, tunnelName, tunnelSchema } from "./schema.ts";
 
 /** The tunnels of a file that are right one by one, and what is wrong with the others. */
 const readTunnels = (document: ConfigDocument): { tunnels: TunnelConfig[]; problems: Problem[] } => {

@@ -3,117 +3,37 @@
  * reference and the example file are made from it. Keys are netplan's; what leaves the schema is in our own words, with
  * every default filled in.
  *
- * To add a key: a line here, a field in the type that it becomes. To add a mode: an object in `modes`.
+ * To add a key: a line here, a field in the type that it becomes (config.ts). To add a mode: an object in `modes`.
  */
 import { z } from "zod";
-import { fdbMac, interfaceAddress, type ListenAddress, listenAddress, unicastMac, vtepAddress } from "./address.ts";
+import { fdbMac, groupAddress, interfaceAddress, listenAddress, unicastMac, vtepAddress } from "./address.ts";
+import {
+  type Config,
+  type DaemonConfig,
+  LOG_LEVELS,
+  OFFLOAD_TIERS,
+  OFFLOADS,
+  type TunnelConfig,
+  type VxlanConfig,
+} from "./config.ts";
 import {
   ageingTime,
   autoOrInteger,
   flag,
+  flagOr,
   groupName,
   integer,
+  integerOr,
   interfaceName,
   netns,
   oneOf,
+  oneOrList,
+  portRange,
   socketPath,
 } from "./value.ts";
 
-/** As the logger knows them, loudest first. */
-export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
-
-/** What carries frames through the kernel; `tunnel` is never chosen unasked; see daemon/offload.ts. */
-export const OFFLOAD_TIERS = ["tunnel", "socket", "mmsg", "plain"] as const;
-export type OffloadTier = (typeof OFFLOAD_TIERS)[number];
-
-/** Single offloads that can be switched off. */
-export const OFFLOADS = [
-  "vnet-header",
-  "udp-segment",
-  "udp-gro",
-  "tap-tso",
-  "tap-uso",
-  "merge-tcp",
-  "merge-udp",
-] as const;
-export type OffloadName = (typeof OFFLOADS)[number];
-
-export interface DaemonConfig {
-  readonly control: {
-    readonly socket: string;
-    /** Undefined = the daemon's own group. */
-    readonly group?: string | undefined;
-  };
-  readonly metrics: {
-    /** Undefined = served on the control socket only. */
-    readonly listen?: ListenAddress | undefined;
-  };
-  readonly log: { readonly level: LogLevel };
-  /** Data-plane threads; undefined = the daemon chooses. */
-  readonly workers?: number | undefined;
-  /** CPUs that workers are bound to, in turn; empty = wherever the kernel puts them. */
-  readonly cpus: readonly number[];
-  /** Microseconds that a worker asks again for frames before it sleeps. */
-  readonly busyPollUs: number;
-  readonly offload: {
-    /** Undefined = the best that works. */
-    readonly tier?: OffloadTier | undefined;
-    readonly disabled: readonly OffloadName[];
-  };
-  /** Entries of all tunnels together. */
-  readonly fdbCapacity: number;
-}
-
-export interface FdbConfig {
-  /** Lower case; all zeros = a member of the flood list. */
-  readonly mac: string;
-  readonly dst: string;
-  /** Undefined = the tunnel's own. */
-  readonly port?: number | undefined;
-  readonly vni?: number | undefined;
-}
-
-export interface VxlanConfig {
-  readonly name: string;
-  readonly mode: "vxlan";
-  /** VNI. */
-  readonly id: number;
-  /** Undefined = found by a route lookup of the remote VTEPs. */
-  readonly local?: string | undefined;
-  readonly remote?: string | undefined;
-  /** Without `remote`. */
-  readonly flood: readonly string[];
-  readonly fdb: readonly FdbConfig[];
-  /** UDP port, ours and the remote VTEPs'. */
-  readonly port: number;
-  readonly macLearning: boolean;
-  /** 0 = learned entries never age. */
-  readonly ageingS: number;
-  /** Learned entries of this tunnel. */
-  readonly limit: number;
-  /** Bytes; undefined = what the underlay leaves. */
-  readonly mtu?: number | undefined;
-  readonly macAddress?: string | undefined;
-  /** `address/prefix` */
-  readonly addresses: readonly string[];
-  /** Name in /run/netns, or absolute path. */
-  readonly netns?: string | undefined;
-  /** Underlay interface. */
-  readonly link?: string | undefined;
-  /** TAP queues; undefined = one per worker. */
-  readonly queues?: number | undefined;
-}
-
-/** One tunnel, with all defaults filled in and all addresses as canonical text. `mode` says which kind it is. */
-export type TunnelConfig = VxlanConfig;
-
-export interface Config {
-  readonly version: 1;
-  readonly daemon: DaemonConfig;
-  /** In the order of the file; names of digits only come first. */
-  readonly tunnels: readonly TunnelConfig[];
-}
+/** netplan's words for outer UDP checksums. */
+const CHECKSUMS = ["udp", "zero-udp6-tx", "zero-udp6-rx"] as const;
 
 /** What a key means, for people. The unit stands beside the kind of value. */
 const key = <Type extends z.ZodType>(type: Type, description: string, more: z.GlobalMeta = {}): Type =>
@@ -202,9 +122,16 @@ const modes = {
       examples: ["vxlan"],
     }),
     id: key(vni(), "VXLAN network identifier (VNI).", { examples: [42] }),
-    local: key(vtepAddress().optional(), "Our VTEP address. Without it, the one that the route to the remotes has.", {
-      examples: ["192.0.2.1"],
-    }),
+    local: key(
+      oneOrList(vtepAddress()).optional(),
+      "Our VTEP address; a list of two when the tunnel has remotes of both families. Without it, the one that the route to the remotes has.",
+      { examples: ["192.0.2.1"] },
+    ),
+    group: key(
+      groupAddress().optional(),
+      "Multicast group that broadcast, unknown unicast and multicast frames are sent to, joined on `link`.",
+      { examples: ["239.1.1.1"], insteadOf: "remote" },
+    ),
     remote: key(vtepAddress().optional(), "The remote VTEP of a point-to-point tunnel.", { examples: ["192.0.2.2"] }),
     flood: key(
       listOf(vtepAddress()).default([]),
@@ -248,6 +175,39 @@ const modes = {
         unit: "queues",
       },
     ),
+    ttl: key(
+      integerOr(1, 255, ["auto", "inherit"]).default("auto"),
+      "TTL or hop limit of outer packets. `auto` is the host's default, and 1 for a multicast group; `inherit` is the inner packet's.",
+    ),
+    "type-of-service": key(
+      integerOr(0, 255, ["inherit"]).default(0),
+      "TOS or traffic class of outer packets; `inherit` is the inner packet's. Its two ECN bits are always by RFC 6040.",
+    ),
+    "do-not-fragment": key(
+      flagOr(["inherit"]).default(false),
+      "DF of outer IPv4 packets, and that packets larger than the path are refused over IPv6 too; `inherit` is the inner packet's DF.",
+    ),
+    "port-range": key(
+      portRange().optional(),
+      "UDP source ports, first and last. Without it, ephemeral ones. Twice the same port means just that one: the underlay then sees one flow.",
+      { examples: [[32_768, 60_999]] },
+    ),
+    checksums: key(
+      listOf(oneOf(CHECKSUMS)).default(["udp"]),
+      "Outer UDP checksums: `udp` over IPv4; `zero-udp6-tx` sends none over IPv6, `zero-udp6-rx` accepts none over IPv6. Without a checksum each datagram is a system call's work of its own.",
+    ),
+    fwmark: key(
+      integer(1, 4_294_967_295).optional(),
+      "Mark of outer packets (SO_MARK), for policy routing and packet filters.",
+      {
+        examples: [42],
+      },
+    ),
+    accept: key(
+      oneOf(["known", "any"]).optional(),
+      "Whose frames are accepted: `known` are the remote VTEPs of `remote`, `flood` and `fdb`; `any` is as the kernel's device, and the default with `group`.",
+      { examples: ["any"] },
+    ),
   }),
 };
 
@@ -256,7 +216,8 @@ type VxlanKeys = z.output<typeof modes.vxlan>;
 const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   mode: keys.mode,
   id: keys.id,
-  local: keys.local,
+  locals: keys.local ?? [],
+  group: keys.group,
   remote: keys.remote,
   flood: keys.flood,
   fdb: keys.fdb,
@@ -270,6 +231,15 @@ const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   netns: keys.netns,
   link: keys.link,
   queues: keys.queues === "auto" ? undefined : keys.queues,
+  ttl: keys.ttl === "auto" ? undefined : keys.ttl,
+  tos: keys["type-of-service"],
+  doNotFragment: keys["do-not-fragment"] === "inherit" ? "inherit" : keys["do-not-fragment"] ? "set" : "unset",
+  sourcePorts: keys["port-range"],
+  checksum: keys.checksums.includes("udp"),
+  zeroChecksum6Tx: keys.checksums.includes("zero-udp6-tx"),
+  zeroChecksum6Rx: keys.checksums.includes("zero-udp6-rx"),
+  mark: keys.fwmark,
+  accept: keys.accept ?? (keys.group === undefined ? "known" : "any"),
 });
 
 const modeNames = Object.keys(modes).join(", ");

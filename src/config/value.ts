@@ -23,8 +23,61 @@ export const autoOrInteger = (min: number, max: number): z.ZodType<"auto" | numb
     .meta({ title: `\`auto\` or ${min}..${max}` });
 };
 
+/** An integer or one of a few words. */
+export const integerOr = <const Word extends string>(
+  min: number,
+  max: number,
+  words: readonly Word[],
+): z.ZodType<number | Word, number | Word> => {
+  const error = `${words.join(", ")} or an integer from ${min} to ${max}`;
+  return z
+    .union([z.enum(words, { error }), boundedInteger(min, max, error)], { error })
+    .meta({ title: `${words.map((word) => `\`${word}\``).join(", ")} or ${min}..${max}` });
+};
+
 export const flag = (): z.ZodType<boolean, boolean> =>
   z.boolean({ error: "true or false" }).meta({ title: "`true` or `false`" });
+
+/** true, false or one of a few words. */
+export const flagOr = <const Word extends string>(
+  words: readonly Word[],
+): z.ZodType<boolean | Word, boolean | Word> => {
+  const error = `true, false or ${words.join(", ")}`;
+  return z
+    .union([z.boolean({ error }), z.enum(words, { error })], { error })
+    .meta({ title: `\`true\`, \`false\` or ${words.map((word) => `\`${word}\``).join(", ")}` });
+};
+
+/** A value, or a list of them; it leaves as a list. What is wrong with a single value is told as if there were no list. */
+export const oneOrList = (item: z.ZodType<string, string>): z.ZodType<string[], unknown> => {
+  const list = z.array(item).min(1, { error: "a list of at least one" });
+  const { title, anyOf } = item.meta() ?? {};
+  const single = { type: "string", ...(anyOf === undefined ? {} : { anyOf }) };
+  return z
+    .unknown()
+    .transform((given, context) => {
+      const result = Array.isArray(given) ? list.safeParse(given) : item.safeParse(given);
+      if (result.success) return [result.data].flat();
+      for (const issue of result.error.issues) context.issues.push({ ...issue, input: given } as never);
+      return z.NEVER;
+    })
+    .meta({ title: `${title}, or a list`, anyOf: [single, { type: "array", minItems: 1, items: single }] });
+};
+
+const PORT_RANGE = "a list of two UDP ports, the first not above the last";
+
+/** First and last UDP port. */
+export const portRange = (): z.ZodType<{ first: number; last: number }, [number, number]> => {
+  const port = boundedInteger(1, 65_535, PORT_RANGE);
+  return z
+    .tuple([port, port], { error: PORT_RANGE })
+    .transform(([first, last], context) => {
+      if (first <= last) return { first, last };
+      context.addIssue({ code: "custom", message: PORT_RANGE });
+      return z.NEVER;
+    })
+    .meta({ title: "`[first, last]`" });
+};
 
 const MAX_AGEING_S = 2_147_483_647;
 const SECONDS_PER_UNIT: Readonly<Record<string, number>> = { "": 1, s: 1, m: 60, h: 3600 };

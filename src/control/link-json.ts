@@ -10,6 +10,8 @@ export interface VxlanData {
   readonly id: number;
   readonly remote?: string;
   readonly remote6?: string;
+  readonly group?: string;
+  readonly group6?: string;
   readonly local?: string;
   readonly local6?: string;
   /** Underlay interface. */
@@ -18,9 +20,11 @@ export interface VxlanData {
   readonly port_range: { readonly low: number; readonly high: number };
   readonly port: number;
   readonly learning: boolean;
+  /** "inherit", or absent. */
+  readonly tos?: number | "inherit";
   /** 0 = the host's default. */
-  readonly ttl: number;
-  readonly df: "unset";
+  readonly ttl: number | "inherit";
+  readonly df: "unset" | "set" | "inherit";
   /** Seconds. */
   readonly ageing: number;
   /** Most learned entries; absent = no limit. */
@@ -69,6 +73,8 @@ export interface LinkJson {
     /** Tier `tunnel`: whether packet sockets or UDP sockets receive. */
     readonly receive: "socket" | "packet";
     readonly netns: string | null;
+    readonly accept: "known" | "any";
+    readonly fwmark: number | null;
     readonly flood: readonly string[];
     readonly fdb: { readonly learned: number; readonly static: number };
   };
@@ -112,24 +118,26 @@ const linkStats64 = (stats: LinkStats): LinkStats64 => {
   };
 };
 
-const addressKey = (key: "local" | "remote", address: string | null): Partial<VxlanData> =>
+const addressKey = (key: "local" | "remote" | "group", address: string | null): Partial<VxlanData> =>
   address === null ? {} : { [isIPv6(address) ? `${key}6` : key]: address };
 
 const vxlanData = (link: LinkView): VxlanData => ({
   id: link.vni,
   ...addressKey("remote", link.remote),
-  ...addressKey("local", link.local),
+  ...addressKey("group", link.group),
+  ...Object.assign({}, ...link.locals.map((local) => addressKey("local", local))),
   ...(link.link === null ? {} : { link: link.link }),
-  port_range: { low: 0, high: 0 },
+  port_range: { low: link.sourcePorts?.first ?? 0, high: link.sourcePorts?.last ?? 0 },
   port: link.port,
   learning: link.learning,
-  ttl: 0,
-  df: "unset",
+  ...(link.tos === 0 ? {} : { tos: link.tos }),
+  ttl: link.ttl ?? 0,
+  df: link.df,
   ageing: link.ageingS,
   ...(link.fdbLimit === 0 ? {} : { limit: link.fdbLimit }),
-  udp_csum: true,
-  udp_zero_csum6_tx: false,
-  udp_zero_csum6_rx: false,
+  udp_csum: link.checksum,
+  udp_zero_csum6_tx: link.zeroChecksum6Tx,
+  udp_zero_csum6_rx: link.zeroChecksum6Rx,
 });
 
 export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
@@ -148,6 +156,8 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     offload: link.tier,
     receive: link.receiver,
     netns: link.netns,
+    accept: link.accept,
+    fwmark: link.mark,
     flood: link.flood,
     fdb: { learned: link.fdbLearned, static: link.fdbStatic },
   },

@@ -4,20 +4,23 @@
  */
 import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
-import { type Config, OFFLOAD_TIERS } from "../config/schema.ts";
+import { type Config, OFFLOAD_TIERS } from "../config/config.ts";
 import { startControl } from "../control/server.ts";
 import { allocateTableMemory, openTables } from "../dataplane/tables.ts";
+import { UPCALL_KIND, UPCALL_UNKNOWN_VTEP } from "../dataplane/upcall-ring.ts";
 import { VtepdError } from "../errors.ts";
 import { scrape } from "../metrics/scrape.ts";
 import { startMetrics } from "../metrics/server.ts";
 import { Ageing } from "./ageing.ts";
-import { Bindings } from "./bindings.ts";
 import { monotonicS } from "./clock.ts";
 import { setUpDevices } from "./device-setup.ts";
 import { DeviceWatch } from "./device-watch.ts";
 import { type Offload, type OffloadRequest, probeOffload } from "./offload.ts";
+import { Receivers } from "./receivers.ts";
 import { Statistics } from "./statistics.ts";
+import { Strangers } from "./strangers.ts";
 import { Supervisor, type WorkerPlan } from "./supervisor.ts";
+import { Transmitters } from "./transmitters.ts";
 import { Tunnel } from "./tunnel.ts";
 import { UnderlayPlanner } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
@@ -101,24 +104,31 @@ const start = async (
   const tables = openTables(memory);
   const tunnels = new Map<string, Tunnel>();
   const watch = new DeviceWatch(tunnels, log);
-  const supervisor = new Supervisor(workerPlan(config), memory, (port) => {
-    watch.gone(port);
-    const uplink = bindings.gone(port);
-    if (uplink !== undefined) log.warn({ uplink }, "uplink was deleted; it will be made again");
+  const strangers = new Strangers(tables, tunnels);
+  const supervisor = new Supervisor(workerPlan(config), memory, {
+    gone: (port) => {
+      watch.gone(port);
+      const uplink = transmitters.gone(port);
+      if (uplink !== undefined) log.warn({ uplink }, "uplink was deleted; it will be made again");
+    },
+    upcall: (record) => {
+      if (record[UPCALL_KIND] === UPCALL_UNKNOWN_VTEP) strangers.seen(record);
+    },
   });
   undo.push(() => supervisor.stop());
-  const bindings = new Bindings(tables, supervisor, offload, (port, refusal) => {
+  const transmitters = new Transmitters(tables, supervisor, offload);
+  const receivers = new Receivers(tables, supervisor, offload, (port, refusal) => {
     log.warn({ port, refusal }, "no receive offload in tier tunnel; UDP sockets are used");
   });
   const ageing = new Ageing(tables.fdb);
   const statistics = new Statistics(supervisor.memory, ageing);
-  const vtep = new Vtep({ tables, bindings, statistics, tunnels, offload, configPath, version });
+  const vtep = new Vtep({ tables, receivers, statistics, tunnels, offload, configPath, version });
 
   const planner = new UnderlayPlanner();
   for (const tunnelConfig of config.tunnels) {
     const tunnel = await Tunnel.open(tunnelConfig, await planner.plan(tunnelConfig), {
       tables,
-      bindings,
+      sockets: { receivers, transmitters },
       supervisor,
       offload,
     });
@@ -126,17 +136,18 @@ const start = async (
     tunnels.set(tunnelConfig.name, tunnel);
     ageing.set(tunnel.bd, tunnelConfig.ageingS);
   }
-  await bindings.activate();
+  await receivers.activate();
   await setUpDevices([...tunnels.values()]);
 
   const segmentWatch = watchSegments(statistics, log);
   const timer = setInterval(() => {
     ageing.tick(monotonicS());
     watch.tick();
+    strangers.tick(monotonicS());
     segmentWatch();
-    void bindings.revive();
+    void transmitters.revive();
   }, TICK_MS);
-  undo.push(() => bindings.settle());
+  undo.push(() => transmitters.settle());
   undo.push(() => clearInterval(timer));
   undo.push(() => watch.stop());
 

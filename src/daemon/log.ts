@@ -8,7 +8,7 @@
 import { isatty } from "node:tty";
 import { type DestinationStream, type Logger, pino } from "pino";
 import { PinoPretty } from "pino-pretty";
-import type { LogLevel } from "../config/schema.ts";
+import type { LogLevel } from "../config/config.ts";
 
 export type Log = Logger;
 

@@ -9,7 +9,7 @@
  */
 import { FEATURE_MERGE_TCP, FEATURE_MERGE_UDP, FEATURE_SEGMENT, FEATURE_VNET_HEADER } from "../binding/abi.ts";
 import { addon, type TapOptions, type TapProbe, type UdpProbe } from "../binding/addon.ts";
-import type { OffloadName, OffloadTier } from "../config/schema.ts";
+import type { OffloadName, OffloadTier } from "../config/config.ts";
 import type { CapabilityView } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
 

@@ -9,8 +9,8 @@ import { type Counters, clearRow, REMOTE_COLUMNS } from "../dataplane/counters.t
 import type { Tables } from "../dataplane/tables.ts";
 import { parseVtepAddress } from "../dataplane/vtep-address.ts";
 import { vxlanPacketTemplate, vxlanTemplate } from "../tunnel/vxlan.ts";
-import type { Binding } from "./bindings.ts";
 import { monotonicS } from "./clock.ts";
+import type { Endpoint, Endpoints } from "./endpoint.ts";
 
 /** What Linux sends with by default, and one more for the hop from the uplink to the underlay. */
 const UPLINK_TTL = 65;
@@ -30,27 +30,29 @@ interface Held extends RemoteKey {
 export class TunnelRemotes {
   private readonly tables: Tables;
   private readonly bd: number;
-  private readonly binding: Binding;
+  private readonly endpoints: Endpoints;
   private readonly counters: readonly Counters[];
   private readonly own: { readonly port: number; readonly vni: number };
   private readonly held = new Map<string, Held>();
+  /** By address: those that nobody named (strangers.ts). */
+  private readonly met = new Map<string, RemoteKey>();
 
   /** @param counters one set per worker @param own the tunnel's own UDP port and VNI */
   constructor(
     tables: Tables,
     counters: readonly Counters[],
     bd: number,
-    binding: Binding,
+    endpoints: Endpoints,
     own: { port: number; vni: number },
   ) {
     this.tables = tables;
     this.counters = counters;
     this.bd = bd;
-    this.binding = binding;
+    this.endpoints = endpoints;
     this.own = own;
   }
 
-  /** Slot of the remote VTEP, made when it is new. @throws ERR_LIMIT */
+  /** Slot of the remote VTEP, made when it is new. @throws ERR_LIMIT, ERR_CONFIG_CONFLICT */
   acquire(key: RemoteKey): number {
     if (!this.isPlain(key)) this.acquireSlot({ ...this.own, address: key.address });
     return this.acquireSlot(key);
@@ -71,6 +73,54 @@ export class TunnelRemotes {
     return key.port === this.own.port && key.vni === this.own.vni;
   }
 
+  /** How many VTEPs that nobody named have a slot. */
+  get strangers(): number {
+    return this.met.size;
+  }
+
+  /** Gives a VTEP that nobody named a slot, unless it has one. */
+  meet(address: string): void {
+    const key = { ...this.own, address };
+    if (this.held.has(textOf(key))) return;
+    this.acquireSlot(key);
+    this.met.set(address, key);
+  }
+
+  /** Takes the slots of such VTEPs back, of those that are idle. */
+  forget(isIdle: (slot: number) => boolean): void {
+    for (const [address, key] of this.met) {
+      if (!isIdle(this.held.get(textOf(key))!.slot)) continue;
+      this.met.delete(address);
+      this.releaseSlot(key);
+    }
+  }
+
+  /** Makes our own addresses known as such, so that multicast of ours that comes back is dropped. Returns what undoes it. */
+  addSelf(): () => void {
+    const { remotes } = this.tables;
+    const slots = this.endpoints.all.map(({ local, transmitter }) =>
+      remotes.insert(
+        {
+          bd: this.bd,
+          address: local,
+          udpPort: 0,
+          vni: this.own.vni,
+          scopeId: 0,
+          txPort: transmitter.port,
+          txMask: 0,
+          txDfStep: 0,
+          template: new Uint8Array(0),
+          indexed: true,
+          isSelf: true,
+        },
+        monotonicS(),
+      ),
+    );
+    return () => {
+      for (const slot of slots) remotes.remove(slot, monotonicS());
+    };
+  }
+
   private acquireSlot(key: RemoteKey): number {
     const text = textOf(key);
     const known = this.held.get(text);
@@ -78,16 +128,20 @@ export class TunnelRemotes {
       known.users++;
       return known.slot;
     }
+    const address = parseVtepAddress(key.address);
+    const endpoint = this.endpoints.of(address.family, key.address, "dst");
+    const { port, mask, dfStep } = endpoint.transmitter;
     const slot = this.tables.remotes.insert(
       {
         bd: this.bd,
-        address: parseVtepAddress(key.address),
+        address,
         udpPort: key.port,
         vni: key.vni,
-        scopeId: this.binding.spec.scopeId,
-        txPort: this.binding.txPort,
-        txMask: this.binding.txMask,
-        template: this.templateOf(key),
+        scopeId: endpoint.scopeId,
+        txPort: port,
+        txMask: mask,
+        txDfStep: dfStep,
+        template: templateOf(endpoint, key),
         indexed: this.isPlain(key),
       },
       monotonicS(),
@@ -95,19 +149,6 @@ export class TunnelRemotes {
     clearRow(this.counters, "remote", slot, REMOTE_COLUMNS);
     this.held.set(text, { ...key, slot, users: 1 });
     return slot;
-  }
-
-  private templateOf({ address, port, vni }: RemoteKey): Uint8Array {
-    const { spec, uplink } = this.binding;
-    if (uplink === undefined) return vxlanTemplate(vni);
-    return vxlanPacketTemplate(vni, {
-      dstMac: uplink.macAddress,
-      srcMac: uplink.macAddress,
-      src: spec.local.bytes,
-      dst: parseVtepAddress(address).bytes,
-      dstPort: port,
-      ttl: UPLINK_TTL,
-    });
   }
 
   private releaseSlot(key: RemoteKey): void {
@@ -121,3 +162,15 @@ export class TunnelRemotes {
 }
 
 const textOf = ({ address, port, vni }: RemoteKey): string => `${address} ${port} ${vni}`;
+
+const templateOf = ({ local, transmitter: { uplink } }: Endpoint, { address, port, vni }: RemoteKey): Uint8Array => {
+  if (uplink === undefined) return vxlanTemplate(vni);
+  return vxlanPacketTemplate(vni, {
+    dstMac: uplink.macAddress,
+    srcMac: uplink.macAddress,
+    src: local.bytes,
+    dst: parseVtepAddress(address).bytes,
+    dstPort: port,
+    ttl: UPLINK_TTL,
+  });
+};

@@ -27,7 +27,7 @@ import {
 import type { LinkStats, OffloadView, RemoteStats, SocketStats, WorkerView } from "../dataplane/view.ts";
 import { DROP_REASON_COLUMNS, DROP_REASONS } from "../drop-reason.ts";
 import type { Ageing } from "./ageing.ts";
-import { type Binding, formatSocket } from "./bindings.ts";
+import { formatSocket, type Receiver } from "./receivers.ts";
 import type { Tunnel } from "./tunnel.ts";
 
 /** What a worker writes and the main thread reads. */
@@ -70,8 +70,8 @@ export class Statistics {
     };
   }
 
-  ofSocket(binding: Binding): SocketStats {
-    return { socket: formatSocket(binding.spec), drops: this.reasons("socket", binding.id * DROP_REASON_COLUMNS) };
+  ofSocket({ spec, id }: Receiver): SocketStats {
+    return { socket: formatSocket(spec), drops: this.reasons("socket", id * DROP_REASON_COLUMNS) };
   }
 
   /** How often UDP_SEGMENT was refused, and on how many sockets it was given up. */

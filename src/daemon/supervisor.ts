@@ -10,6 +10,7 @@ import { addon } from "../binding/addon.ts";
 import { allocateBatch } from "../dataplane/batch.ts";
 import { allocateCounters, type Counters } from "../dataplane/counters.ts";
 import type { TableMemory } from "../dataplane/tables.ts";
+import { allocateUpcalls, UpcallRing } from "../dataplane/upcall-ring.ts";
 import type { PortChange, WorkerCommand, WorkerEvent, WorkerSetup } from "../dataplane/worker.ts";
 import { VtepdError } from "../errors.ts";
 import { explainNative } from "./native-error.ts";
@@ -24,6 +25,14 @@ export interface WorkerPlan {
   readonly busyPollUs: number;
 }
 
+/** What the daemon wants to hear from its workers. */
+export interface WorkerEars {
+  /** Called once per worker that had the port of a vanished device. */
+  gone(port: number): void;
+  /** A record of a worker's ring (dataplane/upcall-ring.ts), good during the call only. */
+  upcall(record: Int32Array): void;
+}
+
 interface Pending {
   resolve(): void;
   reject(error: unknown): void;
@@ -34,6 +43,7 @@ interface Member {
   readonly wakeFd: number;
   readonly counters: Counters;
   readonly status: Int32Array;
+  readonly upcalls: UpcallRing;
   readonly pending: Map<number, Pending>;
   readonly ended: Promise<void>;
   /** Why it ended; commands are refused with it. */
@@ -46,11 +56,10 @@ export class Supervisor {
   private stopping = false;
   private fail: (error: VtepdError) => void = () => {};
   readonly failed: Promise<VtepdError>;
-  private readonly onGone: (port: number) => void;
+  private readonly hears: WorkerEars;
 
-  /** @param onGone called once per worker that had the port of a vanished device */
-  constructor(plan: WorkerPlan, tables: TableMemory, onGone: (port: number) => void) {
-    this.onGone = onGone;
+  constructor(plan: WorkerPlan, tables: TableMemory, hears: WorkerEars) {
+    this.hears = hears;
     const { count, cpus, busyPollUs } = plan;
     this.failed = new Promise((resolve) => {
       this.fail = resolve;
@@ -103,7 +112,8 @@ export class Supervisor {
     const wakeFd = addon.openEvent();
     const counters = allocateCounters();
     const batch = allocateBatch();
-    const workerData: WorkerSetup = { ...setup, counters, batch, wakeFd };
+    const upcalls = allocateUpcalls();
+    const workerData: WorkerSetup = { ...setup, counters, batch, upcalls, wakeFd };
     const worker = new Worker(new URL("../dataplane/worker.js", import.meta.url), {
       name: `vtepd-worker-${id}`,
       workerData,
@@ -118,8 +128,17 @@ export class Supervisor {
         resolve();
       });
     });
-    worker.on("message", (event: WorkerEvent) => this.take(pending, event));
-    const member: Member = { worker, wakeFd, counters, status: batch.status, pending, ended, failure: undefined };
+    worker.on("message", (event: WorkerEvent) => this.take(member, event));
+    const member: Member = {
+      worker,
+      wakeFd,
+      counters,
+      status: batch.status,
+      upcalls: new UpcallRing(upcalls),
+      pending,
+      ended,
+      failure: undefined,
+    };
     return member;
   }
 
@@ -129,9 +148,13 @@ export class Supervisor {
     if (!this.stopping) this.fail(member.failure);
   }
 
-  private take(pending: Map<number, Pending>, event: WorkerEvent): void {
+  private take({ pending, upcalls }: Member, event: WorkerEvent): void {
     if (event.type === "gone") {
-      for (const port of event.ports) this.onGone(port);
+      for (const port of event.ports) this.hears.gone(port);
+      return;
+    }
+    if (event.type === "upcalls") {
+      upcalls.drain((record) => this.hears.upcall(record));
       return;
     }
     const waiting = pending.get(event.number);

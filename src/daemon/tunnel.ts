@@ -1,24 +1,35 @@
 /**
- * A running tunnel: the device, the underlay binding, the rows in the tables, and what the operator said about it.
+ * A running tunnel: the device, the underlay sockets, the rows in the tables, and what the operator said about it.
  *
- * It is made in an order in which nothing is reachable before it is complete (binding, bridge domain, remotes and FDB,
+ * It is made in an order in which nothing is reachable before it is complete (sockets, bridge domain, remotes and FDB,
  * device, VNI, and last the device's port in the workers) and unmade in the reverse one. Every step is on the undo list as
  * soon as it is done, so a failure in the middle leaves nothing behind.
  */
 import { PORT_TAP } from "../binding/abi.ts";
-import type { TunnelConfig } from "../config/schema.ts";
-import { BD_ACCESS_PORT, BD_FDB_LIMIT, BD_LEARNING, BD_MAC_HI, BD_MAC_LO, BD_MTU } from "../dataplane/bridge-domain.ts";
+import type { TunnelConfig } from "../config/config.ts";
+import {
+  BD_ACCEPT_ANY,
+  BD_ACCESS_PORT,
+  BD_FDB_LIMIT,
+  BD_LEARNING,
+  BD_MAC_HI,
+  BD_MAC_LO,
+  BD_MTU,
+  BD_OUTER,
+} from "../dataplane/bridge-domain.ts";
 import { clearRow, DROP_COLUMNS, LINK_COLUMNS } from "../dataplane/counters.ts";
+import { outerPolicy } from "../dataplane/outer-header.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type { FdbRequest } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
-import { VXLAN_TUNNEL_HEADER_BYTES, vxlanDatagramBytes } from "../tunnel/vxlan.ts";
+import { vxlanDatagramBytes } from "../tunnel/vxlan.ts";
 import { readMacHi, readMacLo } from "../wire/mac.ts";
-import { type Binding, type Bindings, formatSocket } from "./bindings.ts";
 import { monotonicS } from "./clock.ts";
 import { Device } from "./device.ts";
+import { Endpoints, type Sockets } from "./endpoint.ts";
 import { FLOOD_MAC, Forwarding, type Static } from "./forwarding.ts";
 import type { Offload } from "./offload.ts";
+import { formatSocket } from "./receivers.ts";
 import { TunnelRemotes } from "./remotes.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { UnderlayPlan } from "./underlay-plan.ts";
@@ -27,7 +38,7 @@ import { Undo } from "./undo.ts";
 /** What a tunnel is built on. */
 export interface Ground {
   readonly tables: Tables;
-  readonly bindings: Bindings;
+  readonly sockets: Sockets;
   readonly supervisor: Supervisor;
   readonly offload: Offload;
 }
@@ -35,21 +46,28 @@ export interface Ground {
 export class Tunnel {
   readonly config: TunnelConfig;
   readonly bd: number;
-  readonly binding: Binding;
+  readonly endpoints: Endpoints;
   readonly device: Device;
   readonly forwarding: Forwarding;
   private readonly undo: Undo;
   private readonly tables: Tables;
 
-  private constructor(config: TunnelConfig, ground: Ground, undo: Undo, bd: number, binding: Binding, device: Device) {
+  private constructor(
+    config: TunnelConfig,
+    ground: Ground,
+    undo: Undo,
+    bd: number,
+    endpoints: Endpoints,
+    device: Device,
+  ) {
     this.config = config;
     this.tables = ground.tables;
     this.undo = undo;
     this.bd = bd;
-    this.binding = binding;
+    this.endpoints = endpoints;
     this.device = device;
     const own = { port: config.port, vni: config.id };
-    const remotes = new TunnelRemotes(ground.tables, ground.supervisor.counters, bd, binding, own);
+    const remotes = new TunnelRemotes(ground.tables, ground.supervisor.counters, bd, endpoints, own);
     this.forwarding = new Forwarding(config.name, ground.tables, bd, remotes, own);
   }
 
@@ -65,17 +83,11 @@ export class Tunnel {
   }
 
   private static async make(config: TunnelConfig, plan: UnderlayPlan, ground: Ground, undo: Undo): Promise<Tunnel> {
-    const { tables, bindings, supervisor, offload } = ground;
-    const binding = await bindings.acquire({
-      local: plan.local,
-      port: config.port,
-      link: config.link,
-      scopeId: plan.scopeId,
-      headerLength: VXLAN_TUNNEL_HEADER_BYTES,
-    });
-    undo.push(() => bindings.release(binding));
-    if (tables.vnis.find(binding.id, config.id) !== 0) {
-      const message = `tunnels.${config.name}.id: another tunnel has VNI ${config.id} on ${formatSocket(binding.spec)} already`;
+    const { tables, sockets, supervisor, offload } = ground;
+    const endpoints = await Endpoints.open(config, plan, sockets, undo);
+    const taken = endpoints.receivers.find(({ id }) => tables.vnis.find(id, config.id) !== 0);
+    if (taken !== undefined) {
+      const message = `tunnels.${config.name}.id: another tunnel has VNI ${config.id} on ${formatSocket(taken.spec)} already`;
       throw new VtepdError("ERR_CONFIG_CONFLICT", message, { path: `tunnels.${config.name}.id` });
     }
     const bd = tables.bridgeDomains.allocate();
@@ -87,14 +99,16 @@ export class Tunnel {
     const { name, macAddress, netns } = config;
     const queues = Tunnel.queuesOf(config, supervisor.count);
     const device = new Device({ name, mtu: plan.mtu, macAddress, netns, queues, port }, supervisor, offload);
-    const tunnel = new Tunnel(config, ground, undo, bd, binding, device);
+    const tunnel = new Tunnel(config, ground, undo, bd, endpoints, device);
     tunnel.fill();
     device.open();
     undo.push(() => device.close());
     tunnel.followDevice();
-    tables.vnis.set(binding.id, config.id, bd);
+    for (const { id } of endpoints.receivers) tables.vnis.set(id, config.id, bd);
     undo.push(() => device.detach());
-    undo.push(() => tables.vnis.delete(binding.id, config.id));
+    undo.push(() => {
+      for (const { id } of endpoints.receivers) tables.vnis.delete(id, config.id);
+    });
     await device.attach();
     return tunnel;
   }
@@ -116,8 +130,12 @@ export class Tunnel {
     const { bridgeDomains, fdb } = this.tables;
     bridgeDomains.set(bd, BD_LEARNING, config.macLearning ? 1 : 0);
     bridgeDomains.set(bd, BD_FDB_LIMIT, config.limit);
+    bridgeDomains.set(bd, BD_ACCEPT_ANY, config.accept === "any" ? 1 : 0);
+    bridgeDomains.set(bd, BD_OUTER, outerPolicy(config.tos, config.ttl, config.doNotFragment));
     bridgeDomains.set(bd, BD_ACCESS_PORT, this.device.spec.port);
+    if (config.group !== undefined) this.undo.push(this.forwarding.remotes.addSelf());
     this.undo.push(() => {
+      this.forwarding.remotes.forget(() => true);
       this.forwarding.setFlood([]);
       for (const mac of [...this.forwarding.statics.keys()]) this.forwarding.delete(mac, undefined);
       fdb.sweep(monotonicS(), (owner) => owner === bd);
@@ -126,10 +144,11 @@ export class Tunnel {
     for (const entry of config.fdb) if (entry.mac !== FLOOD_MAC) this.forwarding.change("add", entry, "config");
   }
 
-  /** Members by `remote`, `flood` and all-zeros FDB entries, each once. */
+  /** Members by `remote`, `group`, `flood` and all-zeros FDB entries, each once. */
   private configuredFlood(): Static[] {
-    const { remote, flood, fdb } = this.config;
-    const requests: FdbRequest[] = [...(remote === undefined ? [] : [remote]), ...flood].map((dst) => ({
+    const { remote, group, flood, fdb } = this.config;
+    const defaults = [remote, group].filter((address) => address !== undefined);
+    const requests: FdbRequest[] = [...defaults, ...flood].map((dst) => ({
       mac: FLOOD_MAC,
       dst,
     }));

@@ -3,16 +3,24 @@
  * link-local addresses, and how large its packets may be. Answers are kept for one planning run, because thousands of
  * tunnels ask about the same few remotes.
  */
-import type { TunnelConfig } from "../config/schema.ts";
+import { AF_INET, AF_INET6 } from "../binding/abi.ts";
+import type { TunnelConfig } from "../config/config.ts";
 import { parseVtepAddress, type VtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { findInterface, lookUpRoute, mtuOfAddress, type UnderlayRoute } from "../host/underlay.ts";
 import { vxlanOverheadBytes } from "../tunnel/vxlan.ts";
 
-export interface UnderlayPlan {
-  readonly local: VtepAddress;
-  /** 0 unless the local address is link-local. */
+export interface LocalAddress {
+  readonly address: VtepAddress;
+  /** 0 unless the address is link-local. */
   readonly scopeId: number;
+}
+
+export interface UnderlayPlan {
+  /** One for each address family of the tunnel. */
+  readonly locals: readonly LocalAddress[];
+  readonly group: VtepAddress | undefined;
+  readonly link: { readonly name: string; readonly ifindex: number } | undefined;
   /** Of the overlay device, bytes. */
   readonly mtu: number;
 }
@@ -31,50 +39,61 @@ export class UnderlayPlanner {
 
   /** @throws ERR_NO_ROUTE, ERR_INTERFACE_NOT_FOUND, ERR_CONFIG_VALUE, ERR_CONFIG_CONFLICT, ERR_HOST_COMMAND */
   async plan(tunnel: TunnelConfig): Promise<UnderlayPlan> {
-    const { link } = tunnel;
     const path = `tunnels.${tunnel.name}`;
-    const pinned = link === undefined ? undefined : await this.interface(link);
-    const local = parseVtepAddress(tunnel.local ?? (await this.sourceAddress(tunnel, path)));
-    if (tunnel.remote === local.text || tunnel.flood.includes(local.text)) {
-      const message = `${path}: expected remote VTEPs other than the local address ${local.text}`;
-      throw new VtepdError("ERR_CONFIG_CONFLICT", message, { path });
-    }
-    const linkLocal = local.text.startsWith("fe80:");
-    if (linkLocal && pinned === undefined) {
-      const message = `${path}.link: expected the underlay interface of the link-local address ${local.text}, got none`;
-      throw new VtepdError("ERR_CONFIG_VALUE", message, { path: `${path}.link` });
-    }
+    const link = tunnel.link === undefined ? undefined : await this.interface(tunnel.link);
+    const locals = await this.locals(tunnel, link?.ifindex, path);
     return {
-      local,
-      scopeId: linkLocal ? pinned!.ifindex : 0,
-      mtu: tunnel.mtu ?? (await this.overlayMtu(tunnel, local, pinned?.mtu, path)),
+      locals,
+      group: tunnel.group === undefined ? undefined : parseVtepAddress(tunnel.group),
+      link: link === undefined ? undefined : { name: tunnel.link!, ifindex: link.ifindex },
+      mtu: tunnel.mtu ?? (await this.overlayMtu(tunnel, locals, link?.mtu, path)),
     };
   }
 
-  private async sourceAddress(tunnel: TunnelConfig, path: string): Promise<string> {
-    const [remote] = remotesOf(tunnel);
-    if (remote === undefined) {
+  /** Those of the configuration; and for a family without, the address that the host would send from. */
+  private async locals(tunnel: TunnelConfig, ifindex: number | undefined, path: string): Promise<LocalAddress[]> {
+    const addresses = tunnel.locals.map(parseVtepAddress);
+    const remotes = remotesOf(tunnel);
+    for (const family of [AF_INET, AF_INET6]) {
+      if (addresses.some((address) => address.family === family)) continue;
+      const remote = remotes.find((text) => parseVtepAddress(text).family === family);
+      if (remote !== undefined) addresses.push(parseVtepAddress((await this.route(remote, tunnel.link)).source));
+    }
+    if (addresses.length === 0) {
       const message = `${path}.local: expected an address, because there is no remote VTEP whose route would tell it`;
       throw new VtepdError("ERR_CONFIG_VALUE", message, { path: `${path}.local` });
     }
-    return (await this.route(remote, tunnel.link)).source;
+    const own = addresses.find(({ text }) => remotes.includes(text));
+    if (own !== undefined) {
+      const message = `${path}: expected remote VTEPs other than the local address ${own.text}`;
+      throw new VtepdError("ERR_CONFIG_CONFLICT", message, { path });
+    }
+    return addresses.map((address) => ({ address, scopeId: scopeOf(address, ifindex, path) }));
   }
 
   /** The smallest underlay MTU on the way to any remote VTEP, less the encapsulation. */
   private async overlayMtu(
     tunnel: TunnelConfig,
-    local: VtepAddress,
+    locals: readonly LocalAddress[],
     pinnedMtu: number | undefined,
     path: string,
   ): Promise<number> {
-    const remotes = remotesOf(tunnel);
-    const routes = await Promise.all(remotes.map((remote) => this.route(remote, tunnel.link)));
-    const ways = routes.map(({ mtu }) => mtu);
-    const known =
-      ways.length > 0 ? Math.min(...ways) : (pinnedMtu ?? (await this.localMtu(local.text)) ?? ETHERNET_MTU);
-    const mtu = Math.min(known - vxlanOverheadBytes(local.family), MAX_MTU);
+    const remotes = [...remotesOf(tunnel)];
+    const routes = await Promise.all(
+      remotes.map(async (remote) => {
+        const { mtu } = await this.route(remote, tunnel.link);
+        return mtu - vxlanOverheadBytes(parseVtepAddress(remote).family);
+      }),
+    );
+    const ways = await Promise.all(
+      locals.map(async ({ address: { text, family } }) => {
+        const underlay = pinnedMtu ?? (await this.localMtu(text)) ?? ETHERNET_MTU;
+        return underlay - vxlanOverheadBytes(family);
+      }),
+    );
+    const mtu = Math.min(...(routes.length > 0 ? routes : ways), MAX_MTU);
     if (mtu < MIN_MTU) {
-      const message = `${path}.mtu: the underlay's MTU ${known} leaves ${mtu} bytes, expected at least ${MIN_MTU}`;
+      const message = `${path}.mtu: the underlay's MTU leaves ${mtu} bytes, expected at least ${MIN_MTU}`;
       throw new VtepdError("ERR_CONFIG_VALUE", message, { path: `${path}.mtu` });
     }
     return mtu;
@@ -93,13 +112,22 @@ export class UnderlayPlanner {
   }
 }
 
+/** The group is one: it has a route, and a source address. */
 const remotesOf = (tunnel: TunnelConfig): string[] => [
   ...new Set([
     ...(tunnel.remote === undefined ? [] : [tunnel.remote]),
+    ...(tunnel.group === undefined ? [] : [tunnel.group]),
     ...tunnel.flood,
     ...tunnel.fdb.map(({ dst }) => dst),
   ]),
 ];
+
+const scopeOf = ({ text }: VtepAddress, ifindex: number | undefined, path: string): number => {
+  if (!text.startsWith("fe80:")) return 0;
+  if (ifindex !== undefined) return ifindex;
+  const message = `${path}.link: expected the underlay interface of the link-local address ${text}, got none`;
+  throw new VtepdError("ERR_CONFIG_VALUE", message, { path: `${path}.link` });
+};
 
 const remember = <T>(answers: Map<string, Promise<T>>, key: string, ask: () => Promise<T>): Promise<T> => {
   const known = answers.get(key) ?? ask();

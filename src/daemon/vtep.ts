@@ -2,8 +2,7 @@
  * The local VTEP: all running tunnels, as control and metrics see them. It answers from the tunnels, the tables and the
  * workers' counters; it makes values only when asked. Main thread.
  */
-import ipaddr from "ipaddr.js";
-import type { TunnelConfig } from "../config/schema.ts";
+import type { TunnelConfig } from "../config/config.ts";
 import { FDB_CONTROL, FDB_STATIC, type FdbEntry } from "../dataplane/fdb.ts";
 import { REMOTE_UDP_PORT, REMOTE_VNI } from "../dataplane/remote-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
@@ -19,16 +18,17 @@ import type {
 import { formatVtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
-import type { Bindings } from "./bindings.ts";
 import { monotonicS } from "./clock.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { FLOOD_MAC } from "./forwarding.ts";
 import type { Offload } from "./offload.ts";
+import type { Receivers } from "./receivers.ts";
 import type { Statistics } from "./statistics.ts";
 import type { Tunnel } from "./tunnel.ts";
 
 export interface VtepParts {
   readonly tables: Tables;
-  readonly bindings: Bindings;
+  readonly receivers: Receivers;
   readonly statistics: Statistics;
   /** By name, in the order of creation. */
   readonly tunnels: ReadonlyMap<string, Tunnel>;
@@ -75,7 +75,6 @@ export class Vtep implements VtepService {
 
   changeFdb(dev: string, verb: "add" | "append" | "replace", request: FdbRequest): void {
     const tunnel = this.tunnel(dev);
-    checkFamily(tunnel, request.dst);
     tunnel.forwarding.change(verb, request, "control");
   }
 
@@ -90,7 +89,7 @@ export class Vtep implements VtepService {
   }
 
   sockets(): SocketStats[] {
-    return this.parts.bindings.list().map((binding) => this.parts.statistics.ofSocket(binding));
+    return this.parts.receivers.list().map((receiver) => this.parts.statistics.ofSocket(receiver));
   }
 
   private tunnel(name: string): Tunnel {
@@ -101,7 +100,8 @@ export class Vtep implements VtepService {
   }
 
   private view(tunnel: Tunnel): LinkView {
-    const { config, binding, device, forwarding, bd } = tunnel;
+    const { config, endpoints, device, forwarding, bd } = tunnel;
+    const [{ receiver, transmitter }] = endpoints.all as [Endpoint];
     const { fdb } = this.parts.tables;
     const info = device.info();
     const mac = info?.macAddress ?? device.macAddress;
@@ -110,8 +110,9 @@ export class Vtep implements VtepService {
       mode: config.mode,
       ifindex: info?.ifindex ?? 0,
       vni: config.id,
-      local: binding.spec.local.text,
+      locals: endpoints.all.map(({ local }) => local.text),
       remote: config.remote ?? null,
+      group: config.group ?? null,
       flood: forwarding.flood.map(({ remote }) => remote.address),
       link: config.link ?? null,
       port: config.port,
@@ -124,8 +125,17 @@ export class Vtep implements VtepService {
       fdbStatic: fdb.staticCount(bd),
       netns: config.netns ?? null,
       queues: device.queues,
-      tier: binding.tier,
-      receiver: binding.receiver,
+      tier: transmitter.tier,
+      receiver: receiver.kind,
+      ttl: config.ttl ?? null,
+      tos: config.tos,
+      df: config.doNotFragment,
+      sourcePorts: config.sourcePorts ?? null,
+      checksum: config.checksum,
+      zeroChecksum6Tx: config.zeroChecksum6Tx,
+      zeroChecksum6Rx: config.zeroChecksum6Rx,
+      mark: config.mark ?? null,
+      accept: config.accept,
       state: info === undefined ? "gone" : "up",
     };
   }
@@ -182,13 +192,3 @@ const ownPortAndVni = ({ config }: Tunnel, port: number, vni: number): { port?: 
 
 /** As the kernel shows it: entries that were made while the tunnel was pinned to an interface. */
 const via = ({ link }: TunnelConfig): { via?: string } => (link === undefined ? {} : { via: link });
-
-const checkFamily = (tunnel: Tunnel, dst: string): void => {
-  const local = tunnel.binding.spec.local.text;
-  if (ipaddr.parse(dst).kind() === ipaddr.parse(local).kind()) return;
-  throw new VtepdError(
-    "ERR_CONFIG_CONFLICT",
-    `expected a remote VTEP of the same address family as the local address ${local}, got ${dst}`,
-    { path: "dst" },
-  );
-};

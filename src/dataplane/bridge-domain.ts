@@ -10,7 +10,8 @@ import { VtepdError } from "../errors.ts";
 /** Rows of every per-domain table; the FDB key has room for 65535, 4094 is the most one trunk carries. */
 export const MAX_BRIDGE_DOMAINS = 8192;
 
-export const BD_WORDS = 8;
+/** Two cache lines. */
+export const BD_WORDS = 32;
 export const BD_IN_USE = 0;
 /** 1 = learn source MACs of frames from the underlay. */
 export const BD_LEARNING = 1;
@@ -25,6 +26,15 @@ export const BD_MTU = 5;
 /** The device's own MAC; a frame that comes back with it is a loop. */
 export const BD_MAC_HI = 6;
 export const BD_MAC_LO = 7;
+/** Outer TOS and TTL of every copy, as ACTION_OUTER has them, and the OUTER_INHERIT_* bits. */
+export const BD_OUTER = 8;
+/** 1 = frames of VTEPs that nobody named are accepted. */
+export const BD_ACCEPT_ANY = 9;
+
+/** In BD_OUTER: DSCP, TTL or DF as in the frame's own IP header. ECN always goes by RFC 6040. */
+export const OUTER_INHERIT_TOS: number = 1 << 20;
+export const OUTER_INHERIT_TTL: number = 1 << 21;
+export const OUTER_INHERIT_DF: number = 1 << 22;
 
 export class BridgeDomains {
   readonly words: Int32Array;

@@ -20,12 +20,15 @@ import {
   FRAME_GSO,
   FRAME_HEADER_OFFSET,
   FRAME_HEADERS,
+  FRAME_INNER_IP,
   FRAME_LENGTH,
+  FRAME_OFFSET,
   FRAME_SEGMENTS,
   FRAME_SOURCE,
   FRAME_SRC_HI,
   FRAME_SRC_LO,
   FRAME_TARGET,
+  FRAME_TOS,
   FRAME_VERDICT,
   GSO_TCPV4,
   GSO_TCPV6,
@@ -34,6 +37,7 @@ import {
 import {
   DROP_REASON_COLUMNS,
   LOCAL_MAC,
+  LOOPED_BACK,
   MAC_INVALID_SOURCE,
   NOT_DROPPED,
   PKT_TOO_BIG,
@@ -43,10 +47,20 @@ import {
   VXLAN_ENTRY_EXISTS,
   VXLAN_VNI_NOT_FOUND,
 } from "../drop-reason.ts";
+import { decapsulateEcn, ECN_MASK } from "../wire/ecn.ts";
 import { isInvalidSourceMac } from "../wire/mac.ts";
 import { checkVxlan, hasReservedBits, readVni } from "../wire/vxlan.ts";
 import type { Batch } from "./batch.ts";
-import { BD_ACCESS_PORT, BD_FDB_LIMIT, BD_LEARNING, BD_MAC_HI, BD_MAC_LO, BD_MTU, BD_WORDS } from "./bridge-domain.ts";
+import {
+  BD_ACCEPT_ANY,
+  BD_ACCESS_PORT,
+  BD_FDB_LIMIT,
+  BD_LEARNING,
+  BD_MAC_HI,
+  BD_MAC_LO,
+  BD_MTU,
+  BD_WORDS,
+} from "./bridge-domain.ts";
 import {
   type Counters,
   DECAP,
@@ -64,10 +78,15 @@ import {
 } from "./counters.ts";
 import { LEARN_FULL, LEARN_MOVED, LEARN_NEW, LEARN_STATIC } from "./fdb.ts";
 import type { Tables } from "./tables.ts";
+import { UPCALL_BD, UPCALL_KIND, UPCALL_UNKNOWN_VTEP, type UpcallRing } from "./upcall-ring.ts";
 import { DELIVER, DISCARD } from "./verdict.ts";
 import { wireBytes } from "./wire-bytes.ts";
 
 const ETHERNET_HEADER_BYTES = 14;
+
+/** Instead of a slot: no VTEP that we know, and ourselves. Row 0 of the remotes' counters belongs to nobody. */
+const UNKNOWN = 0;
+const SELF = -1;
 
 export class Decapsulator {
   private readonly arena: Uint8Array;
@@ -76,13 +95,15 @@ export class Decapsulator {
   private readonly tables: Tables;
   private readonly domains: Int32Array;
   private readonly counters: Counters;
+  private readonly upcalls: UpcallRing;
   private lastBinding = -1;
   private lastVni = 0;
   private lastBd = 0;
   private lastRemote = 0;
   private readonly lastSource = new Int32Array(4);
 
-  constructor(batch: Batch, tables: Tables, counters: Counters) {
+  constructor(batch: Batch, tables: Tables, counters: Counters, upcalls: UpcallRing) {
+    this.upcalls = upcalls;
     this.arena = batch.arena;
     this.frames = batch.frames;
     this.status = batch.status;
@@ -112,12 +133,17 @@ export class Decapsulator {
       return;
     }
     const remote = this.findRemote(bd, row);
-    const reason = remote === 0 ? UNKNOWN_VTEP : this.checkInner(row, bd, remote);
+    const reason = remote <= 0 ? this.checkStranger(row, bd, remote) : this.checkInner(row, bd, remote);
     if (reason !== NOT_DROPPED) {
       frames[row + FRAME_VERDICT] = DISCARD;
       this.counters.drop[bd * DROP_COLUMNS + DECAP * DROP_REASON_COLUMNS + reason]! += frames[row + FRAME_SEGMENTS]!;
       return;
     }
+    this.deliver(row, bd, remote, headerOffset);
+  }
+
+  private deliver(row: number, bd: number, remote: number, headerOffset: number): void {
+    const { frames } = this;
     const { link, remote: remotes } = this.counters;
     const segments = frames[row + FRAME_SEGMENTS]!;
     const bytes = wireBytes(frames, row, segments);
@@ -141,6 +167,7 @@ export class Decapsulator {
     return bd;
   }
 
+  /** The slot of the sender, UNKNOWN or SELF. */
   private findRemote(bd: number, row: number): number {
     const { frames, lastSource } = this;
     const a0 = frames[row + FRAME_SOURCE]!;
@@ -156,13 +183,33 @@ export class Decapsulator {
     ) {
       return this.lastRemote;
     }
-    const remote = this.tables.remotes.find(bd, a0, a1, a2, a3);
+    const found = this.tables.remotes.find(bd, a0, a1, a2, a3);
+    const remote = found !== 0 && this.tables.remotes.isSelf(found) ? SELF : found;
     lastSource[0] = a0;
     lastSource[1] = a1;
     lastSource[2] = a2;
     lastSource[3] = a3;
     this.lastRemote = remote;
     return remote;
+  }
+
+  /**
+   * A datagram from no known VTEP. Where anybody is accepted the main thread hears of the sender and makes it known; this
+   * frame goes on, without a place to learn its source at.
+   */
+  private checkStranger(row: number, bd: number, remote: number): number {
+    if (remote === SELF) return LOOPED_BACK;
+    if (this.domains[bd * BD_WORDS + BD_ACCEPT_ANY] === 0) return UNKNOWN_VTEP;
+    const { frames, upcalls } = this;
+    const record = upcalls.begin();
+    if (record !== 0) {
+      const words = upcalls.record;
+      words[record + UPCALL_KIND] = UPCALL_UNKNOWN_VTEP;
+      words[record + UPCALL_BD] = bd;
+      for (let i = 0; i < 4; i++) words[record + 2 + i] = frames[row + FRAME_SOURCE + i]!;
+      upcalls.commit();
+    }
+    return this.checkInner(row, bd, UNKNOWN);
   }
 
   /** Checks the inner frame and learns its source. Returns a drop reason. */
@@ -174,11 +221,26 @@ export class Decapsulator {
     const macLo = frames[row + FRAME_SRC_LO]!;
     if (isInvalidSourceMac(macHi, macLo)) return MAC_INVALID_SOURCE;
     if (macHi === domains[domain + BD_MAC_HI] && macLo === domains[domain + BD_MAC_LO]) return LOCAL_MAC;
+    if ((frames[row + FRAME_TOS]! & ECN_MASK) !== 0) {
+      const reason = this.carryEcn(row);
+      if (reason !== NOT_DROPPED) return reason;
+    }
     if ((frames[row + FRAME_FLAGS]! & FLAG_PARTIAL_CSUM) !== 0 && frames[row + FRAME_GSO] === 0) {
       const reason = this.markSuperframe(row, domains[domain + BD_MTU]!);
       if (reason !== NOT_DROPPED) return reason;
     }
-    return domains[domain + BD_LEARNING] === 0 ? NOT_DROPPED : this.learn(bd, macHi, macLo, remote);
+    return domains[domain + BD_LEARNING] === 0 || remote === UNKNOWN
+      ? NOT_DROPPED
+      : this.learn(bd, macHi, macLo, remote);
+  }
+
+  /** The underlay marks congestion on the outer header; the inner sender shall hear of it. */
+  private carryEcn(row: number): number {
+    const { frames } = this;
+    const inner = frames[row + FRAME_INNER_IP]!;
+    if (inner === 0) return NOT_DROPPED;
+    const offset = frames[row + FRAME_OFFSET]! + ((inner >> 16) & 255);
+    return decapsulateEcn(this.arena, offset, inner & ECN_MASK, frames[row + FRAME_TOS]! & ECN_MASK);
   }
 
   private learn(bd: number, macHi: number, macLo: number, remote: number): number {

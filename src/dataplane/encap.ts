@@ -9,6 +9,7 @@
 import {
   ACTION_BD,
   ACTION_FRAME,
+  ACTION_OUTER,
   ACTION_PORT,
   ACTION_RESULT,
   ACTION_TEMPLATE,
@@ -17,15 +18,17 @@ import {
   ACTION_WORDS,
   FRAME_BD,
   FRAME_FLOW_HASH,
+  FRAME_INNER_IP,
   FRAME_SEGMENTS,
   FRAME_TARGET,
   FRAME_VERDICT,
   FRAME_WORDS,
   MAX_ACTIONS,
+  OUTER_DF,
 } from "../binding/abi.ts";
 import { DROP_REASON_COLUMNS, NO_TX_TARGET } from "../drop-reason.ts";
 import type { Batch } from "./batch.ts";
-import { BD_FLOOD, BD_WORDS } from "./bridge-domain.ts";
+import { BD_FLOOD, BD_OUTER, BD_WORDS } from "./bridge-domain.ts";
 import {
   type Counters,
   DECAP,
@@ -41,8 +44,10 @@ import {
   REMOTE_TX_BYTES,
   REMOTE_TX_FRAMES,
 } from "./counters.ts";
+import { outerFields } from "./outer-header.ts";
 import {
   REMOTE_TEMPLATE_LENGTH,
+  REMOTE_TX_DF_STEP,
   REMOTE_TX_MASK,
   REMOTE_TX_PORT,
   REMOTE_WORDS,
@@ -94,18 +99,22 @@ export class Encapsulator {
 
   private toRemote(frame: number, row: number, remote: number): void {
     if (this.count === MAX_ACTIONS) this.flush();
-    const { frames, actions, remotes, counters } = this;
+    const { frames, actions, remotes, counters, domains } = this;
     const bd = frames[row + FRAME_BD]!;
     const segments = frames[row + FRAME_SEGMENTS]!;
     const bytes = wireBytes(frames, row, segments);
     const action = this.count++ * ACTION_WORDS;
     const slot = remote * REMOTE_WORDS;
+    const outer = outerFields(domains[bd * BD_WORDS + BD_OUTER]!, frames[row + FRAME_INNER_IP]!);
     actions[action + ACTION_PORT] =
-      remotes[slot + REMOTE_TX_PORT]! + (frames[row + FRAME_FLOW_HASH]! & remotes[slot + REMOTE_TX_MASK]!);
+      remotes[slot + REMOTE_TX_PORT]! +
+      (frames[row + FRAME_FLOW_HASH]! & remotes[slot + REMOTE_TX_MASK]!) +
+      ((outer & OUTER_DF) === 0 ? 0 : remotes[slot + REMOTE_TX_DF_STEP]!);
     actions[action + ACTION_FRAME] = frame;
     actions[action + ACTION_TEMPLATE] = remote * TEMPLATE_BYTES;
     actions[action + ACTION_TEMPLATE_LENGTH] = remotes[slot + REMOTE_TEMPLATE_LENGTH]!;
     actions[action + ACTION_VTEP] = remote;
+    actions[action + ACTION_OUTER] = outer;
     actions[action + ACTION_BD] = bd;
     counters.link[bd * LINK_COLUMNS + LINK_TX_FRAMES]! += segments;
     counters.link[bd * LINK_COLUMNS + LINK_TX_BYTES]! += bytes;

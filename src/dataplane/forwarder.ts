@@ -11,6 +11,7 @@ import { Encapsulator, type Sender } from "./encap.ts";
 import type { Fdb } from "./fdb.ts";
 import { PORT_KIND, PORT_OWNER, PORT_WORDS } from "./port-table.ts";
 import type { Tables } from "./tables.ts";
+import type { UpcallRing } from "./upcall-ring.ts";
 
 /** Entries from which the FDB no longer fits a core's own cache (24 bytes a slot, two slots an entry). */
 const PRELOAD_ENTRIES = 131_072;
@@ -26,13 +27,13 @@ export class Forwarder {
   private readonly decapsulator: Decapsulator;
   private readonly encapsulator: Encapsulator;
 
-  constructor(batch: Batch, tables: Tables, counters: Counters, sender: Sender) {
+  constructor(batch: Batch, tables: Tables, counters: Counters, upcalls: UpcallRing, sender: Sender) {
     this.frames = batch.frames;
     this.ports = tables.ports.words;
     this.worker = counters.worker;
     this.fdb = tables.fdb;
     this.classifier = new Classifier(batch, tables, counters);
-    this.decapsulator = new Decapsulator(batch, tables, counters);
+    this.decapsulator = new Decapsulator(batch, tables, counters, upcalls);
     this.encapsulator = new Encapsulator(batch, tables, counters, sender);
   }
 

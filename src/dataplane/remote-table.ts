@@ -28,6 +28,10 @@ export const REMOTE_VNI = 6;
 export const REMOTE_TX_PORT = 7;
 export const REMOTE_TX_MASK = 8;
 export const REMOTE_TEMPLATE_LENGTH = 9;
+/** Added to the sending port for a copy with DF (OUTER_DF); 0 = the port takes both. */
+export const REMOTE_TX_DF_STEP = 10;
+/** 1 = not a remote VTEP but our own address: what comes from there is our own multicast, looped back. */
+export const REMOTE_IS_SELF = 11;
 
 const INDEX_SLOTS = MAX_REMOTES * 2;
 const INDEX_TOMB = -1;
@@ -48,10 +52,12 @@ export interface RemoteSpec {
   readonly scopeId: number;
   readonly txPort: number;
   readonly txMask: number;
+  readonly txDfStep: number;
   /** What to prepend: the tunnel header, or all headers from Ethernet on, at most TEMPLATE_BYTES. */
   readonly template: Uint8Array;
   /** Whether the index shall lead here: it has the tunnel's own port and VNI. */
   readonly indexed: boolean;
+  readonly isSelf?: boolean;
 }
 
 const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
@@ -107,6 +113,8 @@ export class RemoteTable {
     words[row + REMOTE_VNI] = spec.vni;
     words[row + REMOTE_TX_PORT] = spec.txPort;
     words[row + REMOTE_TX_MASK] = spec.txMask;
+    words[row + REMOTE_TX_DF_STEP] = spec.txDfStep;
+    words[row + REMOTE_IS_SELF] = spec.isSelf === true ? 1 : 0;
     words[row + REMOTE_TEMPLATE_LENGTH] = spec.template.length;
     this.memory.templates.set(spec.template, slot * TEMPLATE_BYTES);
     this.writeSockaddr(slot, spec);
@@ -155,6 +163,11 @@ export class RemoteTable {
       words[a + 1] === words[b + 1] &&
       words[a] === words[b]
     );
+  }
+
+  /** Any thread. */
+  isSelf(slot: number): boolean {
+    return this.words[slot * REMOTE_WORDS + REMOTE_IS_SELF] !== 0;
   }
 
   get(slot: number, word: number): number {

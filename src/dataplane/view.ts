@@ -10,10 +10,12 @@ export interface LinkView {
   /** Interface index in the device's present namespace; 0 when the device is gone. */
   readonly ifindex: number;
   readonly vni: number;
-  readonly local: string;
+  /** One for each address family of the tunnel. */
+  readonly locals: readonly string[];
   /** The single remote of a point-to-point tunnel. */
   readonly remote: string | null;
-  /** All flood-list members, `remote` included. */
+  readonly group: string | null;
+  /** All flood-list members, `remote` and `group` included. */
   readonly flood: readonly string[];
   /** Underlay interface the sockets are bound to. */
   readonly link: string | null;
@@ -32,6 +34,18 @@ export interface LinkView {
   readonly tier: string;
   /** What its datagrams come through: UDP sockets, or packet sockets in tier `tunnel`. */
   readonly receiver: "socket" | "packet";
+  /** Outer header; null = the host's default. */
+  readonly ttl: number | "inherit" | null;
+  readonly tos: number | "inherit";
+  readonly df: "unset" | "set" | "inherit";
+  /** null = ephemeral ports. */
+  readonly sourcePorts: { readonly first: number; readonly last: number } | null;
+  readonly checksum: boolean;
+  readonly zeroChecksum6Tx: boolean;
+  readonly zeroChecksum6Rx: boolean;
+  readonly mark: number | null;
+  /** Whose frames are accepted. */
+  readonly accept: "known" | "any";
   /** `gone`: the device was deleted under us. */
   readonly state: "up" | "gone";
 }

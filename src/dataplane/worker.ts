@@ -13,12 +13,14 @@ import type { Batch } from "./batch.ts";
 import { type Counters, WORKER_WAKEUPS } from "./counters.ts";
 import { Forwarder } from "./forwarder.ts";
 import { openTables, type TableMemory } from "./tables.ts";
+import { UpcallRing } from "./upcall-ring.ts";
 
 /** What a worker is started with. */
 export interface WorkerSetup {
   readonly tables: TableMemory;
   readonly counters: Counters;
   readonly batch: Batch;
+  readonly upcalls: Int32Array;
   readonly wakeFd: number;
   /** Undefined = wherever the kernel puts the thread. */
   readonly cpu: number | undefined;
@@ -43,14 +45,15 @@ export type WorkerCommand =
   | { readonly type: "ports"; readonly number: number; readonly changes: readonly PortChange[] }
   | { readonly type: "stop"; readonly number: number };
 
-/** To the main thread. `gone`: the device behind a port was deleted; the port is no longer polled. */
+/** To the main thread. `gone`: the device behind a port was deleted; the port is no longer polled. `upcalls`: look at the ring. */
 export type WorkerEvent =
   | {
       readonly type: "done";
       readonly number: number;
       readonly error?: { code: string; syscall: string; message: string };
     }
-  | { readonly type: "gone"; readonly ports: readonly number[] };
+  | { readonly type: "gone"; readonly ports: readonly number[] }
+  | { readonly type: "upcalls" };
 
 const changePort = (io: Io, change: PortChange): void => {
   if (change.verb === "add") io.add(change.port, change.fd, change.kind, change.headerLength, change.features);
@@ -96,7 +99,8 @@ const run = (port: MessagePort, setup: WorkerSetup): void => {
   const tables = openTables(setup.tables);
   const { vteps, templates } = setup.tables.remotes;
   const io = new addon.Io({ ...batch, vteps, templates }, setup.wakeFd);
-  const forwarder = new Forwarder(batch, tables, counters, io);
+  const upcalls = new UpcallRing(setup.upcalls);
+  const forwarder = new Forwarder(batch, tables, counters, upcalls, io);
   const { status } = batch;
   if (setup.cpu !== undefined) addon.pinThread(setup.cpu);
   const receive = setup.busyPollUs === 0 ? () => io.receive(-1) : () => pollThenSleep(io, status, setup.busyPollUs);
@@ -104,6 +108,7 @@ const run = (port: MessagePort, setup: WorkerSetup): void => {
     const count = receive();
     counters.worker[WORKER_WAKEUPS]!++;
     if (count > 0) forwarder.forward(count);
+    if (upcalls.ring()) port.postMessage({ type: "upcalls" } satisfies WorkerEvent);
     if (status[STATUS_GONE] !== 0) port.postMessage({ type: "gone", ports: io.takeGone() } satisfies WorkerEvent);
     if (status[STATUS_WOKEN] === 0) continue;
     status[STATUS_WOKEN] = 0;

@@ -44,7 +44,7 @@ const perReason = (drops: Readonly<Record<string, number>>, ...labels: string[])
   Object.entries(drops).map(([reason, count]) => [count, ...labels, reason]);
 
 const linkInfo: Source = ({ links }) =>
-  links.map(({ name, mode, vni, local, port }) => [1, name, mode, vni, local, port]);
+  links.flatMap(({ name, mode, vni, locals, port }) => locals.map((local) => [1, name, mode, vni, local, port]));
 
 const linkDrops: Source = ({ stats }) =>
   stats.flatMap(({ name, drops }) => [

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { packageVersion } from "../../src/cli/version.ts";
 import { type DaemonParts, run } from "../../src/cli/vtepd.ts";
-import type { Config } from "../../src/config/schema.ts";
+import type { Config } from "../../src/config/config.ts";
 import { VtepdError } from "../../src/errors.ts";
 import { captureIo } from "../support/capture-io.ts";
 import { Child } from "../support/child.ts";

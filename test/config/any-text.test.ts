@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { parseConfig } from "../../src/config/load.ts";
-import type { TunnelConfig } from "../../src/config/schema.ts";
 import { VtepdError } from "../../src/errors.ts";
 
 const FILE = "any.yaml";
@@ -148,9 +147,9 @@ describe("parseConfig", () => {
   });
 
   it("reads its own addresses as what they are", () => {
-    const localOf = (address: string): TunnelConfig["local"] =>
+    const localOf = (address: string): string | undefined =>
       parseConfig(`version: 1\ntunnels: { a: { mode: vxlan, id: 1, link: eth0, local: "${address}" } }\n`, FILE)
-        .tunnels[0]?.local;
+        .tunnels[0]?.locals[0];
     const unicast = fc.oneof(
       fc.ipV6().filter((address) => !/^(::|0{1,4}:|ff)/i.test(address)),
       fc.ipV4().filter((address) => !/^(0|22[4-9]|23\d|255)\./.test(address)),

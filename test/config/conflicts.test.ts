@@ -71,15 +71,29 @@ describe("a conflict", () => {
       "between families, with local",
       tunnel("local: 192.0.2.1", "remote: 2001:db8::2"),
       [
-        "7:13: tunnels.vx1.remote: expected an IPv4 address as tunnels.vx1.local (vtepd.yaml:6:12) is one, got 2001:db8::2: both families in one tunnel are not supported yet",
+        "7:13: tunnels.vx1.remote: expected an IPv4 address as tunnels.vx1.local (vtepd.yaml:6:12) is one, got 2001:db8::2; `local` may be a list with an address of each family",
       ],
     ],
     [
-      "between families, without local",
-      tunnel("flood: [2001:db8::2, 192.0.2.2]", "fdb: [{ mac: 02:00:00:00:00:01, dst: 192.0.2.3 }]"),
+      "between two local addresses of one family",
+      tunnel("local: [192.0.2.1, 192.0.2.9]", "remote: 192.0.2.2"),
       [
-        "6:26: tunnels.vx1.flood[1]: expected an IPv6 address as tunnels.vx1.flood[0] (vtepd.yaml:6:13) is one, got 192.0.2.2: both families in one tunnel are not supported yet",
-        "7:42: tunnels.vx1.fdb[0].dst: expected an IPv6 address as tunnels.vx1.flood[0] (vtepd.yaml:6:13) is one, got 192.0.2.3: both families in one tunnel are not supported yet",
+        "6:24: tunnels.vx1.local[1]: expected one local address of each family beside tunnels.vx1.local[0] (vtepd.yaml:6:13), got 192.0.2.9",
+      ],
+    ],
+    [
+      "between a group and a remote, and a group and no link",
+      tunnel("group: 239.1.1.1", "remote: 192.0.2.2"),
+      [
+        "6:12: tunnels.vx1.group: expected one default destination, got the group 239.1.1.1 beside tunnels.vx1.remote (vtepd.yaml:7:13)",
+        "6:12: tunnels.vx1.group: expected `link`, the interface to join the group on, got 239.1.1.1 without one",
+      ],
+    ],
+    [
+      "between the receiving port as the only source port and DF",
+      tunnel("port-range: [4789, 4789]", "do-not-fragment: true"),
+      [
+        "6:17: tunnels.vx1.port-range: expected source ports other than the port that receives, whose socket cannot have DF as tunnels.vx1.do-not-fragment (vtepd.yaml:7:22) asks, got 4789",
       ],
     ],
     [

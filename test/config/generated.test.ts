@@ -14,9 +14,11 @@ const read = (file: string): string => readFileSync(new URL(`../../config/${file
 /** The example with every key that it leaves commented. */
 const uncommented = (text: string): string => text.replace(/^( *)#(?=[a-z])/gm, "$1");
 
-/** Every key that the file may have, aliases apart. */
+/** Every key that one file may have, aliases apart. */
 const keysOf = (node: SchemaNode): string[] => [
-  ...rowsOf(node).flatMap(({ name, aliasOf, node: value }) => (aliasOf === undefined ? [name, ...keysOf(value)] : [])),
+  ...rowsOf(node).flatMap(({ name, aliasOf, insteadOf, node: value }) =>
+    aliasOf === undefined && insteadOf === undefined ? [name, ...keysOf(value)] : [],
+  ),
   ...[...(node.anyOf ?? []), ...(node.oneOf ?? []), ...(node.items ? [node.items] : [])].flatMap(keysOf),
   ...(node.additionalProperties ? keysOf(node.additionalProperties) : []),
 ];

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import type { TunnelConfig } from "../../src/config/config.ts";
 import { loadConfig, parseConfig } from "../../src/config/load.ts";
-import type { TunnelConfig } from "../../src/config/schema.ts";
 import { VtepdError } from "../../src/errors.ts";
 
 /** The one tunnel of a file, with these lines beside mode and id. */
@@ -51,6 +51,13 @@ describe("a configuration", () => {
       ageingS: 300,
       limit: 65_536,
       addresses: [],
+      locals: [],
+      tos: 0,
+      doNotFragment: "unset",
+      checksum: true,
+      zeroChecksum6Tx: false,
+      zeroChecksum6Rx: false,
+      accept: "known",
     });
   });
 
@@ -86,6 +93,13 @@ tunnels:
     netns: blue
     link: eth0
     queues: 4
+    ttl: inherit
+    type-of-service: 0xb8
+    do-not-fragment: inherit
+    port-range: [50000, 50099]
+    checksums: [zero-udp6-tx, zero-udp6-rx]
+    fwmark: 7
+    accept: any
 `;
     expect(parseConfig(text, "vtepd.yaml")).toEqual({
       version: 1,
@@ -104,7 +118,7 @@ tunnels:
           name: "vx42",
           mode: "vxlan",
           id: 42,
-          local: "192.0.2.1",
+          locals: ["192.0.2.1"],
           remote: "192.0.2.2",
           flood: ["192.0.2.3"],
           fdb: [
@@ -121,9 +135,21 @@ tunnels:
           netns: "blue",
           link: "eth0",
           queues: 4,
+          ttl: "inherit",
+          tos: 184,
+          doNotFragment: "inherit",
+          sourcePorts: { first: 50_000, last: 50_099 },
+          checksum: false,
+          zeroChecksum6Tx: true,
+          zeroChecksum6Rx: true,
+          mark: 7,
+          accept: "any",
         },
       ],
     });
+
+    const group = tunnelWith("group: 239.1.1.1", "link: eth0", 'local: [192.0.2.1, "2001:db8::1"]');
+    expect(group).toMatchObject({ group: "239.1.1.1", accept: "any", locals: ["192.0.2.1", "2001:db8::1"] });
   });
 
   it("keeps the tunnels in the order of the file", () => {
@@ -188,11 +214,11 @@ tunnels:
     id: 2
   vx3: { mode: vxlan, id: 3, flood: *remotes }
 `;
-    const tunnels = parseConfig(text, "vtepd.yaml").tunnels.map(({ id, local, flood }) => ({ id, local, flood }));
+    const tunnels = parseConfig(text, "vtepd.yaml").tunnels.map(({ id, locals, flood }) => ({ id, locals, flood }));
     expect(tunnels).toEqual([
-      { id: 1, local: "192.0.2.1", flood: ["192.0.2.2", "192.0.2.3"] },
-      { id: 2, local: "192.0.2.1", flood: ["192.0.2.2", "192.0.2.3"] },
-      { id: 3, local: undefined, flood: ["192.0.2.2", "192.0.2.3"] },
+      { id: 1, locals: ["192.0.2.1"], flood: ["192.0.2.2", "192.0.2.3"] },
+      { id: 2, locals: ["192.0.2.1"], flood: ["192.0.2.2", "192.0.2.3"] },
+      { id: 3, locals: [], flood: ["192.0.2.2", "192.0.2.3"] },
     ]);
   });
 
@@ -213,7 +239,7 @@ describe("addresses", () => {
     ["'2001:db8::'", "2001:db8::"],
     ["::1", "::1"],
   ])("of a VTEP %s leaves as %s (RFC 5952)", (written, canonical) => {
-    expect(tunnelWith(`local: ${written}`).local).toBe(canonical);
+    expect(tunnelWith(`local: ${written}`).locals).toEqual([canonical]);
   });
 
   it.each([
@@ -232,7 +258,7 @@ describe("addresses", () => {
 
   it("of a link-local VTEP need the underlay interface", () => {
     expect(tunnelWith("link: eth0", "local: fe80::1", "remote: fe80::2")).toMatchObject({
-      local: "fe80::1",
+      locals: ["fe80::1"],
       link: "eth0",
     });
   });

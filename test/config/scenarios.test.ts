@@ -14,9 +14,9 @@ describe("the scenario files", () => {
   it("two-vteps-a.yaml and two-vteps-b.yaml are each other's remote", () => {
     const [a] = tunnelsOf("two-vteps-a.yaml");
     const [b] = tunnelsOf("two-vteps-b.yaml");
-    expect(a).toMatchObject({ name: "vx42", id: 42, port: 4789, local: "192.0.2.1", addresses: ["10.42.0.1/24"] });
-    expect(b).toMatchObject({ name: "vx42", id: 42, port: 4789, local: "192.0.2.2", addresses: ["10.42.0.2/24"] });
-    expect([a?.remote, b?.remote]).toEqual([b?.local, a?.local]);
+    expect(a).toMatchObject({ name: "vx42", id: 42, port: 4789, locals: ["192.0.2.1"], addresses: ["10.42.0.1/24"] });
+    expect(b).toMatchObject({ name: "vx42", id: 42, port: 4789, locals: ["192.0.2.2"], addresses: ["10.42.0.2/24"] });
+    expect([a?.remote, b?.remote]).toEqual([b?.locals[0], a?.locals[0]]);
   });
 
   it("head-end-replication.yaml has a flood list of three, and static entries behind its members", () => {
@@ -29,7 +29,7 @@ describe("the scenario files", () => {
   });
 
   it("many-vnis.yaml has several VNIs on one port, a second port, and both families", () => {
-    const sockets = tunnelsOf("many-vnis.yaml").map(({ id, port, local }) => `${local} ${port} ${id}`);
+    const sockets = tunnelsOf("many-vnis.yaml").map(({ id, port, locals }) => `${locals} ${port} ${id}`);
     expect(sockets).toEqual(["192.0.2.1 4789 100", "192.0.2.1 4789 101", "192.0.2.1 8472 100", "2001:db8::1 4789 600"]);
   });
 });

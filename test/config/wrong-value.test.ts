@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { daemonWith, mistakesOf, NAME, QUOTE, tunnelWith } from "./mistakes-of.ts";
 
 const UNICAST = "expected a unicast IPv4 or IPv6 address";
-const GROUP_LATER = "the key `group` for multicast groups comes in a later version";
+const FOR_GROUPS = "the key `group` is for those";
 const MAC = "expected a unicast MAC such as 02:00:00:00:00:01";
 const FDB_MAC = `${MAC}, or 00:00:00:00:00:00 for a member of the flood list`;
 const CIDR = "expected an address with its prefix length, such as 10.42.0.1/24 or fd00:42::1/64";
@@ -45,14 +45,14 @@ describe("a wrong value under a tunnel", () => {
       `${UNICAST}, got "fe80::1%eth0" (an address with a zone: name the interface under \`link\` instead)`,
     ],
     ["local: 192.0.2.1/24", 12, "local", `${UNICAST}, got "192.0.2.1/24" (a VTEP address has no prefix length)`],
-    ["remote: 239.1.1.1", 13, "remote", `${UNICAST}, got "239.1.1.1" (a multicast address; ${GROUP_LATER})`],
-    ["remote: ff02::1", 13, "remote", `${UNICAST}, got "ff02::1" (a multicast address; ${GROUP_LATER})`],
+    ["remote: 239.1.1.1", 13, "remote", `${UNICAST}, got "239.1.1.1" (a multicast address; ${FOR_GROUPS})`],
+    ["remote: ff02::1", 13, "remote", `${UNICAST}, got "ff02::1" (a multicast address; ${FOR_GROUPS})`],
     ["flood: 192.0.2.2", 12, "flood", 'expected a list, got "192.0.2.2"'],
     [
       "flood: [192.0.2.2, 224.0.0.1]",
       24,
       "flood[1]",
-      `${UNICAST}, got "224.0.0.1" (a multicast address; ${GROUP_LATER})`,
+      `${UNICAST}, got "224.0.0.1" (a multicast address; ${FOR_GROUPS})`,
     ],
     ["flood: [2001:db8::]", 13, "flood[0]", `${UNICAST}, got a map (${QUOTE})`],
     ["fdb: {}", 10, "fdb", "expected a list, got a map"],

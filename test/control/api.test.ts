@@ -93,6 +93,8 @@ describe("GET", () => {
         offload: "socket",
         receive: "socket",
         netns: null,
+        accept: "known",
+        fwmark: null,
         flood: ["192.0.2.2"],
         fdb: { learned: 1, static: 2 },
       },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { FEATURE_MERGE_TCP, FEATURE_MERGE_UDP, FEATURE_SEGMENT, FEATURE_VNET_HEADER } from "../../src/binding/abi.ts";
 import type { TapProbe, UdpProbe } from "../../src/binding/addon.ts";
-import { OFFLOADS, type OffloadName, type OffloadTier } from "../../src/config/schema.ts";
+import { OFFLOADS, type OffloadName, type OffloadTier } from "../../src/config/config.ts";
 import { chooseOffload, type Offload } from "../../src/daemon/offload.ts";
 
 const UDP: UdpProbe = { segment: "", merge: "" };

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PORT_TAP, PORT_UDP_TX } from "../../src/binding/abi.ts";
-import { BridgeDomains, MAX_BRIDGE_DOMAINS } from "../../src/dataplane/bridge-domain.ts";
+import { BD_WORDS, BridgeDomains, MAX_BRIDGE_DOMAINS } from "../../src/dataplane/bridge-domain.ts";
 import { FloodPool } from "../../src/dataplane/flood-pool.ts";
 import { PortTable } from "../../src/dataplane/port-table.ts";
 import { RemoteTable } from "../../src/dataplane/remote-table.ts";
@@ -48,6 +48,7 @@ describe("RemoteTable", () => {
     scopeId: 0,
     txPort: 3,
     txMask: 15,
+    txDfStep: 0,
     template: new Uint8Array(8),
     indexed,
   });
@@ -156,7 +157,7 @@ describe("PortTable", () => {
 describe("BridgeDomains", () => {
   it("are numbered from 1, zeroed, and limited", () => {
     const domains = new BridgeDomains();
-    for (let bd = 1; bd < MAX_BRIDGE_DOMAINS; bd++) domains.words[bd * 8] = 1;
+    for (let bd = 1; bd < MAX_BRIDGE_DOMAINS; bd++) domains.words[bd * BD_WORDS] = 1;
     expect(() => domains.allocate()).toThrowError(expect.objectContaining({ code: "ERR_LIMIT" }));
     domains.set(5, 3, 77);
     domains.release(5);

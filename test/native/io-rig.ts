@@ -1,6 +1,7 @@
 /** An Io with its memory and all descriptors a test opens, closed together. Also the plain view of a frame descriptor. */
 import {
   ACTION_FRAME,
+  ACTION_OUTER,
   ACTION_PORT,
   ACTION_RESULT,
   ACTION_TEMPLATE,
@@ -172,7 +173,7 @@ export class IoRig {
   /** Writes an action whose result is set to a value that no errno has. */
   putAction(
     index: number,
-    action: { port: number; frame: number; template?: number; templateLength?: number; vtep?: number },
+    action: { port: number; frame: number; template?: number; templateLength?: number; vtep?: number; outer?: number },
   ): void {
     const words = this.memory.actions.subarray(index * ACTION_WORDS, (index + 1) * ACTION_WORDS);
     words[ACTION_PORT] = action.port;
@@ -180,6 +181,7 @@ export class IoRig {
     words[ACTION_TEMPLATE] = action.template ?? 0;
     words[ACTION_TEMPLATE_LENGTH] = action.templateLength ?? 0;
     words[ACTION_VTEP] = action.vtep ?? 0;
+    words[ACTION_OUTER] = action.outer ?? 0;
     words[ACTION_RESULT] = -1;
   }
 

@@ -5,7 +5,7 @@
  *     vtepd --- eth0 192.0.2.1 === 192.0.2.2 eth0 --- vtepd or kernel
  */
 import { afterEach, describe, expect, it } from "vitest";
-import { OFFLOAD_TIERS, type OffloadTier } from "../../src/config/schema.ts";
+import { OFFLOAD_TIERS, type OffloadTier } from "../../src/config/config.ts";
 import type { StatusJson } from "../../src/control/stats-json.ts";
 import { RunningDaemon } from "../support/daemon.ts";
 import { type BurstReport, DatagramBurst } from "../support/datagram-burst.ts";

@@ -34,7 +34,7 @@ export const twoTunnels = (): FakeVtep => {
     fakeLink("vx43", {
       ifindex: 5,
       vni: 43,
-      local: "2001:db8::1",
+      locals: ["2001:db8::1"],
       port: 4790,
       macAddress: "02:00:00:00:00:02",
       mtu: 1430,

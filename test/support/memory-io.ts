@@ -46,6 +46,7 @@ import {
 import { allocateCounters, type Counters } from "../../src/dataplane/counters.ts";
 import { Forwarder } from "../../src/dataplane/forwarder.ts";
 import { allocateTableMemory, openTables, type Tables } from "../../src/dataplane/tables.ts";
+import { allocateUpcalls, UpcallRing } from "../../src/dataplane/upcall-ring.ts";
 import { addressWords, formatVtepAddress, parseVtepAddress } from "../../src/dataplane/vtep-address.ts";
 import { parseMac, readMacHi, readMacLo } from "../../src/wire/mac.ts";
 import { VXLAN_HEADER_BYTES, writeVxlan } from "../../src/wire/vxlan.ts";
@@ -93,6 +94,7 @@ export class MemoryVtep {
   readonly batch: Batch = allocateBatch();
   readonly tables: Tables;
   readonly counters: Counters = allocateCounters();
+  readonly upcalls: UpcallRing = new UpcallRing(allocateUpcalls());
   readonly forwarder: Forwarder;
   readonly sent: Sent[] = [];
   /** errno for copies to an address, or to a port. */
@@ -104,7 +106,9 @@ export class MemoryVtep {
 
   constructor(fdbCapacity = 4096) {
     this.tables = openTables(allocateTableMemory(fdbCapacity));
-    this.forwarder = new Forwarder(this.batch, this.tables, this.counters, { send: (count) => this.send(count) });
+    this.forwarder = new Forwarder(this.batch, this.tables, this.counters, this.upcalls, {
+      send: (count) => this.send(count),
+    });
     this.rxPort = this.tables.ports.allocate(PORT_UDP_RX, 0);
     this.txPort = this.tables.ports.allocate(PORT_UDP_TX, 0, TX_SOCKETS);
   }
@@ -139,6 +143,7 @@ export class MemoryVtep {
       scopeId: 0,
       txPort: this.txPort,
       txMask: TX_SOCKETS - 1,
+      txDfStep: 0,
     };
     return this.tables.remotes.insert({ ...spec, template, indexed }, this.nowS);
   }
@@ -185,7 +190,7 @@ export class MemoryVtep {
 
   /** A forwarder on the same tables and batch whose copies go nowhere. */
   withoutRecording(): { forwarder: Forwarder } {
-    return { forwarder: new Forwarder(this.batch, this.tables, this.counters, { send: () => 0 }) };
+    return { forwarder: new Forwarder(this.batch, this.tables, this.counters, this.upcalls, { send: () => 0 }) };
   }
 
   /** GSO word of a frame of the last batch. */

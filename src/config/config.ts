@@ -1,0 +1,118 @@
+/**
+ * The configuration as the rest of vtepd sees it: in our own words, with every default filled in, addresses as canonical
+ * text. The keys that it is read from are in schema.ts.
+ */
+import type { ListenAddress } from "./address.ts";
+
+/** As the logger knows them, loudest first. */
+export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What carries frames through the kernel; `tunnel` is never chosen unasked; see daemon/offload.ts. */
+export const OFFLOAD_TIERS = ["tunnel", "socket", "mmsg", "plain"] as const;
+export type OffloadTier = (typeof OFFLOAD_TIERS)[number];
+
+/** Single offloads that can be switched off. */
+export const OFFLOADS = [
+  "vnet-header",
+  "udp-segment",
+  "udp-gro",
+  "tap-tso",
+  "tap-uso",
+  "merge-tcp",
+  "merge-udp",
+] as const;
+export type OffloadName = (typeof OFFLOADS)[number];
+
+export interface DaemonConfig {
+  readonly control: {
+    readonly socket: string;
+    /** Undefined = the daemon's own group. */
+    readonly group?: string | undefined;
+  };
+  readonly metrics: {
+    /** Undefined = served on the control socket only. */
+    readonly listen?: ListenAddress | undefined;
+  };
+  readonly log: { readonly level: LogLevel };
+  /** Data-plane threads; undefined = the daemon chooses. */
+  readonly workers?: number | undefined;
+  /** CPUs that workers are bound to, in turn; empty = wherever the kernel puts them. */
+  readonly cpus: readonly number[];
+  /** Microseconds that a worker asks again for frames before it sleeps. */
+  readonly busyPollUs: number;
+  readonly offload: {
+    /** Undefined = the best that works. */
+    readonly tier?: OffloadTier | undefined;
+    readonly disabled: readonly OffloadName[];
+  };
+  /** Entries of all tunnels together. */
+  readonly fdbCapacity: number;
+}
+
+export interface FdbConfig {
+  /** Lower case; all zeros = a member of the flood list. */
+  readonly mac: string;
+  readonly dst: string;
+  /** Undefined = the tunnel's own. */
+  readonly port?: number | undefined;
+  readonly vni?: number | undefined;
+}
+
+export interface VxlanConfig {
+  readonly name: string;
+  readonly mode: "vxlan";
+  /** VNI. */
+  readonly id: number;
+  /** At most one of each family; for a family without, it is found by a route lookup of the remote VTEPs. */
+  readonly locals: readonly string[];
+  readonly remote?: string | undefined;
+  /** Multicast group that floods. */
+  readonly group?: string | undefined;
+  /** Without `remote` and `group`. */
+  readonly flood: readonly string[];
+  readonly fdb: readonly FdbConfig[];
+  /** UDP port, ours and the remote VTEPs'. */
+  readonly port: number;
+  readonly macLearning: boolean;
+  /** 0 = learned entries never age. */
+  readonly ageingS: number;
+  /** Learned entries of this tunnel. */
+  readonly limit: number;
+  /** Bytes; undefined = what the underlay leaves. */
+  readonly mtu?: number | undefined;
+  readonly macAddress?: string | undefined;
+  /** `address/prefix` */
+  readonly addresses: readonly string[];
+  /** Name in /run/netns, or absolute path. */
+  readonly netns?: string | undefined;
+  /** Underlay interface. */
+  readonly link?: string | undefined;
+  /** TAP queues; undefined = one per worker. */
+  readonly queues?: number | undefined;
+  /** Outer TTL or hop limit; undefined = the host's default (multicast: 1). */
+  readonly ttl?: number | "inherit" | undefined;
+  /** Outer TOS or traffic class without its ECN bits. */
+  readonly tos: number | "inherit";
+  readonly doNotFragment: "unset" | "set" | "inherit";
+  /** Outer UDP source ports; undefined = ephemeral ones. */
+  readonly sourcePorts?: { readonly first: number; readonly last: number } | undefined;
+  /** Outer UDP checksum over IPv4. */
+  readonly checksum: boolean;
+  readonly zeroChecksum6Tx: boolean;
+  readonly zeroChecksum6Rx: boolean;
+  /** SO_MARK of outer packets; undefined = none. */
+  readonly mark?: number | undefined;
+  /** Whose frames are accepted: those of known remote VTEPs, or everybody's. */
+  readonly accept: "known" | "any";
+}
+
+/** One tunnel, with all defaults filled in and all addresses as canonical text. `mode` says which kind it is. */
+export type TunnelConfig = VxlanConfig;
+
+export interface Config {
+  readonly version: 1;
+  readonly daemon: DaemonConfig;
+  /** In the order of the file; names of digits only come first. */
+  readonly tunnels: readonly TunnelConfig[];
+}

@@ -1,0 +1,118 @@
+/**
+ * Where one tunnel meets the underlay: for each address family that it has a local address of, a receiver and a
+ * transmitter, and for a multicast group a receiver of its own.
+ */
+import { AF_INET } from "../binding/abi.ts";
+import type { TunnelConfig } from "../config/config.ts";
+import type { VtepAddress } from "../dataplane/vtep-address.ts";
+import { VtepdError } from "../errors.ts";
+import { VXLAN_TUNNEL_HEADER_BYTES } from "../tunnel/vxlan.ts";
+import type { Receiver, ReceiverSpec, Receivers } from "./receivers.ts";
+import type { Transmitter, TransmitterSpec, Transmitters } from "./transmitters.ts";
+import type { UnderlayPlan } from "./underlay-plan.ts";
+import type { Undo } from "./undo.ts";
+
+/** One family's. */
+export interface Endpoint {
+  readonly local: VtepAddress;
+  readonly scopeId: number;
+  readonly receiver: Receiver;
+  readonly transmitter: Transmitter;
+}
+
+export interface Sockets {
+  readonly receivers: Receivers;
+  readonly transmitters: Transmitters;
+}
+
+export class Endpoints {
+  readonly all: readonly Endpoint[];
+  /** Undefined unless the tunnel has a group. */
+  readonly group: Receiver | undefined;
+
+  private constructor(all: readonly Endpoint[], group: Receiver | undefined) {
+    this.all = all;
+    this.group = group;
+  }
+
+  /** @param undo gets what closes it @throws as the receivers and transmitters do */
+  static async open(config: TunnelConfig, plan: UnderlayPlan, sockets: Sockets, undo: Undo): Promise<Endpoints> {
+    const all: Endpoint[] = [];
+    for (const { address, scopeId } of plan.locals) {
+      const receiver = await sockets.receivers.acquire(receiverSpec(config, plan, address, scopeId, false));
+      undo.push(() => sockets.receivers.release(receiver));
+      if (sendsFromOwnPort(config)) {
+        if (receiver.kind === "packet") throw needsSockets(config);
+        all.push({ local: address, scopeId, receiver, transmitter: asTransmitter(receiver, config) });
+        continue;
+      }
+      const transmitter = await sockets.transmitters.acquire(transmitterSpec(config, address, scopeId));
+      undo.push(() => sockets.transmitters.release(transmitter));
+      all.push({ local: address, scopeId, receiver, transmitter });
+    }
+    if (plan.group === undefined) return new Endpoints(all, undefined);
+    const group = await sockets.receivers.acquire(receiverSpec(config, plan, plan.group, 0, true));
+    undo.push(() => sockets.receivers.release(group));
+    return new Endpoints(all, group);
+  }
+
+  /** Everything that the tunnel's frames come in through. */
+  get receivers(): Receiver[] {
+    const unicast = this.all.map(({ receiver }) => receiver);
+    return this.group === undefined ? unicast : [...unicast, this.group];
+  }
+
+  /** The endpoint of a family. @throws ERR_CONFIG_CONFLICT @param path of the address that asks for it */
+  of(family: number, address: string, path: string): Endpoint {
+    const endpoint = this.all.find(({ local }) => local.family === family);
+    if (endpoint !== undefined) return endpoint;
+    const locals = this.all.map(({ local }) => local.text).join(", ");
+    const message = `${path}: expected a remote VTEP of an address family that the tunnel has a local address of (${locals}), got ${address}`;
+    throw new VtepdError("ERR_CONFIG_CONFLICT", message, { path });
+  }
+}
+
+const sendsFromOwnPort = ({ sourcePorts, port }: TunnelConfig): boolean =>
+  sourcePorts !== undefined && sourcePorts.first === port && sourcePorts.last === port;
+
+const needsSockets = ({ name, port }: TunnelConfig): VtepdError => {
+  const path = `tunnels.${name}.port-range`;
+  const message = `${path}: expected other source ports than ${port}, because in offload tier tunnel no socket of ours has that port`;
+  return new VtepdError("ERR_CONFIG_CONFLICT", message, { path });
+};
+
+/** Sends with the very sockets that receive. */
+const asTransmitter = (receiver: Receiver, config: TunnelConfig): Transmitter => ({
+  spec: transmitterSpec(config, receiver.spec.address, receiver.spec.scopeId),
+  port: receiver.port,
+  mask: 0,
+  dfStep: 0,
+  uplink: undefined,
+  tier: "socket",
+});
+
+const receiverSpec = (
+  config: TunnelConfig,
+  plan: UnderlayPlan,
+  address: VtepAddress,
+  scopeId: number,
+  isGroup: boolean,
+): ReceiverSpec => ({
+  address,
+  port: config.port,
+  link: plan.link,
+  scopeId,
+  headerLength: VXLAN_TUNNEL_HEADER_BYTES,
+  isGroup,
+  acceptZeroChecksum6: config.zeroChecksum6Rx,
+});
+
+const transmitterSpec = (config: TunnelConfig, local: VtepAddress, scopeId: number): TransmitterSpec => ({
+  local,
+  link: config.link,
+  scopeId,
+  df: config.doNotFragment,
+  checksum: local.family === AF_INET ? config.checksum : !config.zeroChecksum6Tx,
+  mark: config.mark ?? 0,
+  sourcePorts: config.sourcePorts,
+});

@@ -1,0 +1,211 @@
+/**
+ * What datagrams of the underlay come in through: one receiver per (local address or multicast group, UDP port, underlay
+ * interface), shared by all tunnels on it. Its id is the binding by which the data plane tells tunnels apart.
+ *
+ * A receiver of a unicast address has a socket in each worker, all in one reuse-port group that spreads remote VTEPs over
+ * the workers. The kernel gives a multicast datagram to every socket that is bound to its group, so a receiver of a group
+ * has one socket, in one worker chosen by the group. One socket per group also passes the kernel's limit of 20 memberships a
+ * socket (igmp_max_memberships), and being bound to the group it gets that group's datagrams only.
+ *
+ * In tier `tunnel` IPv4 receivers use packet sockets where the kernel can (receive-offload.ts).
+ *
+ * A port held by somebody else is found by binding once without SO_REUSEPORT: with it, a second vtepd of the same user
+ * would share the port in silence and steal half of the traffic.
+ */
+import { AF_INET, PORT_PACKET_RX, PORT_UDP_RX } from "../binding/abi.ts";
+import { addon, type PacketSocketOptions, type UdpOptions } from "../binding/addon.ts";
+import type { Tables } from "../dataplane/tables.ts";
+import { MAX_BINDINGS } from "../dataplane/vni-table.ts";
+import { addressWords, type VtepAddress } from "../dataplane/vtep-address.ts";
+import type { PortChange } from "../dataplane/worker.ts";
+import { VtepdError } from "../errors.ts";
+import { kernelVxlanOnPort } from "../host/underlay.ts";
+import { attempt } from "./native-error.ts";
+import type { Offload } from "./offload.ts";
+import { Pool } from "./pool.ts";
+import { ReceiveOffload, removeLeftover } from "./receive-offload.ts";
+import type { Supervisor } from "./supervisor.ts";
+import type { Undo } from "./undo.ts";
+
+/** Room for bursts of superframes; a TCP window's worth at 10 Gbit/s and 1 ms. */
+export const SOCKET_BUFFER_BYTES: number = 4 << 20;
+
+export interface ReceiverSpec {
+  /** Ours, or a multicast group. */
+  readonly address: VtepAddress;
+  readonly port: number;
+  /** Underlay interface; a group has one. */
+  readonly link: { readonly name: string; readonly ifindex: number } | undefined;
+  /** Of a link-local address; 0 else. */
+  readonly scopeId: number;
+  /** Bytes of tunnel header. */
+  readonly headerLength: number;
+  readonly isGroup: boolean;
+  /** Whether datagrams over IPv6 may have no checksum. */
+  readonly acceptZeroChecksum6: boolean;
+}
+
+export interface Receiver {
+  /** Also the row of its drop counters. */
+  readonly id: number;
+  readonly spec: ReceiverSpec;
+  /** Of the data plane; sending from it uses the receiving UDP port. */
+  readonly port: number;
+  readonly kind: "socket" | "packet";
+}
+
+export class Receivers {
+  private readonly tables: Tables;
+  private readonly supervisor: Supervisor;
+  private readonly offload: Offload;
+  private readonly onRefused: (port: number, refusal: string) => void;
+  private readonly receiveOffload = new ReceiveOffload();
+  private readonly pool = new Pool<Receiver>();
+  /** What makes the workers receive on those that are new. */
+  private readonly waiting = new Map<Receiver, PortChange[][]>();
+
+  /** @param onRefused told why a port's packets cannot be received in the way of tier `tunnel` */
+  constructor(
+    tables: Tables,
+    supervisor: Supervisor,
+    offload: Offload,
+    onRefused: (port: number, refusal: string) => void,
+  ) {
+    this.tables = tables;
+    this.supervisor = supervisor;
+    this.offload = offload;
+    this.onRefused = onRefused;
+  }
+
+  /** @throws ERR_ADDRESS_IN_USE, ERR_ADDRESS_NOT_LOCAL, ERR_INTERFACE_NOT_FOUND, ERR_PERMISSION, ERR_LIMIT, ERR_SYSCALL */
+  acquire(spec: ReceiverSpec): Promise<Receiver> {
+    return this.pool.acquire(keyOf(spec), (undo) => this.open(spec, undo));
+  }
+
+  release(receiver: Receiver): Promise<void> {
+    return this.pool.release(receiver);
+  }
+
+  /**
+   * Lets the workers receive on what is new. Until then datagrams wait in the sockets, so that none is counted as of an
+   * unknown VNI while its tunnel is still being made.
+   */
+  async activate(): Promise<void> {
+    for (const [receiver, changes] of this.waiting) {
+      this.waiting.delete(receiver);
+      await this.supervisor.changePorts(changes);
+    }
+  }
+
+  list(): Receiver[] {
+    return this.pool.list();
+  }
+
+  private async open(spec: ReceiverSpec, undo: Undo): Promise<Receiver> {
+    if (!spec.isGroup) await this.checkFree(spec);
+    const { ports } = this.tables;
+    const id = this.freeId();
+    const kind = await this.chooseKind(spec, undo);
+    const portKind = kind === "packet" ? PORT_PACKET_RX : PORT_UDP_RX;
+    const port = ports.allocate(portKind, id);
+    undo.push(() => ports.release(port));
+    const fds = this.openSockets(spec, kind, undo);
+    const removal = fds.map((fd) => (fd === undefined ? [] : [{ verb: "remove", port } as const]));
+    undo.push(() => this.supervisor.changePorts(removal));
+    const { headerLength } = spec;
+    const features = this.offload.rxFeatures | this.offload.txFeatures;
+    const receiver = { id, spec, port, kind };
+    undo.push(() => void this.waiting.delete(receiver));
+    this.waiting.set(
+      receiver,
+      fds.map((fd) => (fd === undefined ? [] : [{ verb: "add", port, fd, kind: portKind, headerLength, features }])),
+    );
+    return receiver;
+  }
+
+  private async chooseKind(spec: ReceiverSpec, undo: Undo): Promise<"socket" | "packet"> {
+    if (this.offload.tier !== "tunnel" || spec.address.family !== AF_INET || spec.isGroup) return "socket";
+    const refusal = await this.receiveOffload.acquire(spec.port);
+    undo.push(() => this.receiveOffload.release(spec.port));
+    if (refusal !== "") this.onRefused(spec.port, refusal);
+    return refusal === "" ? "packet" : "socket";
+  }
+
+  /** A descriptor for each worker that has one. */
+  private openSockets(spec: ReceiverSpec, kind: "socket" | "packet", undo: Undo): (number | undefined)[] {
+    const { count } = this.supervisor;
+    const merge = this.offload.mergeDatagrams;
+    const fds: number[] = [];
+    undo.push(() => fds.forEach(addon.closeFd));
+    attempt(describe(spec), () => {
+      const sockets = spec.isGroup ? 1 : count;
+      if (kind === "packet") fds.push(...addon.openPacketSockets(receivingPackets(spec, count)));
+      else for (let n = 0; n < sockets; n++) fds.push(addon.openUdp({ ...receiving(spec), merge }));
+    });
+    if (!spec.isGroup) return fds;
+    const worker = (addressWords(spec.address.mapped)[3]! >>> 24) % count;
+    return Array.from({ length: count }, (_, n) => (n === worker ? fds[0] : undefined));
+  }
+
+  private async checkFree(spec: ReceiverSpec): Promise<void> {
+    if (spec.address.family === AF_INET && this.receiveOffload.holds(spec.port)) {
+      // Only whether the address is this host's.
+      addon.closeFd(attempt(describe(spec), () => addon.openUdp({ ...receiving(spec), port: 0, reusePort: false })));
+      return;
+    }
+    const ours = this.list().some(
+      ({ spec: other }) => other.port === spec.port && other.address.text === spec.address.text,
+    );
+    if (ours) return; // the same port on another interface: our own sockets would answer
+    const bind = (): void =>
+      addon.closeFd(attempt(describe(spec), () => addon.openUdp({ ...receiving(spec), reusePort: false })));
+    try {
+      bind();
+    } catch (error) {
+      if (!(error instanceof VtepdError) || error.code !== "ERR_ADDRESS_IN_USE") throw error;
+      if (await removeLeftover(spec.port)) return bind();
+      const device = await kernelVxlanOnPort(spec.port);
+      const holder =
+        device === undefined
+          ? `another program holds it; \`ss -lunp 'sport = :${spec.port}'\` shows which`
+          : `the kernel's own vxlan device ${device} holds it`;
+      throw new VtepdError("ERR_ADDRESS_IN_USE", `${describe(spec)}: the port is in use: ${holder}`, { cause: error });
+    }
+  }
+
+  private freeId(): number {
+    const used = new Set(this.list().map(({ id }) => id));
+    for (let id = 0; id < MAX_BINDINGS; id++) if (!used.has(id)) return id;
+    throw new VtepdError("ERR_LIMIT", `expected at most ${MAX_BINDINGS} underlay sockets, got one more`);
+  }
+}
+
+const keyOf = ({ address, port, link, headerLength, acceptZeroChecksum6 }: ReceiverSpec): string =>
+  `${address.text} ${port} ${link?.name ?? ""} ${headerLength} ${acceptZeroChecksum6}`;
+
+const receiving = (spec: ReceiverSpec): UdpOptions => ({
+  address: spec.address.bytes,
+  port: spec.port,
+  scopeId: spec.isGroup ? 0 : spec.scopeId,
+  ...(spec.link === undefined ? {} : { device: spec.link.name }),
+  ...(spec.isGroup ? { joinOn: spec.link!.ifindex } : {}),
+  reusePort: true,
+  receiveBuffer: SOCKET_BUFFER_BYTES,
+  sendBuffer: SOCKET_BUFFER_BYTES,
+  acceptZeroChecksum6: spec.acceptZeroChecksum6,
+  receiveInfo: true,
+});
+
+const receivingPackets = (spec: ReceiverSpec, count: number): PacketSocketOptions => ({
+  address: spec.address.bytes,
+  port: spec.port,
+  ...(spec.link === undefined ? {} : { device: spec.link.name }),
+  count,
+  receiveBuffer: SOCKET_BUFFER_BYTES,
+});
+
+const describe = (spec: ReceiverSpec): string => `UDP socket ${formatSocket(spec)}`;
+
+/** `192.0.2.1:4789`, `[2001:db8::1]:4789`. */
+export const formatSocket = ({ address, port }: Pick<ReceiverSpec, "address" | "port">): string =>
+  address.family === AF_INET ? `${address.text}:${port}` : `[${address.text}]:${port}`;

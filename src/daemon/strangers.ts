@@ -1,0 +1,45 @@
+/**
+ * VTEPs that nobody named, in tunnels that accept anybody's frames (`accept: any`, and those with a group): the data plane
+ * reports an address that it does not know, here it gets a slot of the remote table, and from then on what it sends is
+ * counted and learned. A slot that no FDB entry has led to for a whole IDLE_S goes again.
+ *
+ * The address is whatever a datagram claims, so there is a limit per tunnel; frames of further VTEPs are delivered too, but
+ * their MACs are not learned. Main thread.
+ */
+import type { Tables } from "../dataplane/tables.ts";
+import { UPCALL_BD } from "../dataplane/upcall-ring.ts";
+import { formatVtepAddress } from "../dataplane/vtep-address.ts";
+import type { Tunnel } from "./tunnel.ts";
+
+const MAX_STRANGERS = 4096;
+const IDLE_S = 60;
+
+export class Strangers {
+  private readonly tables: Tables;
+  private readonly tunnels: ReadonlyMap<string, Tunnel>;
+  private lastSweepS = 0;
+
+  constructor(tables: Tables, tunnels: ReadonlyMap<string, Tunnel>) {
+    this.tables = tables;
+    this.tunnels = tunnels;
+  }
+
+  /** Takes an UPCALL_UNKNOWN_VTEP. */
+  seen(record: Int32Array): void {
+    const bd = record[UPCALL_BD]!;
+    const tunnel = [...this.tunnels.values()].find((candidate) => candidate.bd === bd);
+    const { remotes } = tunnel?.forwarding ?? {};
+    if (remotes === undefined || remotes.strangers >= MAX_STRANGERS) return;
+    remotes.meet(formatVtepAddress(new Uint8Array(record.slice(2, 6).buffer)));
+  }
+
+  tick(nowS: number): void {
+    if (nowS - this.lastSweepS < IDLE_S) return;
+    this.lastSweepS = nowS;
+    const withStrangers = [...this.tunnels.values()].filter(({ forwarding }) => forwarding.remotes.strangers > 0);
+    if (withStrangers.length === 0) return;
+    const used = new Set<number>();
+    for (const { target } of this.tables.fdb.entries()) used.add(target);
+    for (const { forwarding } of withStrangers) forwarding.remotes.forget((slot) => !used.has(slot));
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * What copies go out to the underlay through: one transmitter per (local address, underlay interface, and what the sockets
+ * are set to), shared by all tunnels that want the same. A transmitter is, for each worker, TX_SOCKETS sockets on ephemeral
+ * ports.
+ *
+ * Sending from several ports gives the underlay flow entropy (RFC 7348 section 5): routers and receive queues spread by the
+ * outer 5-tuple, and a UDP socket has one source port. The loop picks the socket by inner flow hash. A range of source
+ * ports is used evenly; one fixed port is one socket.
+ *
+ * DF is a property of a socket, not of a datagram: where it depends on the inner packet there are two sets, the second with
+ * DF, `dfStep` ports behind the first.
+ *
+ * In tier `tunnel` an IPv4 transmitter sends through an uplink instead (uplink.ts), where each packet has its own source
+ * port and flags. One that is pinned to an underlay interface, or asks for anything that an uplink cannot do, does not:
+ * what the uplink sends goes where the routing table says.
+ */
+import { AF_INET, PORT_UDP_TX, PORT_UPLINK } from "../binding/abi.ts";
+import { addon, type UdpOptions } from "../binding/addon.ts";
+import type { OffloadTier } from "../config/config.ts";
+import type { Tables } from "../dataplane/tables.ts";
+import type { VtepAddress } from "../dataplane/vtep-address.ts";
+import type { PortChange } from "../dataplane/worker.ts";
+import { VtepdError } from "../errors.ts";
+import { attempt } from "./native-error.ts";
+import type { Offload } from "./offload.ts";
+import { Pool } from "./pool.ts";
+import { SOCKET_BUFFER_BYTES } from "./receivers.ts";
+import type { Supervisor } from "./supervisor.ts";
+import type { Undo } from "./undo.ts";
+import { Uplink } from "./uplink.ts";
+
+/** A power of two: the flow hash is cut with a mask. */
+const TX_SOCKETS = 16;
+
+/** IP_MTU_DISCOVER: DF clear; DF set, and what is too big for the path refused. */
+const FRAGMENT_AS_NEEDED = 0;
+const NEVER_FRAGMENT = 2;
+
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface TransmitterSpec {
+  readonly local: VtepAddress;
+  readonly link: string | undefined;
+  readonly scopeId: number;
+  readonly df: "unset" | "set" | "inherit";
+  /** Outer UDP checksum. */
+  readonly checksum: boolean;
+  /** SO_MARK; 0 = none. */
+  readonly mark: number;
+  /** Undefined = ephemeral ports. */
+  readonly sourcePorts: PortRange | undefined;
+}
+
+export interface Transmitter {
+  readonly spec: TransmitterSpec;
+  /** First of the data plane's ports, the mask for the flow hash, and how far behind the ports with DF are (0: there are none). */
+  readonly port: number;
+  readonly mask: number;
+  readonly dfStep: number;
+  /** What is sent through, when not sockets. */
+  readonly uplink: Uplink | undefined;
+  readonly tier: OffloadTier;
+}
+
+export class Transmitters {
+  private readonly tables: Tables;
+  private readonly supervisor: Supervisor;
+  private readonly offload: Offload;
+  private readonly pool = new Pool<Transmitter>();
+  private readonly lost = new Set<Uplink>();
+  private reviving: Promise<void> | undefined;
+
+  constructor(tables: Tables, supervisor: Supervisor, offload: Offload) {
+    this.tables = tables;
+    this.supervisor = supervisor;
+    this.offload = offload;
+  }
+
+  /** @throws ERR_ADDRESS_IN_USE, ERR_ADDRESS_NOT_LOCAL, ERR_INTERFACE_NOT_FOUND, ERR_PERMISSION, ERR_LIMIT, ERR_SYSCALL, and as Uplink.open */
+  acquire(spec: TransmitterSpec): Promise<Transmitter> {
+    return this.pool.acquire(keyOf(spec), (undo) =>
+      this.wantsUplink(spec) ? this.openUplink(spec, undo) : this.openSockets(spec, undo),
+    );
+  }
+
+  release(transmitter: Transmitter): Promise<void> {
+    return this.pool.release(transmitter);
+  }
+
+  /** A worker lost the device behind a port. Returns its name when it is an uplink and the first to say so. */
+  gone(port: number): string | undefined {
+    const uplink = this.pool.list().find((transmitter) => transmitter.uplink?.port === port)?.uplink;
+    if (uplink === undefined || this.lost.has(uplink)) return undefined;
+    this.lost.add(uplink);
+    return uplink.name;
+  }
+
+  /** Makes lost uplinks again, those that it can. */
+  revive(): Promise<void> {
+    this.reviving ??= this.reviveLost().finally(() => {
+      this.reviving = undefined;
+    });
+    return this.reviving;
+  }
+
+  /** Resolves when no attempt to make an uplink again is running any more. */
+  async settle(): Promise<void> {
+    await this.reviving;
+  }
+
+  private async reviveLost(): Promise<void> {
+    for (const uplink of this.lost) {
+      await uplink.reopen().then(
+        () => this.lost.delete(uplink),
+        () => {}, // it was said that it is gone; the next call tries again
+      );
+    }
+  }
+
+  private wantsUplink({ local, link, checksum, mark, sourcePorts }: TransmitterSpec): boolean {
+    const isPlain = link === undefined && checksum && mark === 0 && sourcePorts === undefined;
+    return this.offload.tier === "tunnel" && local.family === AF_INET && isPlain;
+  }
+
+  private async openUplink(spec: TransmitterSpec, undo: Undo): Promise<Transmitter> {
+    const { ports } = this.tables;
+    const port = ports.allocate(PORT_UPLINK, 0);
+    undo.push(() => ports.release(port));
+    const uplink = new Uplink(port, this.supervisor);
+    await uplink.open();
+    undo.push(() => uplink.close());
+    undo.push(() => void this.lost.delete(uplink));
+    undo.push(() => uplink.detach());
+    await uplink.attach();
+    return { spec, port, mask: 0, dfStep: 0, uplink, tier: "tunnel" };
+  }
+
+  private async openSockets(spec: TransmitterSpec, undo: Undo): Promise<Transmitter> {
+    const { ports } = this.tables;
+    const { sourcePorts } = spec;
+    const isFixed = sourcePorts !== undefined && sourcePorts.first === sourcePorts.last;
+    const count = isFixed ? 1 : TX_SOCKETS;
+    const sets = spec.df === "inherit" ? [FRAGMENT_AS_NEEDED, NEVER_FRAGMENT] : [discoveryOf(spec.df)];
+    const total = count * sets.length;
+    const port = ports.allocate(PORT_UDP_TX, 0, total);
+    undo.push(() => ports.release(port, total));
+    // Without a checksum the kernel takes no UDP_SEGMENT.
+    const features = spec.checksum ? this.offload.txFeatures : 0;
+    const additions = Array.from({ length: this.supervisor.count }, (_, worker) =>
+      sets.flatMap((mtuDiscover, set) =>
+        Array.from({ length: count }, (_, n): PortChange => {
+          const fd = this.openSocket(spec, mtuDiscover, worker * total + set * count + n, undo);
+          return { verb: "add", port: port + set * count + n, fd, kind: PORT_UDP_TX, headerLength: 0, features };
+        }),
+      ),
+    );
+    const removal = Array.from({ length: total }, (_, n) => ({ verb: "remove", port: port + n }) as const);
+    undo.push(() => this.supervisor.changePorts(additions.map(() => removal)));
+    await this.supervisor.changePorts(additions);
+    const tier = this.offload.tier === "tunnel" ? "socket" : this.offload.tier;
+    return { spec, port, mask: count - 1, dfStep: sets.length === 2 ? count : 0, uplink: undefined, tier };
+  }
+
+  /** @param n counts the sockets of this transmitter */
+  private openSocket(spec: TransmitterSpec, mtuDiscover: number, n: number, undo: Undo): number {
+    const options = { ...sending(spec), mtuDiscover };
+    const open = (port: number, reusePort: boolean): number =>
+      attempt(describe(spec, port), () => addon.openUdp({ ...options, port, reusePort }));
+    const fd = spec.sourcePorts === undefined ? open(0, false) : openInRange(spec.sourcePorts, n, open);
+    undo.push(() => addon.closeFd(fd));
+    return fd;
+  }
+}
+
+/** The socket takes its share of the range, or the next port that is free. One fixed port is shared by the workers. */
+const openInRange = (
+  { first, last }: PortRange,
+  n: number,
+  open: (port: number, reusePort: boolean) => number,
+): number => {
+  const length = last - first + 1;
+  if (length === 1) return open(first, true);
+  for (let step = 0; ; step++) {
+    try {
+      return open(first + ((n * 31 + step) % length), false);
+    } catch (error) {
+      const isTaken = error instanceof VtepdError && error.code === "ERR_ADDRESS_IN_USE";
+      if (!isTaken || step + 1 === length) throw error;
+    }
+  }
+};
+
+const discoveryOf = (df: "unset" | "set"): number => (df === "set" ? NEVER_FRAGMENT : FRAGMENT_AS_NEEDED);
+
+const keyOf = ({ local, link, scopeId, df, checksum, mark, sourcePorts }: TransmitterSpec): string =>
+  `${local.text} ${link ?? ""} ${scopeId} ${df} ${checksum} ${mark} ${sourcePorts?.first}-${sourcePorts?.last}`;
+
+const sending = (spec: TransmitterSpec): Omit<UdpOptions, "port" | "reusePort"> => ({
+  address: spec.local.bytes,
+  scopeId: spec.scopeId,
+  ...(spec.link === undefined ? {} : { device: spec.link }),
+  sendBuffer: SOCKET_BUFFER_BYTES,
+  checksum: spec.checksum,
+  ...(spec.mark === 0 ? {} : { mark: spec.mark }),
+  receiveInfo: false,
+  discardInput: true,
+});
+
+const describe = ({ local }: TransmitterSpec, port: number): string =>
+  `UDP socket from ${local.family === AF_INET ? local.text : `[${local.text}]`}:${port === 0 ? "any port" : port}`;

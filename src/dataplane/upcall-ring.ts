@@ -1,0 +1,77 @@
+/**
+ * What a worker tells the main thread about frames: a ring of fixed records in shared memory, one ring a worker, one
+ * writer and one reader. Records are hints (a VTEP was seen, a MAC missed): a full ring loses the newest and counts it, and
+ * nothing waits.
+ *
+ * The writer publishes HEAD after a record's words; the reader publishes TAIL after it has copied them. SIGNALLED keeps
+ * the writer from waking the reader more than once before it looked: `ring` returns true when a message must be posted.
+ */
+
+/** Records; a power of two. */
+const RECORDS = 1024;
+export const UPCALL_WORDS = 16;
+/** First word of a record: what it tells; second: the bridge domain. */
+export const UPCALL_KIND = 0;
+export const UPCALL_BD = 1;
+/** A frame was accepted from a VTEP that has no slot yet; words 2..5 are its address, mapped. */
+export const UPCALL_UNKNOWN_VTEP = 1;
+
+const HEAD = 0;
+const TAIL = 1;
+const SIGNALLED = 2;
+const LOST = 3;
+const FIRST_RECORD = UPCALL_WORDS;
+
+export const allocateUpcalls = (): Int32Array =>
+  new Int32Array(new SharedArrayBuffer((FIRST_RECORD + RECORDS * UPCALL_WORDS) * 4));
+
+export class UpcallRing {
+  private readonly words: Int32Array;
+
+  constructor(words: Int32Array) {
+    this.words = words;
+  }
+
+  /** First word of the record to be written, all UPCALL_WORDS of it, or 0 when the ring is full. Worker. */
+  begin(): number {
+    const { words } = this;
+    if (words[HEAD]! - Atomics.load(words, TAIL) === RECORDS) {
+      words[LOST]!++;
+      return 0;
+    }
+    return FIRST_RECORD + (words[HEAD]! & (RECORDS - 1)) * UPCALL_WORDS;
+  }
+
+  /** What `begin`'s index counts in. */
+  get record(): Int32Array {
+    return this.words;
+  }
+
+  /** Publishes the record that was begun. */
+  commit(): void {
+    Atomics.store(this.words, HEAD, (this.words[HEAD]! + 1) | 0);
+  }
+
+  /** After a batch: whether the reader must be woken. */
+  ring(): boolean {
+    const { words } = this;
+    if (words[HEAD] === Atomics.load(words, TAIL)) return false;
+    return Atomics.exchange(words, SIGNALLED, 1) === 0;
+  }
+
+  /** Gives all waiting records to `take`, as views that are good only during the call. Main thread. */
+  drain(take: (record: Int32Array) => void): void {
+    const { words } = this;
+    Atomics.store(words, SIGNALLED, 0);
+    for (let tail = words[TAIL]!; tail !== Atomics.load(words, HEAD); tail = (tail + 1) | 0) {
+      const first = FIRST_RECORD + (tail & (RECORDS - 1)) * UPCALL_WORDS;
+      take(words.subarray(first, first + UPCALL_WORDS));
+      Atomics.store(words, TAIL, (tail + 1) | 0);
+    }
+  }
+
+  /** Records that found the ring full. */
+  get lost(): number {
+    return this.words[LOST]!;
+  }
+}
