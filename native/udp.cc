@@ -21,6 +21,26 @@
 #ifndef UDP_GRO
 #define UDP_GRO 104
 #endif
+// From linux/in6.h, which clashes with netinet/in.h.
+struct in6_flowlabel_req {
+  in6_addr flr_dst;
+  uint32_t flr_label;  // Network order.
+  uint8_t flr_action;
+  uint8_t flr_share;
+  uint16_t flr_flags;
+  uint16_t flr_expires;
+  uint16_t flr_linger;
+  uint32_t flr_pad;
+};
+#ifndef IPV6_FLOWLABEL_MGR
+#define IPV6_FLOWLABEL_MGR 32
+#define IPV6_FLOWINFO_SEND 33
+#endif
+#ifndef IPV6_FL_A_GET
+#define IPV6_FL_A_GET 0
+#define IPV6_FL_F_CREATE 1
+#define IPV6_FL_S_ANY 255
+#endif
 // Linux 4.20.
 #ifndef IPV6_MULTICAST_ALL
 #define IPV6_MULTICAST_ALL 29
@@ -52,6 +72,7 @@ struct UdpOptions {
   bool merge = false;
   std::optional<int64_t> mark;
   std::optional<int64_t> join_on;
+  std::optional<int64_t> flow_label;
   std::string netns;
 
   bool IsIpv6() const { return address.size() == 16; }
@@ -119,6 +140,18 @@ void SetIpv6Options(SocketOptions& socket, const UdpOptions& options) {
   if (options.tos) socket.Set(IPPROTO_IPV6, IPV6_TCLASS, "IPV6_TCLASS", static_cast<int>(*options.tos));
   if (options.mtu_discover) {
     socket.Set(IPPROTO_IPV6, IPV6_MTU_DISCOVER, "IPV6_MTU_DISCOVER", static_cast<int>(*options.mtu_discover));
+  }
+  if (options.flow_label) {
+    // A label must be leased before anything is sent with it; others of this host may share it. The destination only
+    // has to be one: it is not compared.
+    in6_flowlabel_req lease{};
+    lease.flr_dst = in6addr_loopback;
+    lease.flr_label = htonl(static_cast<uint32_t>(*options.flow_label));
+    lease.flr_action = IPV6_FL_A_GET;
+    lease.flr_share = IPV6_FL_S_ANY;
+    lease.flr_flags = IPV6_FL_F_CREATE;
+    socket.SetBytes(IPPROTO_IPV6, IPV6_FLOWLABEL_MGR, "IPV6_FLOWLABEL_MGR", &lease, sizeof(lease));
+    socket.Set(IPPROTO_IPV6, IPV6_FLOWINFO_SEND, "IPV6_FLOWINFO_SEND", 1);
   }
   if (options.join_on) {
     ipv6_mreq membership{};
@@ -211,6 +244,7 @@ bool ReadOptions(const Napi::CallbackInfo& info, UdpOptions& udp) {
   udp.discard_input = options.Boolean("discardInput", false);
   udp.merge = options.Boolean("merge", false);
   udp.mark = options.Integer("mark", 0, UINT32_MAX);
+  udp.flow_label = options.Integer("flowLabel", 1, 0xfffff);
   udp.join_on = options.Integer("joinOn", 1, INT32_MAX);
   udp.netns = options.Text("netns", 4095).value_or("");
   return !options.Failed();

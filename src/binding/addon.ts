@@ -81,6 +81,8 @@ export interface UdpOptions {
   mtuDiscover?: number;
   /** SO_MARK, 0..2^32-1. */
   mark?: number;
+  /** IPv6: lease this flow label, 1..2^20-1, so that it may be sent with (sin6_flowinfo). */
+  flowLabel?: number;
   /** `address` is a multicast group: join it on the interface with this index, and receive nothing else. */
   joinOn?: number;
   /** Attach a filter that drops all input: a socket that only sends must not fill its receive queue. */

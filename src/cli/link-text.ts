@@ -18,6 +18,7 @@ const vxlanWords = (data: VxlanData): (string | number)[] => {
   if (!data.learning) words.push("nolearning");
   if (data.tos !== undefined) words.push("tos", data.tos === "inherit" ? "inherit" : `0x${data.tos.toString(16)}`);
   words.push("ttl", data.ttl === 0 ? "auto" : data.ttl);
+  if (data.label !== undefined) words.push("flowlabel", data.label);
   if (data.df !== "unset") words.push("df", data.df);
   words.push("ageing", data.ageing === 0 ? "none" : data.ageing);
   if (data.limit !== undefined) words.push("maxaddr", data.limit);

@@ -95,6 +95,8 @@ export interface VxlanConfig {
   /** Outer TOS or traffic class without its ECN bits. */
   readonly tos: number | "inherit";
   readonly doNotFragment: "unset" | "set" | "inherit";
+  /** Outer flow label over IPv6; 0 = the host's. */
+  readonly flowLabel: number;
   /** Outer UDP source ports; undefined = ephemeral ones. */
   readonly sourcePorts?: { readonly first: number; readonly last: number } | undefined;
   /** Outer UDP checksum over IPv4. */

@@ -120,14 +120,21 @@ const checkGroup = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): 
   }
 };
 
-/** Options of sockets that the kernel cannot serve together. */
+/** Where only the receiving port is to be sent from, its socket sends, which many tunnels share and nothing can be set on. */
 const checkOuterHeader = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
-  const { sourcePorts, port, doNotFragment } = tunnel;
-  if (sourcePorts?.first === port && sourcePorts.last === port && doNotFragment !== "unset") {
-    const at = conflicts.at([...path, "do-not-fragment"]);
-    const wanted = "expected source ports other than the port that receives";
-    conflicts.report([...path, "port-range"], `${wanted}, whose socket cannot have DF as ${at} asks, got ${port}`);
-  }
+  const { sourcePorts, port, doNotFragment, checksum, zeroChecksum6Tx, mark, flowLabel } = tunnel;
+  if (sourcePorts?.first !== port || sourcePorts.last !== port) return;
+  const wishes: [key: string, isWished: boolean][] = [
+    ["do-not-fragment", doNotFragment !== "unset"],
+    ["checksums", !checksum || zeroChecksum6Tx],
+    ["fwmark", mark !== undefined],
+    ["flow-label", flowLabel !== 0],
+  ];
+  const wish = wishes.find(([, isWished]) => isWished);
+  if (wish === undefined) return;
+  const at = conflicts.at([...path, wish[0]]);
+  const wanted = "expected source ports other than the port that receives, whose socket cannot be set to what";
+  conflicts.report([...path, "port-range"], `${wanted} ${at} asks, got ${port}`);
 };
 
 /** Tunnels on one socket must agree on what the socket is set to. */

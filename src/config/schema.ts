@@ -187,6 +187,10 @@ const modes = {
       flagOr(["inherit"]).default(false),
       "DF of outer IPv4 packets, and that packets larger than the path are refused over IPv6 too; `inherit` is the inner packet's DF.",
     ),
+    "flow-label": key(
+      integer(0, 1_048_575).default(0),
+      "Flow label of outer packets over IPv6. 0 leaves it to the host, which has one for each flow (`net.ipv6.auto_flowlabels`).",
+    ),
     "port-range": key(
       portRange().optional(),
       "UDP source ports, first and last. Without it, ephemeral ones. Twice the same port means just that one: the underlay then sees one flow.",
@@ -234,6 +238,7 @@ const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   ttl: keys.ttl === "auto" ? undefined : keys.ttl,
   tos: keys["type-of-service"],
   doNotFragment: keys["do-not-fragment"] === "inherit" ? "inherit" : keys["do-not-fragment"] ? "set" : "unset",
+  flowLabel: keys["flow-label"],
   sourcePorts: keys["port-range"],
   checksum: keys.checksums.includes("udp"),
   zeroChecksum6Tx: keys.checksums.includes("zero-udp6-tx"),

@@ -25,6 +25,8 @@ export interface VxlanData {
   /** 0 = the host's default. */
   readonly ttl: number | "inherit";
   readonly df: "unset" | "set" | "inherit";
+  /** iproute2 has it as text, e.g. `0xabcde`. */
+  readonly label?: string;
   /** Seconds. */
   readonly ageing: number;
   /** Most learned entries; absent = no limit. */
@@ -133,6 +135,7 @@ const vxlanData = (link: LinkView): VxlanData => ({
   ...(link.tos === 0 ? {} : { tos: link.tos }),
   ttl: link.ttl ?? 0,
   df: link.df,
+  ...(link.flowLabel === 0 ? {} : { label: `0x${link.flowLabel.toString(16)}` }),
   ageing: link.ageingS,
   ...(link.fdbLimit === 0 ? {} : { limit: link.fdbLimit }),
   udp_csum: link.checksum,

@@ -23,6 +23,7 @@ const VxlanDataSchema = z.object({
   tos: z.union([count(), z.literal("inherit")]).optional(),
   ttl: z.union([count(), z.literal("inherit")]),
   df: z.enum(["unset", "set", "inherit"]),
+  label: z.string().optional(),
   ageing: count().openapi({ description: "Seconds; 0 = never." }),
   limit: count().optional(),
   udp_csum: z.boolean(),

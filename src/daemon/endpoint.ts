@@ -114,5 +114,6 @@ const transmitterSpec = (config: TunnelConfig, local: VtepAddress, scopeId: numb
   df: config.doNotFragment,
   checksum: local.family === AF_INET ? config.checksum : !config.zeroChecksum6Tx,
   mark: config.mark ?? 0,
+  flowLabel: local.family === AF_INET ? 0 : config.flowLabel,
   sourcePorts: config.sourcePorts,
 });

@@ -138,6 +138,7 @@ export class TunnelRemotes {
         udpPort: key.port,
         vni: key.vni,
         scopeId: endpoint.scopeId,
+        flowLabel: endpoint.transmitter.spec.flowLabel,
         txPort: port,
         txMask: mask,
         txDfStep: dfStep,

@@ -50,6 +50,8 @@ export interface TransmitterSpec {
   readonly checksum: boolean;
   /** SO_MARK; 0 = none. */
   readonly mark: number;
+  /** Outer flow label over IPv6; 0 = the host's. */
+  readonly flowLabel: number;
   /** Undefined = ephemeral ports. */
   readonly sourcePorts: PortRange | undefined;
 }
@@ -195,8 +197,8 @@ const openInRange = (
 
 const discoveryOf = (df: "unset" | "set"): number => (df === "set" ? NEVER_FRAGMENT : FRAGMENT_AS_NEEDED);
 
-const keyOf = ({ local, link, scopeId, df, checksum, mark, sourcePorts }: TransmitterSpec): string =>
-  `${local.text} ${link ?? ""} ${scopeId} ${df} ${checksum} ${mark} ${sourcePorts?.first}-${sourcePorts?.last}`;
+const keyOf = ({ local, link, scopeId, df, checksum, mark, flowLabel, sourcePorts }: TransmitterSpec): string =>
+  `${local.text} ${link ?? ""} ${scopeId} ${df} ${checksum} ${mark} ${flowLabel} ${sourcePorts?.first}-${sourcePorts?.last}`;
 
 const sending = (spec: TransmitterSpec): Omit<UdpOptions, "port" | "reusePort"> => ({
   address: spec.local.bytes,
@@ -205,6 +207,7 @@ const sending = (spec: TransmitterSpec): Omit<UdpOptions, "port" | "reusePort"> 
   sendBuffer: SOCKET_BUFFER_BYTES,
   checksum: spec.checksum,
   ...(spec.mark === 0 ? {} : { mark: spec.mark }),
+  ...(spec.flowLabel === 0 ? {} : { flowLabel: spec.flowLabel }),
   receiveInfo: false,
   discardInput: true,
 });

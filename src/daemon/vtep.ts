@@ -130,6 +130,7 @@ export class Vtep implements VtepService {
       ttl: config.ttl ?? null,
       tos: config.tos,
       df: config.doNotFragment,
+      flowLabel: config.flowLabel,
       sourcePorts: config.sourcePorts ?? null,
       checksum: config.checksum,
       zeroChecksum6Tx: config.zeroChecksum6Tx,

@@ -50,6 +50,8 @@ export interface RemoteSpec {
   readonly udpPort: number;
   readonly vni: number;
   readonly scopeId: number;
+  /** Outer flow label over IPv6; default 0. */
+  readonly flowLabel?: number;
   readonly txPort: number;
   readonly txMask: number;
   readonly txDfStep: number;
@@ -205,6 +207,8 @@ export class RemoteTable {
     if (family === AF_INET) {
       bytes.set(spec.address.bytes, 4);
     } else {
+      const label = spec.flowLabel ?? 0;
+      bytes.set([label >>> 16, (label >>> 8) & 255, label & 255], 5);
       bytes.set(spec.address.bytes, 8);
       bytes.set(new Uint8Array(Uint32Array.of(spec.scopeId).buffer), 24);
     }

@@ -38,6 +38,8 @@ export interface LinkView {
   readonly ttl: number | "inherit" | null;
   readonly tos: number | "inherit";
   readonly df: "unset" | "set" | "inherit";
+  /** Over IPv6; 0 = the host's. */
+  readonly flowLabel: number;
   /** null = ephemeral ports. */
   readonly sourcePorts: { readonly first: number; readonly last: number } | null;
   readonly checksum: boolean;

@@ -93,7 +93,7 @@ describe("a conflict", () => {
       "between the receiving port as the only source port and DF",
       tunnel("port-range: [4789, 4789]", "do-not-fragment: true"),
       [
-        "6:17: tunnels.vx1.port-range: expected source ports other than the port that receives, whose socket cannot have DF as tunnels.vx1.do-not-fragment (vtepd.yaml:7:22) asks, got 4789",
+        "6:17: tunnels.vx1.port-range: expected source ports other than the port that receives, whose socket cannot be set to what tunnels.vx1.do-not-fragment (vtepd.yaml:7:22) asks, got 4789",
       ],
     ],
     [

@@ -54,6 +54,7 @@ describe("a configuration", () => {
       locals: [],
       tos: 0,
       doNotFragment: "unset",
+      flowLabel: 0,
       checksum: true,
       zeroChecksum6Tx: false,
       zeroChecksum6Rx: false,
@@ -96,6 +97,7 @@ tunnels:
     ttl: inherit
     type-of-service: 0xb8
     do-not-fragment: inherit
+    flow-label: 0xabcde
     port-range: [50000, 50099]
     checksums: [zero-udp6-tx, zero-udp6-rx]
     fwmark: 7
@@ -138,6 +140,7 @@ tunnels:
           ttl: "inherit",
           tos: 184,
           doNotFragment: "inherit",
+          flowLabel: 0xabcde,
           sourcePorts: { first: 50_000, last: 50_099 },
           checksum: false,
           zeroChecksum6Tx: true,

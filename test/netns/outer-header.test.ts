@@ -84,6 +84,7 @@ const CASES: readonly [what: string, setting: Setting, args: readonly string[], 
     ["-Q", "0x41", "10.42.0.2"],
     /class 0x41,/,
   ],
+  ["over IPv6 a flow label", { family: "IPv6", keys: "flow-label: 0xabcde" }, ["10.42.0.2"], /flowlabel 0xabcde,/],
   [
     "in tier tunnel all of it",
     { keys: "ttl: 9, type-of-service: 0x40, do-not-fragment: inherit", daemon: "offload: tunnel" },

@@ -44,6 +44,7 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   ttl: null,
   tos: 0,
   df: "unset",
+  flowLabel: 0,
   sourcePorts: null,
   checksum: true,
   zeroChecksum6Tx: false,
