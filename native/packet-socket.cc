@@ -39,6 +39,7 @@ struct PacketOptions {
   std::vector<uint8_t> address;
   uint16_t port = 0;
   std::string device;
+  bool is_group = false;
   int64_t count = 1;
   int receive_buffer = 0;
 };
@@ -49,19 +50,22 @@ bool ReadOptions(const Napi::CallbackInfo& info, PacketOptions& packet) {
   if (packet.address.size() != 4) options.Refuse("address", "4 bytes");
   packet.port = static_cast<uint16_t>(options.RequiredInteger("port", 1, UINT16_MAX));
   packet.device = options.Text("device", IFNAMSIZ - 1).value_or("");
+  packet.is_group = options.RequiredBoolean("isGroup");
   packet.count = options.RequiredInteger("count", 1, MAX_SOCKETS);
   packet.receive_buffer = static_cast<int>(options.RequiredInteger("receiveBuffer", 1, INT32_MAX / 2));
   return !options.Failed();
 }
 
-// Ethernet devices, packets for this host, IPv4 UDP to the address and port, whole. A jump counts instructions.
+// Ethernet devices, packets for this host or a group, IPv4 UDP to the address and port, whole. A jump counts
+// instructions.
 SystemError AttachFilter(int fd, const PacketOptions& options) {
   constexpr uint32_t IP = ETHERNET;
   constexpr uint32_t ANCILLARY = static_cast<uint32_t>(SKF_AD_OFF);
+  const uint32_t kind = options.is_group ? PACKET_MULTICAST : PACKET_HOST;
   constexpr uint32_t FRAGMENT_BITS = 0x3fff;  // More fragments, and the offset.
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ANCILLARY + SKF_AD_PKTTYPE),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_HOST, 0, 12),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kind, 0, 12),
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, ANCILLARY + SKF_AD_HATYPE),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARPHRD_ETHER, 0, 10),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, IP + IPV4_PROTOCOL),

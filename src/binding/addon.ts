@@ -98,6 +98,8 @@ export interface PacketSocketOptions {
   port: number;
   /** Only packets that this interface receives; default all. */
   device?: string;
+  /** `address` is a multicast group. */
+  isGroup: boolean;
   /** How many sockets share the packets, by flow; 1..256. */
   count: number;
   /** As in UdpOptions. */

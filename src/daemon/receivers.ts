@@ -124,7 +124,7 @@ export class Receivers {
   }
 
   private async chooseKind(spec: ReceiverSpec, undo: Undo): Promise<"socket" | "packet"> {
-    if (this.offload.tier !== "tunnel" || spec.address.family !== AF_INET || spec.isGroup) return "socket";
+    if (this.offload.tier !== "tunnel" || spec.address.family !== AF_INET) return "socket";
     const refusal = await this.receiveOffload.acquire(spec.port);
     undo.push(() => this.receiveOffload.release(spec.port));
     if (refusal !== "") this.onRefused(spec.port, refusal);
@@ -137,14 +137,25 @@ export class Receivers {
     const merge = this.offload.mergeDatagrams;
     const fds: number[] = [];
     undo.push(() => fds.forEach(addon.closeFd));
+    if (kind === "packet") {
+      fds.push(...attempt(describe(spec), () => addon.openPacketSockets(receivingPackets(spec, count))));
+      if (spec.isGroup) this.join(spec, undo);
+      return [...fds];
+    }
     attempt(describe(spec), () => {
       const sockets = spec.isGroup ? 1 : count;
-      if (kind === "packet") fds.push(...addon.openPacketSockets(receivingPackets(spec, count)));
-      else for (let n = 0; n < sockets; n++) fds.push(addon.openUdp({ ...receiving(spec), merge }));
+      for (let n = 0; n < sockets; n++) fds.push(addon.openUdp({ ...receiving(spec), merge }));
     });
     if (!spec.isGroup) return fds;
     const worker = (addressWords(spec.address.mapped)[3]! >>> 24) % count;
     return Array.from({ length: count }, (_, n) => (n === worker ? fds[0] : undefined));
+  }
+
+  /** Joins the group with a socket that is good for nothing else: packet sockets cannot. */
+  private join(spec: ReceiverSpec, undo: Undo): void {
+    const options = { ...receiving(spec), port: 0, reusePort: false, receiveInfo: false, discardInput: true };
+    const fd = attempt(describe(spec), () => addon.openUdp(options));
+    undo.push(() => addon.closeFd(fd));
   }
 
   private async checkFree(spec: ReceiverSpec): Promise<void> {
@@ -200,6 +211,7 @@ const receivingPackets = (spec: ReceiverSpec, count: number): PacketSocketOption
   address: spec.address.bytes,
   port: spec.port,
   ...(spec.link === undefined ? {} : { device: spec.link.name }),
+  isGroup: spec.isGroup,
   count,
   receiveBuffer: SOCKET_BUFFER_BYTES,
 });

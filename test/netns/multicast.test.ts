@@ -3,6 +3,7 @@
  *     ov0 10.42.0.x --- eth0 192.0.2.x / 2001:db8::x
  */
 import { afterEach, describe, expect, it } from "vitest";
+import { addon } from "../../src/binding/addon.ts";
 import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
@@ -84,6 +85,21 @@ describe.each(["IPv4", "IPv6"] as const)("a multicast group, %s", (family) => {
     expect(daemon.stats().links[0]!.rx.packets).toBe(0);
     expect(Object.keys(daemon.drops("decap"))).toEqual(["looped_back"]);
   });
+});
+
+it.skipIf(addon.probeTap().tunnel !== "")("a group in tier tunnel, where packet sockets receive", async () => {
+  const [a, b, k] = hostsOf(["a", "b", "k"]) as [Host, Host, Host];
+  kernelVxlan(k, "IPv4", 3);
+  const daemon = await RunningDaemon.start(a, tunnel("IPv4", 1), { workers: 2, daemon: "offload: tunnel" });
+  await RunningDaemon.start(b, tunnel("IPv4", 2), { workers: 2, daemon: "offload: tunnel" });
+  for (const [from, to] of [
+    [a, 2],
+    [k, 1],
+    [b, 3],
+  ] as const) {
+    pings(from, to);
+  }
+  expect(daemon.vtepctl("-d", "link", "show").stdout).toContain("receive packet");
 });
 
 it("more groups than one socket may join, each in its own tunnel", async () => {
