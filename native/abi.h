@@ -94,6 +94,7 @@ inline constexpr int32_t STATUS_RX_OVERFLOW = 3;
 inline constexpr int32_t STATUS_RX_ERRORS = 4;
 inline constexpr int32_t STATUS_GSO_REFUSED = 5;
 inline constexpr int32_t STATUS_GSO_LOST = 6;
+inline constexpr int32_t STATUS_NOW_MS = 7;
 
 inline constexpr int32_t PORT_TAP = 1;
 inline constexpr int32_t PORT_UDP_RX = 2;
@@ -213,7 +214,7 @@ static_assert(SLOT_BYTES % 64 == 0 && SLOT_BYTES / 64 % 2 == 1);
 static_assert(SLOT_BYTES - SLOT_HEADROOM >= 65535 + 22);
 static_assert(FRAME_DESTINATION == FRAME_SOURCE + 4 && FRAME_SOURCE_PORT == FRAME_DESTINATION + 4);
 static_assert(FRAME_TARGET == FRAME_VERDICT + 1 && FRAME_BD < FRAME_WORDS);
-static_assert(STATUS_GSO_LOST < STATUS_WORDS);
+static_assert(STATUS_NOW_MS < STATUS_WORDS);
 
 // The VTEP address table holds sockaddrs as the kernel takes them; TypeScript writes them by byte offset.
 static_assert(offsetof(sockaddr_in, sin_family) == 0 && sizeof(sa_family_t) == 2);

@@ -51,10 +51,10 @@ constexpr int32_t MAX_FEATURES =
 // The longest tunnel header; it only has to keep the frame's offset inside the slot.
 constexpr int32_t MAX_HEADER_LENGTH = 1024;
 
-int32_t CoarseSeconds() {
+timespec CoarseTime() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return static_cast<int32_t>(now.tv_sec);
+  return now;
 }
 
 // Only sockets of datagrams and packets can be received from without ever blocking or ending.
@@ -180,7 +180,9 @@ int32_t Io::ReceiveBatch(int timeout_ms) {
     event_count_ = std::max(count, 0);
     frames = ServeEvents();
   }
-  memory_.SetStatus(abi::STATUS_NOW_S, CoarseSeconds());
+  const timespec now = CoarseTime();
+  memory_.SetStatus(abi::STATUS_NOW_S, static_cast<int32_t>(now.tv_sec));
+  memory_.SetStatus(abi::STATUS_NOW_MS, static_cast<int32_t>((now.tv_sec * 1000 + now.tv_nsec / 1000000) & INT32_MAX));
   return frames;
 }
 

@@ -30,6 +30,8 @@ export const IP_TUNNEL_ECN = 16;
 
 // Ours.
 export const LOOPED_BACK = 17;
+export const UNKNOWN_UNICAST = 18;
+export const POLICED = 19;
 
 interface DropReasonRow {
   /** Label in metrics and JSON: the constant in lower case. */
@@ -60,6 +62,8 @@ export const DROP_REASONS: readonly DropReasonRow[] = [
     meaning: "congestion was marked on the way, and the inner packet does not understand that (RFC 6040)",
   },
   { name: "looped_back", meaning: "outer source address is our own: multicast of ours came back" },
+  { name: "unknown_unicast", meaning: "no FDB entry, and the tunnel does not flood unknown unicast" },
+  { name: "policed", meaning: "more broadcast, multicast or unknown unicast than the tunnel's policer lets through" },
 ];
 
 /** Number of counter columns a drop table needs; room for reasons to come without a new layout. */

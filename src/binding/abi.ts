@@ -151,6 +151,8 @@ export const STATUS_RX_ERRORS = 4;
 export const STATUS_GSO_REFUSED = 5;
 /** Sockets on which UDP_SEGMENT was given up, because it was refused again and again. */
 export const STATUS_GSO_LOST = 6;
+/** The same clock as STATUS_NOW_S in milliseconds, modulo 2^31. */
+export const STATUS_NOW_MS = 7;
 
 // Kinds of port for `Io.add`.
 export const PORT_TAP = 1;

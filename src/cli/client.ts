@@ -63,6 +63,11 @@ export class ControlClient {
     await this.#read(readText, method, path, text === undefined ? {} : { "content-type": "application/json" }, text);
   }
 
+  /** As `send`, for what answers with a value. @throws as getJson does */
+  async sendForJson<Answer>(method: "POST" | "DELETE", path: string): Promise<Answer> {
+    return JSON.parse(await this.#read(readText, method, path)) as Answer;
+  }
+
   /** Sends a request and hands a successful answer to `read`. */
   async #read<Result>(
     read: (response: IncomingMessage) => Promise<Result>,

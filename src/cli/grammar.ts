@@ -73,6 +73,14 @@ const dst: Value = { key: "dst", placeholder: "IP", check: isAddress };
 const port: Value = { key: "port", placeholder: "PORT", check: integer(1, 65535, "invalid port") };
 const vni: Value = { key: "vni", placeholder: "VNI", check: integer(0, 0xffffff, "invalid VNI") };
 
+const state: Value = {
+  key: "state",
+  placeholder: "{ learned | static | all }",
+  check: (text) =>
+    ["learned", "static", "all"].includes(text) ? undefined : `argument "${text}" is wrong: invalid state`,
+};
+const idle: Value = { key: "idle", placeholder: "SECONDS", check: integer(0, 0x7fffffff, "invalid number of seconds") };
+
 const SHOW = ["show", "list", "lst"] as const;
 const IMPLIED_FDB = [["self"], ["permanent", "static"]] as const;
 const REFUSED_FDB = {
@@ -106,7 +114,18 @@ export const OBJECTS: readonly CommandObject[] = [
         implied: IMPLIED_FDB,
         refused: { master: REFUSED_FDB.master, port: `"port" ${NOT_SELECTING}`, vni: `"vni" ${NOT_SELECTING}` },
       },
+      {
+        names: ["flush"],
+        values: [{ ...dev, required: true }, { ...mac, required: false }, dst, port, vni, state, idle],
+        implied: [["self"]],
+        refused: { master: REFUSED_FDB.master },
+      },
     ],
+  },
+  {
+    name: "flood",
+    summary: "flood list",
+    verbs: [{ names: SHOW, operand: { ...dev, required: true }, values: [] }],
   },
   { name: "stats", summary: "counters", verbs: [{ names: SHOW, values: [dev] }] },
   { name: "status", summary: "the daemon itself", verbs: [{ names: SHOW, values: [] }] },

@@ -63,6 +63,7 @@ const ownWords = ({
   netns,
   accept,
   fwmark,
+  unknown_unicast,
   fdb,
   flood,
 }: LinkJson["vtepd"]): (string | number)[] => {
@@ -70,6 +71,7 @@ const ownWords = ({
   if (receive !== "socket") words.push("receive", receive);
   if (netns !== null) words.push("netns", netns);
   if (accept === "any") words.push("accept", accept);
+  if (unknown_unicast === "drop") words.push("unknown-unicast", unknown_unicast);
   if (fwmark !== null) words.push("fwmark", `0x${fwmark.toString(16)}`);
   words.push("learned", fdb.learned, "static", fdb.static);
   if (flood.length > 0) words.push("flood", ...flood);

@@ -77,6 +77,30 @@ const deleteFdb: Run = ({ client, values }) => {
   return client.send("DELETE", `${linkPath(values.get("dev")!)}/fdb/${values.get("lladdr")}${query}`);
 };
 
+/** Says how many entries went, as `bridge` does not: a flush that took none is worth knowing of. */
+const flushFdb: Run = async (call) => {
+  const { client, values, out } = call;
+  const query = new URLSearchParams();
+  for (const key of ["dst", "port", "vni", "state", "idle"]) if (values.has(key)) query.set(key, values.get(key)!);
+  if (values.has("lladdr")) query.set("mac", values.get("lladdr")!);
+  const path = `${linkPath(values.get("dev")!)}/fdb?${query}`;
+  const answer = await client.sendForJson<{ flushed: number }>("DELETE", path);
+  out(wantsJson(call) ? jsonText(answer, wantsPretty(call)) : `flushed ${answer.flushed}\n`);
+};
+
+interface Member {
+  readonly dst: string;
+  readonly port?: number;
+  readonly vni?: number;
+}
+
+const showFlood: Run = async (call) => {
+  const members = await call.client.getJson<Member[]>(`${linkPath(call.values.get("dev")!)}/flood`);
+  const text = ({ dst, port, vni }: Member): string =>
+    `${["dst", dst, ...(port === undefined ? [] : ["port", port]), ...(vni === undefined ? [] : ["vni", vni])].join(" ")}\n`;
+  call.out(wantsJson(call) ? jsonText(members, wantsPretty(call)) : members.map(text).join(""));
+};
+
 const showStats: Run = async (call) => {
   const dev = call.values.get("dev");
   const query = dev === undefined ? "" : `?dev=${encodeURIComponent(dev)}`;
@@ -97,6 +121,8 @@ export const COMMANDS: Readonly<Record<string, Run>> = {
   "fdb append": changeFdb("append"),
   "fdb replace": changeFdb("replace"),
   "fdb del": deleteFdb,
+  "fdb flush": flushFdb,
+  "flood show": showFlood,
   "stats show": showStats,
   "status show": showStatus,
 };

@@ -50,6 +50,15 @@ export interface DaemonConfig {
   readonly fdbCapacity: number;
 }
 
+export type PolicedClass = "broadcast" | "multicast" | "unknownUnicast";
+
+export interface Policer {
+  /** Frames a second. */
+  readonly rate: number;
+  /** Frames at once. */
+  readonly burst: number;
+}
+
 export interface FdbConfig {
   /** Lower case; all zeros = a member of the flood list. */
   readonly mac: string;
@@ -75,6 +84,10 @@ export interface VxlanConfig {
   /** UDP port, ours and the remote VTEPs'. */
   readonly port: number;
   readonly macLearning: boolean;
+  /** Unicast frames from the overlay to MACs that are not known. */
+  readonly unknownUnicast: "flood" | "drop";
+  /** Of flooded frames from the overlay; undefined = no limit. */
+  readonly policers: Readonly<Record<PolicedClass, Policer | undefined>>;
   /** 0 = learned entries never age. */
   readonly ageingS: number;
   /** Learned entries of this tunnel. */

@@ -13,6 +13,7 @@ import {
   LOG_LEVELS,
   OFFLOAD_TIERS,
   OFFLOADS,
+  type Policer,
   type TunnelConfig,
   type VxlanConfig,
 } from "./config.ts";
@@ -51,6 +52,7 @@ const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape) => {
 const listOf = <Type extends z.ZodType>(item: Type): z.ZodArray<Type> => z.array(item, { error: "a list" });
 
 const MAX_VNI = 16_777_215;
+const MAX_POLICER_RATE = 1_000_000;
 const MAX_FDB_ENTRIES = 1_048_576;
 const vni = () => integer(0, MAX_VNI);
 const udpPort = () => integer(1, 65_535);
@@ -116,6 +118,22 @@ const fdbEntry = map({
   vni: key(vni().optional(), "VNI to send with, if not the tunnel's own.", { examples: [201] }),
 });
 
+const policer = (what: string) =>
+  key(
+    integer(1, MAX_POLICER_RATE).optional(),
+    `Limit for ${what}. A tenth of a second's may come at once, at least ten.`,
+    {
+      unit: "frames/s",
+      examples: [1000],
+    },
+  );
+
+const policers = section({
+  broadcast: policer("broadcast frames"),
+  multicast: policer("multicast frames"),
+  "unknown-unicast": policer("unicast frames whose MAC is not known"),
+});
+
 const modes = {
   vxlan: map({
     mode: key(z.literal("vxlan").meta({ title: "`vxlan`" }), "Encapsulation: VXLAN (RFC 7348).", {
@@ -141,6 +159,11 @@ const modes = {
     fdb: key(listOf(fdbEntry).default([]), "Static FDB entries. They never age and no frame moves them."),
     port: key(udpPort().default(4789), "UDP port that we receive on and send to."),
     "mac-learning": key(flag().default(true), "Learn which remote VTEP a MAC is behind from the frames it sends."),
+    "unknown-unicast": key(
+      oneOf(["flood", "drop"]).default("flood"),
+      "What happens to unicast frames from the overlay whose MAC is not known.",
+    ),
+    policers: key(policers, "How much of what the overlay sends is flooded, at most, whatever the number of workers."),
     ageing: key(
       ageingTime().default(300),
       "Time without a frame after which a learned entry goes, as a number, `300s`, `5m` or `1h`; `none` and 0 mean never.",
@@ -217,6 +240,11 @@ const modes = {
 
 type VxlanKeys = z.output<typeof modes.vxlan>;
 
+const MIN_BURST = 10;
+
+const policerConfig = (rate: number | undefined): Policer | undefined =>
+  rate === undefined ? undefined : { rate, burst: Math.max(Math.ceil(rate / 10), MIN_BURST) };
+
 const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   mode: keys.mode,
   id: keys.id,
@@ -227,6 +255,12 @@ const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   fdb: keys.fdb,
   port: keys.port,
   macLearning: keys["mac-learning"],
+  unknownUnicast: keys["unknown-unicast"],
+  policers: {
+    broadcast: policerConfig(keys.policers.broadcast),
+    multicast: policerConfig(keys.policers.multicast),
+    unknownUnicast: policerConfig(keys.policers["unknown-unicast"]),
+  },
   ageingS: keys.aging ?? keys.ageing,
   limit: keys.limit,
   mtu: keys.mtu,

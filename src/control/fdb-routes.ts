@@ -6,7 +6,7 @@ import { parseMac } from "../wire/mac.ts";
 import { deviceInQuery, nameInPath } from "./device-parameter.ts";
 import type { FdbJson } from "./fdb-json.ts";
 import { fdbStream } from "./fdb-stream.ts";
-import { answersNothing, answersStream } from "./responses.ts";
+import { answersJson, answersNothing, answersStream } from "./responses.ts";
 
 const NDJSON = "application/x-ndjson";
 const MAX_VNI = 0xffffff;
@@ -93,6 +93,62 @@ const remove = createRoute({
   responses: answersNothing("Done"),
 });
 
+const number = (name: string, min: number, max: number) =>
+  z
+    .string()
+    .refine((text) => /^\d+$/.test(text) && Number(text) >= min && Number(text) <= max, {
+      error: ({ input }) => `expected an integer from ${min} to ${max}, got "${input}"`,
+    })
+    .transform(Number)
+    .optional()
+    .openapi({ param: { name, in: "query" }, type: "integer" });
+
+const flush = createRoute({
+  method: "delete",
+  path: "/v1/links/{name}/fdb",
+  summary: "Delete all entries that meet every condition; without `state` learned ones only. Flood-list members stay",
+  request: {
+    params: nameInPath(),
+    query: z.strictObject({
+      mac: mac()
+        .optional()
+        .openapi({ param: { name: "mac", in: "query" } }),
+      dst: address()
+        .optional()
+        .openapi({ param: { name: "dst", in: "query" } }),
+      port: number("port", 1, 65_535),
+      vni: number("vni", 0, MAX_VNI),
+      state: z
+        .enum(["learned", "static", "all"])
+        .optional()
+        .openapi({ param: { name: "state", in: "query" } }),
+      idle: number("idle", 0, 2_147_483_647).openapi({ description: "Seconds since the last hit, at least." }),
+    }),
+  },
+  responses: answersJson("How many went", z.object({ flushed: count() })),
+});
+
+const MemberSchema = ChangeSchema.omit({ verb: true, mac: true }).openapi("FloodMember");
+
+const showFlood = createRoute({
+  method: "get",
+  path: "/v1/links/{name}/flood",
+  summary: "The flood list",
+  request: { params: nameInPath() },
+  responses: answersJson("Its members, in order", z.array(MemberSchema)),
+});
+
+const replaceFlood = createRoute({
+  method: "put",
+  path: "/v1/links/{name}/flood",
+  summary: "Replace the flood list as a whole; a frame goes to all of the old list or to all of the new one",
+  request: {
+    params: nameInPath(),
+    body: { required: true, content: { "application/json": { schema: z.array(MemberSchema) } } },
+  },
+  responses: answersNothing("Done"),
+});
+
 export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
   const dump = (dev: string | undefined, accept: string | undefined): Response => {
     const lines = accept?.includes(NDJSON) === true;
@@ -105,6 +161,16 @@ export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
   api.openapi(change, (context) => {
     const { verb, mac, ...rest } = context.req.valid("json");
     service.changeFdb(context.req.valid("param").name, verb, { mac: mac.toLowerCase(), ...rest });
+    return context.body(null, 204);
+  });
+  api.openapi(flush, (context) => {
+    const { mac, idle, ...rest } = context.req.valid("query");
+    const filter = { ...rest, mac: mac?.toLowerCase(), idleS: idle };
+    return context.json({ flushed: service.flushFdb(context.req.valid("param").name, filter) });
+  });
+  api.openapi(showFlood, (context) => context.json(service.flood(context.req.valid("param").name)));
+  api.openapi(replaceFlood, (context) => {
+    service.setFlood(context.req.valid("param").name, context.req.valid("json"));
     return context.body(null, 204);
   });
   api.openapi(remove, (context) => {

@@ -77,6 +77,7 @@ export interface LinkJson {
     readonly netns: string | null;
     readonly accept: "known" | "any";
     readonly fwmark: number | null;
+    readonly unknown_unicast: "flood" | "drop";
     readonly flood: readonly string[];
     readonly fdb: { readonly learned: number; readonly static: number };
   };
@@ -161,6 +162,7 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     netns: link.netns,
     accept: link.accept,
     fwmark: link.mark,
+    unknown_unicast: link.unknownUnicast,
     flood: link.flood,
     fdb: { learned: link.fdbLearned, static: link.fdbStatic },
   },

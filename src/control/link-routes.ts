@@ -55,6 +55,7 @@ const LinkSchema = z
       netns: z.string().nullable(),
       accept: z.enum(["known", "any"]),
       fwmark: count().nullable(),
+      unknown_unicast: z.enum(["flood", "drop"]),
       flood: z.array(z.string()),
       fdb: z.object({ learned: count(), static: count() }),
     }),

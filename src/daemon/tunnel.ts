@@ -10,6 +10,7 @@ import type { TunnelConfig } from "../config/config.ts";
 import {
   BD_ACCEPT_ANY,
   BD_ACCESS_PORT,
+  BD_DROP_UNKNOWN,
   BD_FDB_LIMIT,
   BD_LEARNING,
   BD_MAC_HI,
@@ -19,6 +20,7 @@ import {
 } from "../dataplane/bridge-domain.ts";
 import { clearRow, DROP_COLUMNS, LINK_COLUMNS } from "../dataplane/counters.ts";
 import { outerPolicy } from "../dataplane/outer-header.ts";
+import { BROADCAST, MULTICAST, UNKNOWN_UNICAST_CLASS } from "../dataplane/policers.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type { FdbRequest } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
@@ -130,6 +132,15 @@ export class Tunnel {
     const { bridgeDomains, fdb } = this.tables;
     bridgeDomains.set(bd, BD_LEARNING, config.macLearning ? 1 : 0);
     bridgeDomains.set(bd, BD_FDB_LIMIT, config.limit);
+    for (const [kind, policer] of [
+      [BROADCAST, config.policers.broadcast],
+      [MULTICAST, config.policers.multicast],
+      [UNKNOWN_UNICAST_CLASS, config.policers.unknownUnicast],
+    ] as const) {
+      if (policer !== undefined) this.tables.policers.set(bd, kind, policer.rate, policer.burst);
+    }
+    this.undo.push(() => this.tables.policers.clear(bd));
+    bridgeDomains.set(bd, BD_DROP_UNKNOWN, config.unknownUnicast === "drop" ? 1 : 0);
     bridgeDomains.set(bd, BD_ACCEPT_ANY, config.accept === "any" ? 1 : 0);
     bridgeDomains.set(bd, BD_OUTER, outerPolicy(config.tos, config.ttl, config.doNotFragment));
     bridgeDomains.set(bd, BD_ACCESS_PORT, this.device.spec.port);

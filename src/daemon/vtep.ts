@@ -8,7 +8,9 @@ import { REMOTE_UDP_PORT, REMOTE_VNI } from "../dataplane/remote-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type {
   FdbEntryView,
+  FdbFilter,
   FdbRequest,
+  FloodMember,
   LinkStats,
   LinkView,
   SocketStats,
@@ -82,6 +84,35 @@ export class Vtep implements VtepService {
     this.tunnel(dev).forwarding.delete(mac, dst);
   }
 
+  flushFdb(dev: string, filter: FdbFilter): number {
+    const tunnel = this.tunnel(dev);
+    const goes = [...this.entries([tunnel])].filter((entry) => entry.mac !== FLOOD_MAC && takes(filter, tunnel, entry));
+    for (const { mac } of goes) tunnel.forwarding.delete(mac, undefined);
+    return goes.length;
+  }
+
+  flood(dev: string): FloodMember[] {
+    const tunnel = this.tunnel(dev);
+    return tunnel.forwarding.flood.map(({ remote: { address, port, vni } }) => ({
+      dst: address,
+      ...ownPortAndVni(tunnel, port, vni),
+    }));
+  }
+
+  setFlood(dev: string, members: readonly FloodMember[]): void {
+    const { forwarding } = this.tunnel(dev);
+    const wanted = members.map((member) => forwarding.toStatic({ mac: FLOOD_MAC, ...member }, "control"));
+    const byRemote = new Map(wanted.map((member) => [JSON.stringify(member.remote), member]));
+    if (byRemote.size < wanted.length) {
+      const twice = wanted.find((member) => byRemote.get(JSON.stringify(member.remote)) !== member);
+      const message = `expected each member of the flood list once, got ${twice!.remote.address} twice`;
+      throw new VtepdError("ERR_CONFIG_CONFLICT", message, { path: "members" });
+    }
+    // Who was there before stays as it was made.
+    const before = new Map(forwarding.flood.map((member) => [JSON.stringify(member.remote), member]));
+    forwarding.setFlood(wanted.map((member) => before.get(JSON.stringify(member.remote)) ?? member));
+  }
+
   stats(dev?: string): LinkStats[] {
     const { statistics, tunnels } = this.parts;
     const asked = dev === undefined ? [...tunnels.values()] : [this.tunnel(dev)];
@@ -119,6 +150,7 @@ export class Vtep implements VtepService {
       mtu: info?.mtu ?? device.spec.mtu,
       macAddress: formatMac(readMacHi(mac, 0), readMacLo(mac, 0)),
       learning: config.macLearning,
+      unknownUnicast: config.unknownUnicast,
       ageingS: config.ageingS,
       fdbLimit: config.limit,
       fdbLearned: fdb.learnedCount(bd),
@@ -184,6 +216,19 @@ function* floodEntries(tunnel: Tunnel, nowS: number): Generator<FdbEntryView> {
     };
   }
 }
+
+/** Whether a flush takes the entry. */
+const takes = (filter: FdbFilter, { config }: Tunnel, entry: FdbEntryView): boolean => {
+  const { mac, dst, port, vni, state = "learned", idleS = 0 } = filter;
+  return (
+    (state === "all" || entry.origin === state) &&
+    (mac === undefined || entry.mac === mac) &&
+    (dst === undefined || entry.dst === dst) &&
+    (port === undefined || (entry.port ?? config.port) === port) &&
+    (vni === undefined || (entry.vni ?? config.id) === vni) &&
+    entry.usedS >= idleS
+  );
+};
 
 /** UDP port and VNI, where they are not the tunnel's own. */
 const ownPortAndVni = ({ config }: Tunnel, port: number, vni: number): { port?: number; vni?: number } => ({

@@ -7,15 +7,19 @@ import {
   FRAME_DST_HI,
   FRAME_DST_LO,
   FRAME_LENGTH,
+  FRAME_SEGMENTS,
   FRAME_TARGET,
   FRAME_VERDICT,
+  STATUS_NOW_MS,
   STATUS_NOW_S,
 } from "../binding/abi.ts";
-import { DROP_REASON_COLUMNS, PKT_TOO_SMALL } from "../drop-reason.ts";
+import { DROP_REASON_COLUMNS, PKT_TOO_SMALL, POLICED, UNKNOWN_UNICAST } from "../drop-reason.ts";
 import { isGroupMac } from "../wire/mac.ts";
 import type { Batch } from "./batch.ts";
+import { BD_DROP_UNKNOWN, BD_WORDS } from "./bridge-domain.ts";
 import { type Counters, DROP_COLUMNS, ENCAP } from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
+import { BROADCAST, MULTICAST, type Policers, UNKNOWN_UNICAST_CLASS } from "./policers.ts";
 import type { Tables } from "./tables.ts";
 import { DISCARD, FLOOD, UNICAST } from "./verdict.ts";
 
@@ -25,12 +29,16 @@ export class Classifier {
   private readonly frames: Int32Array;
   private readonly status: Int32Array;
   private readonly fdb: Fdb;
+  private readonly domains: Int32Array;
+  private readonly policers: Policers;
   private readonly drop: Float64Array;
 
   constructor(batch: Batch, tables: Tables, counters: Counters) {
     this.frames = batch.frames;
     this.status = batch.status;
     this.fdb = tables.fdb;
+    this.policers = tables.policers;
+    this.domains = tables.bridgeDomains.words;
     this.drop = counters.drop;
   }
 
@@ -39,22 +47,41 @@ export class Classifier {
     const { frames, fdb } = this;
     frames[row + FRAME_BD] = bd;
     if (frames[row + FRAME_LENGTH]! < ETHERNET_HEADER_BYTES) {
-      frames[row + FRAME_VERDICT] = DISCARD;
-      this.drop[bd * DROP_COLUMNS + ENCAP * DROP_REASON_COLUMNS + PKT_TOO_SMALL]!++;
+      this.discard(row, bd, PKT_TOO_SMALL);
       return;
     }
     const macHi = frames[row + FRAME_DST_HI]!;
     if (isGroupMac(macHi)) {
-      frames[row + FRAME_VERDICT] = FLOOD;
+      const isBroadcast = macHi === 0xffff && frames[row + FRAME_DST_LO] === -1;
+      this.flood(row, bd, isBroadcast ? BROADCAST : MULTICAST);
       return;
     }
     const entry = fdb.find(bd, macHi, frames[row + FRAME_DST_LO]!);
     if (entry < 0) {
-      frames[row + FRAME_VERDICT] = FLOOD;
+      this.unknown(row, bd);
       return;
     }
     fdb.touch(entry, this.status[STATUS_NOW_S]!);
     frames[row + FRAME_VERDICT] = UNICAST;
     frames[row + FRAME_TARGET] = fdb.target(entry);
+  }
+
+  private unknown(row: number, bd: number): void {
+    if (this.domains[bd * BD_WORDS + BD_DROP_UNKNOWN] === 0) this.flood(row, bd, UNKNOWN_UNICAST_CLASS);
+    else this.discard(row, bd, UNKNOWN_UNICAST);
+  }
+
+  private flood(row: number, bd: number, kind: number): void {
+    const { frames } = this;
+    if (this.policers.take(bd, kind, frames[row + FRAME_SEGMENTS]!, this.status[STATUS_NOW_MS]!)) {
+      frames[row + FRAME_VERDICT] = FLOOD;
+    } else {
+      this.discard(row, bd, POLICED);
+    }
+  }
+
+  private discard(row: number, bd: number, reason: number): void {
+    this.frames[row + FRAME_VERDICT] = DISCARD;
+    this.drop[bd * DROP_COLUMNS + ENCAP * DROP_REASON_COLUMNS + reason]! += this.frames[row + FRAME_SEGMENTS]!;
   }
 }

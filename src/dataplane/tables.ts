@@ -5,6 +5,7 @@
 import { BridgeDomains, MAX_BRIDGE_DOMAINS } from "./bridge-domain.ts";
 import { allocateFdb, Fdb, type FdbMemory } from "./fdb.ts";
 import { FloodPool } from "./flood-pool.ts";
+import { allocatePolicers, Policers } from "./policers.ts";
 import { PortTable } from "./port-table.ts";
 import { allocateRemotes, type RemoteMemory, RemoteTable } from "./remote-table.ts";
 import { VniTable } from "./vni-table.ts";
@@ -16,6 +17,7 @@ export interface TableMemory {
   readonly ports: Int32Array;
   readonly floods: Int32Array;
   readonly remotes: RemoteMemory;
+  readonly policers: Int32Array;
 }
 
 export interface Tables {
@@ -25,6 +27,7 @@ export interface Tables {
   readonly ports: PortTable;
   readonly floods: FloodPool;
   readonly remotes: RemoteTable;
+  readonly policers: Policers;
 }
 
 /** @param fdbCapacity entries of all bridge domains together */
@@ -35,6 +38,7 @@ export const allocateTableMemory = (fdbCapacity: number): TableMemory => ({
   ports: new PortTable().words,
   floods: new FloodPool().words,
   remotes: allocateRemotes(),
+  policers: allocatePolicers(),
 });
 
 export const openTables = (memory: TableMemory): Tables => ({
@@ -44,4 +48,5 @@ export const openTables = (memory: TableMemory): Tables => ({
   ports: new PortTable(memory.ports),
   floods: new FloodPool(memory.floods),
   remotes: new RemoteTable(memory.remotes),
+  policers: new Policers(memory.policers),
 });

@@ -23,6 +23,7 @@ export interface LinkView {
   readonly mtu: number;
   readonly macAddress: string;
   readonly learning: boolean;
+  readonly unknownUnicast: "flood" | "drop";
   /** 0 = learned entries never age. */
   readonly ageingS: number;
   readonly fdbLimit: number;
@@ -160,6 +161,21 @@ export interface FdbRequest {
   readonly vni?: number | undefined;
 }
 
+/** A remote VTEP that gets a copy of each flooded frame. */
+export type FloodMember = Omit<FdbRequest, "mac">;
+
+/** Which entries of a tunnel a flush takes: all that meet every condition that is given. */
+export interface FdbFilter {
+  readonly mac?: string | undefined;
+  readonly dst?: string | undefined;
+  readonly port?: number | undefined;
+  readonly vni?: number | undefined;
+  /** Default `learned`: what an operator has said stays, unless asked for by name. */
+  readonly state?: "learned" | "static" | "all" | undefined;
+  /** Seconds since the last hit, at least. */
+  readonly idleS?: number | undefined;
+}
+
 /**
  * The running daemon as control and metrics see it. Each call is atomic: it has happened whole when it returns, and has
  * changed nothing when it throws. Main thread only.
@@ -179,6 +195,15 @@ export interface VtepService {
   changeFdb(dev: string, verb: "add" | "append" | "replace", request: FdbRequest): void;
   /** Without `dst` all entries of the MAC go. @throws ERR_LINK_NOT_FOUND, ERR_FDB_ENTRY_NOT_FOUND */
   deleteFdb(dev: string, mac: string, dst?: string): void;
+  /** Removes all entries that the filter takes, flood-list members apart; returns how many. @throws ERR_LINK_NOT_FOUND */
+  flushFdb(dev: string, filter: FdbFilter): number;
+  /** Members of the flood list, in order. @throws ERR_LINK_NOT_FOUND */
+  flood(dev: string): FloodMember[];
+  /**
+   * Makes this the flood list, at once: a frame goes to all of the old list or to all of the new one.
+   * @throws ERR_LINK_NOT_FOUND, ERR_CONFIG_CONFLICT, ERR_LIMIT
+   */
+  setFlood(dev: string, members: readonly FloodMember[]): void;
   stats(dev?: string): LinkStats[];
   sockets(): SocketStats[];
 }

@@ -343,7 +343,7 @@ describe("vtepctl understands", () => {
     ["link lst", "link show"],
     ["link ls", "link show"],
     ["link list", "link show"],
-    ["f s", "fdb show"],
+    ["fd s", "fdb show"],
     ["fdb dev vx42", "fdb show dev vx42"],
     ["stats s", "stats show"],
     ["statu", "status"],
@@ -364,8 +364,8 @@ describe("vtepctl understands", () => {
   it("unique prefixes of the writing verbs", async () => {
     await ok("fdb ad 02:00:00:00:00:aa dev vx42 dst 192.0.2.3");
     await ok("fdb r 02:00:00:00:00:aa dev vx42 dst 192.0.2.4");
-    await ok("f ap 00:00:00:00:00:00 dev vx42 dst 192.0.2.5");
-    await ok("f d 02:00:00:00:00:aa dev vx42");
+    await ok("fd ap 00:00:00:00:00:00 dev vx42 dst 192.0.2.5");
+    await ok("fd d 02:00:00:00:00:aa dev vx42");
     expect(await ok("fdb show dev vx42")).toContain("00:00:00:00:00:00 dst 192.0.2.5 via eth0 self permanent\n");
     expect(await ok("fdb show dev vx42")).not.toContain("02:00:00:00:00:aa");
   });

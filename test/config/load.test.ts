@@ -48,6 +48,8 @@ describe("a configuration", () => {
       fdb: [],
       port: 4789,
       macLearning: true,
+      unknownUnicast: "flood",
+      policers: {},
       ageingS: 300,
       limit: 65_536,
       addresses: [],
@@ -86,6 +88,8 @@ tunnels:
       - { mac: 00:00:00:00:00:00, dst: 192.0.2.4, port: 8472, vni: 201 }
     port: 4790
     mac-learning: false
+    unknown-unicast: drop
+    policers: { broadcast: 1000, unknown-unicast: 5 }
     ageing: 5m
     limit: 10
     mtu: 1400
@@ -129,6 +133,8 @@ tunnels:
           ],
           port: 4790,
           macLearning: false,
+          unknownUnicast: "drop",
+          policers: { broadcast: { rate: 1000, burst: 100 }, unknownUnicast: { rate: 5, burst: 10 } },
           ageingS: 300,
           limit: 10,
           mtu: 1400,

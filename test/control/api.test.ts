@@ -95,6 +95,7 @@ describe("GET", () => {
         netns: null,
         accept: "known",
         fwmark: null,
+        unknown_unicast: "flood",
         flood: ["192.0.2.2"],
         fdb: { learned: 1, static: 2 },
       },
@@ -253,14 +254,17 @@ describe("GET", () => {
       Object.keys(methods).map((method) => `${method} ${path}`),
     );
     expect(routes.sort()).toEqual([
+      "delete /v1/links/{name}/fdb",
       "delete /v1/links/{name}/fdb/{mac}",
       "get /v1/fdb",
       "get /v1/links",
       "get /v1/links/{name}",
       "get /v1/links/{name}/fdb",
+      "get /v1/links/{name}/flood",
       "get /v1/stats",
       "get /v1/status",
       "post /v1/links/{name}/fdb",
+      "put /v1/links/{name}/flood",
     ]);
     expect(document.paths["/v1/links/{name}"]!["get"]!.responses).toHaveProperty("default");
   });

@@ -11,7 +11,7 @@ describe("src/control/README.md", () => {
       .filter(({ method }) => method !== "ALL")
       .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`);
     const text = readFileSync("src/control/README.md", "utf8");
-    const documented = [...text.matchAll(/`((?:GET|POST|DELETE) \/[^`]*)`/g)].map(([, route]) => route);
+    const documented = [...text.matchAll(/`((?:GET|POST|PUT|DELETE) \/[^`]*)`/g)].map(([, route]) => route);
     expect([...new Set(documented)].sort()).toEqual([...new Set(routes)].sort());
   });
 });

@@ -5,7 +5,9 @@
  */
 import type {
   FdbEntryView,
+  FdbFilter,
   FdbRequest,
+  FloodMember,
   LinkStats,
   LinkView,
   SocketStats,
@@ -33,6 +35,7 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   mtu: 1450,
   macAddress: "02:00:00:00:00:01",
   learning: true,
+  unknownUnicast: "flood",
   ageingS: 300,
   fdbLimit: 65536,
   fdbLearned: 0,
@@ -172,6 +175,32 @@ export class FakeVtep implements VtepService {
       entry.dev === dev && entry.mac === mac && (dst === undefined || entry.dst === dst);
     if (!this.#entries.some(goes)) throw new VtepdError("ERR_FDB_ENTRY_NOT_FOUND", `no entry ${mac} dev ${dev}`);
     this.#entries = this.#entries.filter((entry) => !goes(entry));
+  }
+
+  flushFdb(dev: string, { mac, dst, state = "learned", idleS = 0 }: FdbFilter): number {
+    this.link(dev);
+    const goes = (entry: FdbEntryView): boolean =>
+      entry.dev === dev &&
+      entry.mac !== FLOOD_MAC &&
+      (state === "all" || entry.origin === state) &&
+      (mac === undefined || entry.mac === mac) &&
+      (dst === undefined || entry.dst === dst) &&
+      entry.usedS >= idleS;
+    const count = this.#entries.filter(goes).length;
+    this.#entries = this.#entries.filter((entry) => !goes(entry));
+    return count;
+  }
+
+  flood(dev: string): FloodMember[] {
+    this.link(dev);
+    const members = this.#entries.filter((entry) => entry.dev === dev && entry.mac === FLOOD_MAC);
+    return members.map(({ dst, port, vni }) => ({ dst, port, vni }));
+  }
+
+  setFlood(dev: string, members: readonly FloodMember[]): void {
+    this.link(dev);
+    this.#entries = this.#entries.filter((entry) => entry.dev !== dev || entry.mac !== FLOOD_MAC);
+    for (const member of members) this.changeFdb(dev, "append", { mac: FLOOD_MAC, ...member });
   }
 
   stats(dev?: string): LinkStats[] {

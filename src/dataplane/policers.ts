@@ -1,0 +1,72 @@
+/**
+ * Policers: how many broadcast, multicast and unknown-unicast frames a tunnel floods a second. A token bucket for each bridge
+ * domain and class in shared memory, so that the limit is the tunnel's, however many workers it has.
+ *
+ * Tokens are thousandths of a frame: milliseconds passed times frames a second are exactly the tokens to add. Whichever
+ * worker first sees a new millisecond adds them (it wins the exchange of LAST_MS); a frame takes 1000. Two workers may
+ * overdraw by one frame each for a moment; what was taken in vain is put back.
+ *
+ * The main thread sets RATE and BURST (at most 1 000 000, so that thousandths fit into 31 bits); 0 in RATE = no limit, which costs one read.
+ */
+import { MAX_BRIDGE_DOMAINS } from "./bridge-domain.ts";
+
+export const BROADCAST = 0;
+export const MULTICAST = 1;
+export const UNKNOWN_UNICAST_CLASS = 2;
+const CLASSES = 3;
+
+const RATE = 0; // frames a second
+const BURST = 1; // thousandths of a frame
+const TOKENS = 2; // thousandths of a frame
+const LAST_MS = 3;
+const BUCKET_WORDS = 4;
+
+const FRAME = 1000;
+/** Enough for any burst below: longer pauses fill the bucket anyway. */
+const MAX_PAUSE_MS = 60_000;
+export const allocatePolicers = (): Int32Array =>
+  new Int32Array(new SharedArrayBuffer(MAX_BRIDGE_DOMAINS * CLASSES * BUCKET_WORDS * 4));
+
+export class Policers {
+  private readonly words: Int32Array;
+
+  constructor(words: Int32Array) {
+    this.words = words;
+  }
+
+  /** Main thread. @param rate frames a second, 0 = no limit @param burst frames at once */
+  set(bd: number, kind: number, rate: number, burst: number): void {
+    const bucket = (bd * CLASSES + kind) * BUCKET_WORDS;
+    this.words[bucket + BURST] = burst * FRAME;
+    this.words[bucket + TOKENS] = burst * FRAME;
+    Atomics.store(this.words, bucket + RATE, rate);
+  }
+
+  /** Main thread: no limits, for the bridge domain's next owner. */
+  clear(bd: number): void {
+    this.words.fill(0, bd * CLASSES * BUCKET_WORDS, (bd + 1) * CLASSES * BUCKET_WORDS);
+  }
+
+  /** Whether the frame may pass. @param segments frames on the wire that it stands for @param nowMs STATUS_NOW_MS */
+  take(bd: number, kind: number, segments: number, nowMs: number): boolean {
+    const { words } = this;
+    const bucket = (bd * CLASSES + kind) * BUCKET_WORDS;
+    const rate = words[bucket + RATE]!;
+    if (rate === 0) return true;
+    this.refill(bucket, rate, nowMs);
+    const price = segments * FRAME;
+    if (Atomics.sub(words, bucket + TOKENS, price) >= price) return true;
+    Atomics.add(words, bucket + TOKENS, price);
+    return false;
+  }
+
+  private refill(bucket: number, rate: number, nowMs: number): void {
+    const { words } = this;
+    const last = Atomics.load(words, bucket + LAST_MS);
+    if (last === nowMs || Atomics.compareExchange(words, bucket + LAST_MS, last, nowMs) !== last) return;
+    // The clock is modulo 2^31.
+    const pause = Math.min((nowMs - last) & 0x7fffffff, MAX_PAUSE_MS);
+    const missing = words[bucket + BURST]! - Atomics.load(words, bucket + TOKENS);
+    if (missing > 0) Atomics.add(words, bucket + TOKENS, Math.min(pause * rate, missing));
+  }
+}

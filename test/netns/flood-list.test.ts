@@ -1,0 +1,122 @@
+/**
+ *   left: vtepd, tap "ov0" (VNI 42) --- 192.0.2.1 === 192.0.2.2, .3, .4 (raw VTEPs) :right
+ */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { RunningDaemon } from "../support/daemon.ts";
+import type { Host } from "../support/host.ts";
+import { Lab } from "../support/lab.ts";
+import { RawVtep } from "../support/raw-vtep.ts";
+import { type UnixAnswer, unixJson } from "../support/unix-http.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+let lab: Lab;
+let left: Host;
+let daemon: RunningDaemon;
+let remotes: RawVtep[];
+
+const start = async (keys: string): Promise<void> => {
+  daemon = await RunningDaemon.start(
+    left,
+    `{ ov0: { mode: vxlan, id: 42, local: 192.0.2.1, flood: [192.0.2.2], addresses: [10.42.0.1/24], ${keys} } }`,
+  );
+};
+
+beforeEach(async () => {
+  lab = Lab.create();
+  left = lab.host("left");
+  const right = lab.host("right");
+  lab.wire(left, "eth0", right, "eth0", { addresses: ["192.0.2.1/24", "192.0.2.2/24"] });
+  left.sysctl("net.ipv6.conf.default.disable_ipv6", 1);
+  for (const address of ["192.0.2.3/24", "192.0.2.4/24"]) right.address("eth0", address);
+  remotes = await Promise.all(
+    ["192.0.2.2", "192.0.2.3", "192.0.2.4"].map((address) => RawVtep.start(right, { address })),
+  );
+});
+afterEach(() => lab.close());
+
+const put = (body: unknown): Promise<UnixAnswer> => unixJson(daemon.socket, "PUT", "/v1/links/ov0/flood", body);
+
+/** Broadcasts `count` frames that carry their number, one each millisecond or so. */
+const broadcast = (count: number) =>
+  left.spawn("ping", ["-b", "-q", "-c", String(count), "-i", "0.002", "-W", "0.1", "10.42.0.255"]);
+
+/** ICMP sequence numbers that a remote VTEP got. */
+const sequence = (remote: RawVtep): number[] =>
+  remote
+    .received()
+    .filter(({ bytes }) => bytes.length > 50 && bytes[8 + 23] === 1)
+    .map(({ bytes }) => ((bytes[8 + 40] ?? 0) << 8) | (bytes[8 + 41] ?? 0));
+
+describe("the flood list", () => {
+  it("is replaced as a whole while frames are flooded, without loss or copies for those that stay", async () => {
+    await start("");
+    const count = 1000;
+    const ping = broadcast(count);
+    for (let n = 0; n < 100; n++) {
+      const other = n % 2 === 0 ? { dst: "192.0.2.3" } : { dst: "192.0.2.4", port: 4789, vni: 7 };
+      const { status } = await put(n % 3 === 0 ? [{ dst: "192.0.2.2" }, other] : [other, { dst: "192.0.2.2" }]);
+      expect(status).toBe(204);
+    }
+    await ping.exited;
+    await waitFor(() => sequence(remotes[0]!).length >= count, { what: "all frames at the one that stays" });
+    expect(sequence(remotes[0]!)).toEqual(Array.from({ length: count }, (_, n) => n + 1));
+    for (const remote of remotes.slice(1)) expect(new Set(sequence(remote)).size).toBe(sequence(remote).length);
+    expect(daemon.vtepctl("flood", "show", "ov0").stdout).toMatch(/^dst 192\.0\.2\.2\ndst 192\.0\.2\.4 vni 7\n$/);
+  });
+
+  it("is as it was when the new one is refused", async () => {
+    await start("");
+    const before = daemon.vtepctl("flood", "show", "ov0").stdout;
+    for (const [body, complaint] of [
+      [[{ dst: "192.0.2.3" }, { dst: "192.0.2.3" }], "expected each member of the flood list once, got 192.0.2.3"],
+      [[{ dst: "192.0.2.3" }, { dst: "2001:db8::3" }], "expected a remote VTEP of an address family"],
+      [[{ dst: "192.0.2" }], "expected an IP address"],
+    ] as const) {
+      const answer = await put(body);
+      expect(answer.status).toBe(400);
+      expect(answer.text).toContain(complaint);
+      expect(daemon.vtepctl("flood", "show", "ov0").stdout).toBe(before);
+    }
+  });
+});
+
+describe("unknown unicast", () => {
+  it("is dropped and counted where the tunnel does not flood it, broadcasts are not", async () => {
+    await start("unknown-unicast: drop");
+    left.ip("neigh", "add", "10.42.0.9", "lladdr", "02:00:00:00:00:09", "dev", "ov0");
+    left.exec("ping", ["-c", "3", "-i", "0.05", "-W", "0.1", "10.42.0.9"]);
+    await waitFor(() => daemon.drops("encap")["unknown_unicast"] === 3, { what: "three drops" });
+    left.exec("ping", ["-b", "-c", "1", "-W", "0.1", "10.42.0.255"]);
+    await waitFor(() => sequence(remotes[0]!).length === 1, { what: "the broadcast" });
+  });
+});
+
+describe("fdb flush", () => {
+  it("takes learned entries, and static ones only when asked for", async () => {
+    await start("fdb: [{ mac: 02:00:00:00:00:0a, dst: 192.0.2.3 }]");
+    expect(daemon.vtepctl("fdb", "add", "02:00:00:00:00:0b", "dev", "ov0", "dst", "192.0.2.4", "vni", "7").status).toBe(
+      0,
+    );
+    const macs = (): string[] => daemon.fdb("ov0").map(({ mac }) => mac.slice(-2));
+    const flush = (...words: string[]): string => daemon.vtepctl("fdb", "flush", "dev", "ov0", ...words).stdout;
+    expect(flush()).toBe("flushed 0\n");
+    expect(flush("state", "static", "dst", "192.0.2.4", "vni", "8")).toBe("flushed 0\n");
+    expect(flush("state", "static", "dst", "192.0.2.4", "vni", "7")).toBe("flushed 1\n");
+    expect(macs()).toEqual(["00", "0a"]);
+    expect(flush("state", "all", "idle", "1000")).toBe("flushed 0\n");
+    expect(flush("state", "all")).toBe("flushed 1\n");
+    expect(macs()).toEqual(["00"]);
+  });
+});
+
+describe("policers", () => {
+  it("let a burst of broadcasts through, and count the rest", async () => {
+    await start("policers: { broadcast: 10 }");
+    await broadcast(200).exited;
+    const policed = (): number => daemon.drops("encap")["policed"] ?? 0;
+    await waitFor(() => sequence(remotes[0]!).length + policed() >= 200, { what: "every frame" });
+    // 200 frames take less than two seconds.
+    expect(sequence(remotes[0]!).length).toBeGreaterThanOrEqual(10);
+    expect(sequence(remotes[0]!).length).toBeLessThanOrEqual(35);
+  });
+});
