@@ -61,6 +61,7 @@ const ownWords = ({
   offload,
   receive,
   netns,
+  underlay_netns,
   accept,
   fwmark,
   unknown_unicast,
@@ -70,6 +71,7 @@ const ownWords = ({
   const words: (string | number)[] = ["vtepd", "state", state, "queues", queues, "offload", offload];
   if (receive !== "socket") words.push("receive", receive);
   if (netns !== null) words.push("netns", netns);
+  if (underlay_netns !== null) words.push("underlay-netns", underlay_netns);
   if (accept === "any") words.push("accept", accept);
   if (unknown_unicast === "drop") words.push("unknown-unicast", unknown_unicast);
   if (fwmark !== null) words.push("fwmark", `0x${fwmark.toString(16)}`);

@@ -99,6 +99,8 @@ export interface VxlanConfig {
   readonly addresses: readonly string[];
   /** Name in /run/netns, or absolute path. */
   readonly netns?: string | undefined;
+  /** As `netns`: where the underlay is, when not in the daemon's namespace. */
+  readonly underlayNetns?: string | undefined;
   /** Underlay interface. */
   readonly link?: string | undefined;
   /** TAP queues; undefined = one per worker. */

@@ -52,12 +52,13 @@ const isLinkLocal = (address: string): boolean =>
 /** One UDP socket tells tunnels apart by nothing but the VNI. */
 const checkVnis = (tunnels: readonly TunnelConfig[], conflicts: Conflicts): void => {
   const owners = new Map<string, KeyPath>();
-  for (const { name, id, port, locals } of tunnels) {
+  for (const { name, id, port, locals, underlayNetns } of tunnels) {
     const path = ["tunnels", name, "id"];
     const places =
       locals.length === 0 ? ["a local address found by route"] : locals.map((local) => `local address ${local}`);
     for (const place of places) {
-      const socket = `port ${port} and ${place}`;
+      const where = underlayNetns === undefined ? "" : ` in ${underlayNetns}`;
+      const socket = `port ${port} and ${place}${where}`;
       const owner = owners.get(`${id} ${socket}`);
       if (owner === undefined) {
         owners.set(`${id} ${socket}`, path);
@@ -142,7 +143,7 @@ const checkSockets = (tunnels: readonly TunnelConfig[], conflicts: Conflicts): v
   const first = new Map<string, TunnelConfig>();
   for (const tunnel of tunnels) {
     for (const local of tunnel.locals) {
-      const socket = `${local} ${tunnel.port}`;
+      const socket = `${local} ${tunnel.port} ${tunnel.underlayNetns ?? ""}`;
       const other = first.get(socket) ?? tunnel;
       first.set(socket, other);
       if (other.zeroChecksum6Rx === tunnel.zeroChecksum6Rx) continue;
@@ -209,6 +210,7 @@ const checkAddresses = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflict
 
 /** The UDP socket is bound to `link` in the daemon's own namespace, where a tunnel with `netns` has no device. */
 const checkLink = (tunnel: TunnelConfig, tunnels: ReadonlyMap<string, TunnelConfig>, conflicts: Conflicts): void => {
+  if (tunnel.underlayNetns !== undefined) return;
   const path = ["tunnels", tunnel.name, "link"];
   const underlay = tunnel.link === undefined ? undefined : tunnels.get(tunnel.link);
   if (underlay === tunnel && tunnel.netns === undefined) {

@@ -188,6 +188,11 @@ const modes = {
       "Network namespace that the device is made in: a name in /run/netns or an absolute path. The UDP socket stays in the daemon's.",
       { examples: ["blue"] },
     ),
+    "underlay-netns": key(
+      netns().optional(),
+      "Network namespace of the underlay, where the UDP sockets are. Without it, the daemon's.",
+      { examples: ["underlay"] },
+    ),
     link: key(interfaceName().optional(), "Underlay interface that the UDP socket is bound to.", {
       examples: ["eth0"],
     }),
@@ -267,6 +272,7 @@ const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   macAddress: keys.macaddress,
   addresses: keys.addresses,
   netns: keys.netns,
+  underlayNetns: keys["underlay-netns"],
   link: keys.link,
   queues: keys.queues === "auto" ? undefined : keys.queues,
   ttl: keys.ttl === "auto" ? undefined : keys.ttl,

@@ -75,6 +75,7 @@ export interface LinkJson {
     /** Tier `tunnel`: whether packet sockets or UDP sockets receive. */
     readonly receive: "socket" | "packet";
     readonly netns: string | null;
+    readonly underlay_netns: string | null;
     readonly accept: "known" | "any";
     readonly fwmark: number | null;
     readonly unknown_unicast: "flood" | "drop";
@@ -160,6 +161,7 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     offload: link.tier,
     receive: link.receiver,
     netns: link.netns,
+    underlay_netns: link.underlayNetns,
     accept: link.accept,
     fwmark: link.mark,
     unknown_unicast: link.unknownUnicast,

@@ -53,6 +53,7 @@ const LinkSchema = z
       offload: z.string(),
       receive: z.enum(["socket", "packet"]),
       netns: z.string().nullable(),
+      underlay_netns: z.string().nullable(),
       accept: z.enum(["known", "any"]),
       fwmark: count().nullable(),
       unknown_unicast: z.enum(["flood", "drop"]),

@@ -104,6 +104,7 @@ const receiverSpec = (
   scopeId,
   headerLength: VXLAN_TUNNEL_HEADER_BYTES,
   isGroup,
+  netns: config.underlayNetns,
   acceptZeroChecksum6: config.zeroChecksum6Rx,
 });
 
@@ -115,5 +116,6 @@ const transmitterSpec = (config: TunnelConfig, local: VtepAddress, scopeId: numb
   checksum: local.family === AF_INET ? config.checksum : !config.zeroChecksum6Tx,
   mark: config.mark ?? 0,
   flowLabel: local.family === AF_INET ? 0 : config.flowLabel,
+  netns: config.underlayNetns,
   sourcePorts: config.sourcePorts,
 });

@@ -19,6 +19,7 @@ import { MAX_BINDINGS } from "../dataplane/vni-table.ts";
 import { addressWords, type VtepAddress } from "../dataplane/vtep-address.ts";
 import type { PortChange } from "../dataplane/worker.ts";
 import { VtepdError } from "../errors.ts";
+import { netnsPath } from "../host/netns.ts";
 import { kernelVxlanOnPort } from "../host/underlay.ts";
 import { attempt } from "./native-error.ts";
 import type { Offload } from "./offload.ts";
@@ -41,6 +42,8 @@ export interface ReceiverSpec {
   /** Bytes of tunnel header. */
   readonly headerLength: number;
   readonly isGroup: boolean;
+  /** Undefined = the daemon's own. */
+  readonly netns: string | undefined;
   /** Whether datagrams over IPv6 may have no checksum. */
   readonly acceptZeroChecksum6: boolean;
 }
@@ -124,7 +127,8 @@ export class Receivers {
   }
 
   private async chooseKind(spec: ReceiverSpec, undo: Undo): Promise<"socket" | "packet"> {
-    if (this.offload.tier !== "tunnel" || spec.address.family !== AF_INET) return "socket";
+    const isHere = spec.address.family === AF_INET && spec.netns === undefined;
+    if (this.offload.tier !== "tunnel" || !isHere) return "socket";
     const refusal = await this.receiveOffload.acquire(spec.port);
     undo.push(() => this.receiveOffload.release(spec.port));
     if (refusal !== "") this.onRefused(spec.port, refusal);
@@ -159,13 +163,14 @@ export class Receivers {
   }
 
   private async checkFree(spec: ReceiverSpec): Promise<void> {
-    if (spec.address.family === AF_INET && this.receiveOffload.holds(spec.port)) {
+    if (spec.netns === undefined && spec.address.family === AF_INET && this.receiveOffload.holds(spec.port)) {
       // Only whether the address is this host's.
       addon.closeFd(attempt(describe(spec), () => addon.openUdp({ ...receiving(spec), port: 0, reusePort: false })));
       return;
     }
     const ours = this.list().some(
-      ({ spec: other }) => other.port === spec.port && other.address.text === spec.address.text,
+      ({ spec: other }) =>
+        other.port === spec.port && other.address.text === spec.address.text && other.netns === spec.netns,
     );
     if (ours) return; // the same port on another interface: our own sockets would answer
     const bind = (): void =>
@@ -174,8 +179,8 @@ export class Receivers {
       bind();
     } catch (error) {
       if (!(error instanceof VtepdError) || error.code !== "ERR_ADDRESS_IN_USE") throw error;
-      if (await removeLeftover(spec.port)) return bind();
-      const device = await kernelVxlanOnPort(spec.port);
+      if (spec.netns === undefined && (await removeLeftover(spec.port))) return bind();
+      const device = await kernelVxlanOnPort(spec.port, spec.netns);
       const holder =
         device === undefined
           ? `another program holds it; \`ss -lunp 'sport = :${spec.port}'\` shows which`
@@ -191,8 +196,8 @@ export class Receivers {
   }
 }
 
-const keyOf = ({ address, port, link, headerLength, acceptZeroChecksum6 }: ReceiverSpec): string =>
-  `${address.text} ${port} ${link?.name ?? ""} ${headerLength} ${acceptZeroChecksum6}`;
+const keyOf = ({ address, port, link, headerLength, netns, acceptZeroChecksum6 }: ReceiverSpec): string =>
+  `${netns ?? ""} ${address.text} ${port} ${link?.name ?? ""} ${headerLength} ${acceptZeroChecksum6}`;
 
 const receiving = (spec: ReceiverSpec): UdpOptions => ({
   address: spec.address.bytes,
@@ -205,6 +210,7 @@ const receiving = (spec: ReceiverSpec): UdpOptions => ({
   sendBuffer: SOCKET_BUFFER_BYTES,
   acceptZeroChecksum6: spec.acceptZeroChecksum6,
   receiveInfo: true,
+  ...(spec.netns === undefined ? {} : { netns: netnsPath(spec.netns) }),
 });
 
 const receivingPackets = (spec: ReceiverSpec, count: number): PacketSocketOptions => ({

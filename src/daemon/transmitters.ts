@@ -21,6 +21,7 @@ import type { Tables } from "../dataplane/tables.ts";
 import type { VtepAddress } from "../dataplane/vtep-address.ts";
 import type { PortChange } from "../dataplane/worker.ts";
 import { VtepdError } from "../errors.ts";
+import { netnsPath } from "../host/netns.ts";
 import { attempt } from "./native-error.ts";
 import type { Offload } from "./offload.ts";
 import { Pool } from "./pool.ts";
@@ -52,6 +53,8 @@ export interface TransmitterSpec {
   readonly mark: number;
   /** Outer flow label over IPv6; 0 = the host's. */
   readonly flowLabel: number;
+  /** Undefined = the daemon's own. */
+  readonly netns: string | undefined;
   /** Undefined = ephemeral ports. */
   readonly sourcePorts: PortRange | undefined;
 }
@@ -122,8 +125,8 @@ export class Transmitters {
     }
   }
 
-  private wantsUplink({ local, link, checksum, mark, sourcePorts }: TransmitterSpec): boolean {
-    const isPlain = link === undefined && checksum && mark === 0 && sourcePorts === undefined;
+  private wantsUplink({ local, link, checksum, mark, netns, sourcePorts }: TransmitterSpec): boolean {
+    const isPlain = link === undefined && netns === undefined && checksum && mark === 0 && sourcePorts === undefined;
     return this.offload.tier === "tunnel" && local.family === AF_INET && isPlain;
   }
 
@@ -197,8 +200,8 @@ const openInRange = (
 
 const discoveryOf = (df: "unset" | "set"): number => (df === "set" ? NEVER_FRAGMENT : FRAGMENT_AS_NEEDED);
 
-const keyOf = ({ local, link, scopeId, df, checksum, mark, flowLabel, sourcePorts }: TransmitterSpec): string =>
-  `${local.text} ${link ?? ""} ${scopeId} ${df} ${checksum} ${mark} ${flowLabel} ${sourcePorts?.first}-${sourcePorts?.last}`;
+const keyOf = ({ local, link, scopeId, df, checksum, mark, flowLabel, netns, sourcePorts }: TransmitterSpec): string =>
+  `${netns ?? ""} ${local.text} ${link ?? ""} ${scopeId} ${df} ${checksum} ${mark} ${flowLabel} ${sourcePorts?.first}-${sourcePorts?.last}`;
 
 const sending = (spec: TransmitterSpec): Omit<UdpOptions, "port" | "reusePort"> => ({
   address: spec.local.bytes,
@@ -210,6 +213,7 @@ const sending = (spec: TransmitterSpec): Omit<UdpOptions, "port" | "reusePort"> 
   ...(spec.flowLabel === 0 ? {} : { flowLabel: spec.flowLabel }),
   receiveInfo: false,
   discardInput: true,
+  ...(spec.netns === undefined ? {} : { netns: netnsPath(spec.netns) }),
 });
 
 const describe = ({ local }: TransmitterSpec, port: number): string =>

@@ -40,7 +40,7 @@ export class UnderlayPlanner {
   /** @throws ERR_NO_ROUTE, ERR_INTERFACE_NOT_FOUND, ERR_CONFIG_VALUE, ERR_CONFIG_CONFLICT, ERR_HOST_COMMAND */
   async plan(tunnel: TunnelConfig): Promise<UnderlayPlan> {
     const path = `tunnels.${tunnel.name}`;
-    const link = tunnel.link === undefined ? undefined : await this.interface(tunnel.link);
+    const link = tunnel.link === undefined ? undefined : await this.interface(tunnel.link, tunnel.underlayNetns);
     const locals = await this.locals(tunnel, link?.ifindex, path);
     return {
       locals,
@@ -57,7 +57,7 @@ export class UnderlayPlanner {
     for (const family of [AF_INET, AF_INET6]) {
       if (addresses.some((address) => address.family === family)) continue;
       const remote = remotes.find((text) => parseVtepAddress(text).family === family);
-      if (remote !== undefined) addresses.push(parseVtepAddress((await this.route(remote, tunnel.link)).source));
+      if (remote !== undefined) addresses.push(parseVtepAddress((await this.route(remote, tunnel)).source));
     }
     if (addresses.length === 0) {
       const message = `${path}.local: expected an address, because there is no remote VTEP whose route would tell it`;
@@ -81,13 +81,13 @@ export class UnderlayPlanner {
     const remotes = [...remotesOf(tunnel)];
     const routes = await Promise.all(
       remotes.map(async (remote) => {
-        const { mtu } = await this.route(remote, tunnel.link);
+        const { mtu } = await this.route(remote, tunnel);
         return mtu - vxlanOverheadBytes(parseVtepAddress(remote).family);
       }),
     );
     const ways = await Promise.all(
       locals.map(async ({ address: { text, family } }) => {
-        const underlay = pinnedMtu ?? (await this.localMtu(text)) ?? ETHERNET_MTU;
+        const underlay = pinnedMtu ?? (await this.localMtu(text, tunnel.underlayNetns)) ?? ETHERNET_MTU;
         return underlay - vxlanOverheadBytes(family);
       }),
     );
@@ -99,16 +99,17 @@ export class UnderlayPlanner {
     return mtu;
   }
 
-  private route(remote: string, link: string | undefined): Promise<UnderlayRoute> {
-    return remember(this.routes, `${remote} ${link ?? ""}`, () => lookUpRoute(remote, link));
+  private route(remote: string, { link, underlayNetns }: TunnelConfig): Promise<UnderlayRoute> {
+    const key = `${remote} ${link ?? ""} ${underlayNetns ?? ""}`;
+    return remember(this.routes, key, () => lookUpRoute(remote, link, underlayNetns));
   }
 
-  private localMtu(local: string): Promise<number | undefined> {
-    return remember(this.localMtus, local, () => mtuOfAddress(local));
+  private localMtu(local: string, netns: string | undefined): Promise<number | undefined> {
+    return remember(this.localMtus, `${local} ${netns ?? ""}`, () => mtuOfAddress(local, netns));
   }
 
-  private interface(name: string): Promise<{ ifindex: number; mtu: number }> {
-    return remember(this.interfaces, name, () => findInterface(name));
+  private interface(name: string, netns: string | undefined): Promise<{ ifindex: number; mtu: number }> {
+    return remember(this.interfaces, `${name} ${netns ?? ""}`, () => findInterface(name, netns));
   }
 }
 

@@ -156,6 +156,7 @@ export class Vtep implements VtepService {
       fdbLearned: fdb.learnedCount(bd),
       fdbStatic: fdb.staticCount(bd),
       netns: config.netns ?? null,
+      underlayNetns: config.underlayNetns ?? null,
       queues: device.queues,
       tier: transmitter.tier,
       receiver: receiver.kind,

@@ -30,6 +30,8 @@ export interface LinkView {
   readonly fdbLearned: number;
   readonly fdbStatic: number;
   readonly netns: string | null;
+  /** Of the sockets; null = the daemon's. */
+  readonly underlayNetns: string | null;
   readonly queues: number;
   /** How its frames go through the kernel: `tunnel`, `socket`, `mmsg` or `plain`. */
   readonly tier: string;

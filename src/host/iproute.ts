@@ -42,9 +42,9 @@ export const runIp = (
     : run("nsenter", [`--net=${netnsPath(netns)}`, "ip", ...args], input);
 };
 
-/** Runs `ip -j ARGS` and parses its output; iproute2 prints nothing at all for an empty list. */
-export const queryIp = async <T>(args: readonly string[]): Promise<T[]> => {
-  const text = await runIp(["-j", ...args]);
+/** Runs `ip -j ARGS`, in `netns` when given, and parses its output; iproute2 prints nothing at all for an empty list. */
+export const queryIp = async <T>(args: readonly string[], netns?: string): Promise<T[]> => {
+  const text = await runIp(["-j", ...args], { netns });
   return text.trim() === "" ? [] : (JSON.parse(text) as T[]);
 };
 

@@ -29,9 +29,13 @@ export interface UnderlayRoute {
 const LOOPBACK_DEVICE = "lo";
 
 /** @throws ERR_NO_ROUTE */
-export const lookUpRoute = async (remote: string, link: string | undefined): Promise<UnderlayRoute> => {
+export const lookUpRoute = async (
+  remote: string,
+  link: string | undefined,
+  netns: string | undefined,
+): Promise<UnderlayRoute> => {
   const pin = link === undefined ? [] : ["oif", link];
-  const rows = await queryIp<RouteRow>(["route", "get", remote, ...pin]).catch((cause: unknown) => {
+  const rows = await queryIp<RouteRow>(["route", "get", remote, ...pin], netns).catch((cause: unknown) => {
     throw new VtepdError(
       "ERR_NO_ROUTE",
       `expected a route to the remote VTEP ${remote}, got: ${(cause as Error).message}`,
@@ -43,27 +47,33 @@ export const lookUpRoute = async (remote: string, link: string | undefined): Pro
     throw new VtepdError("ERR_NO_ROUTE", `expected a route to the remote VTEP ${remote}, the host has none`);
   }
   const mtu = row.metrics?.find((metric) => metric.mtu !== undefined)?.mtu;
-  return { device: row.dev, source: row.prefsrc, mtu: mtu ?? (await findInterface(row.dev)).mtu };
+  return { device: row.dev, source: row.prefsrc, mtu: mtu ?? (await findInterface(row.dev, netns)).mtu };
 };
 
 /** @throws ERR_INTERFACE_NOT_FOUND */
-export const findInterface = async (name: string): Promise<{ ifindex: number; mtu: number }> => {
-  const rows = await queryIp<LinkRow>(["link", "show", "dev", name]).catch(() => []);
+export const findInterface = async (
+  name: string,
+  netns: string | undefined,
+): Promise<{ ifindex: number; mtu: number }> => {
+  const rows = await queryIp<LinkRow>(["link", "show", "dev", name], netns).catch(() => []);
   const [row] = rows;
   if (row === undefined) {
-    throw new VtepdError("ERR_INTERFACE_NOT_FOUND", `expected an underlay interface named ${name}, this host has none`);
+    throw new VtepdError(
+      "ERR_INTERFACE_NOT_FOUND",
+      `expected an underlay interface named ${name}, ${netns === undefined ? "this host" : `the network namespace ${netns}`} has none`,
+    );
   }
   return { ifindex: row.ifindex, mtu: row.mtu };
 };
 
 /** MTU of the interface that has the address, or undefined when none has it. */
-export const mtuOfAddress = async (address: string): Promise<number | undefined> => {
-  const rows = await queryIp<LinkRow>(["addr", "show", "to", address]);
+export const mtuOfAddress = async (address: string, netns: string | undefined): Promise<number | undefined> => {
+  const rows = await queryIp<LinkRow>(["addr", "show", "to", address], netns);
   return (rows.find((row) => row.ifname !== LOOPBACK_DEVICE) ?? rows[0])?.mtu;
 };
 
 /** Name of the kernel's own vxlan device that holds a UDP port, if one does. */
-export const kernelVxlanOnPort = async (port: number): Promise<string | undefined> => {
-  const rows = await queryIp<VxlanRow>(["-d", "link", "show", "type", "vxlan"]).catch(() => []);
+export const kernelVxlanOnPort = async (port: number, netns: string | undefined): Promise<string | undefined> => {
+  const rows = await queryIp<VxlanRow>(["-d", "link", "show", "type", "vxlan"], netns).catch(() => []);
   return rows.find((row) => row.linkinfo?.info_data?.port === port)?.ifname;
 };

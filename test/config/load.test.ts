@@ -96,6 +96,7 @@ tunnels:
     macaddress: 02:00:00:00:00:01
     addresses: [10.42.0.1/24, "fd00:42::1/64"]
     netns: blue
+    underlay-netns: /run/netns/under
     link: eth0
     queues: 4
     ttl: inherit
@@ -141,6 +142,7 @@ tunnels:
           macAddress: "02:00:00:00:00:01",
           addresses: ["10.42.0.1/24", "fd00:42::1/64"],
           netns: "blue",
+          underlayNetns: "/run/netns/under",
           link: "eth0",
           queues: 4,
           ttl: "inherit",

@@ -93,6 +93,7 @@ describe("GET", () => {
         offload: "socket",
         receive: "socket",
         netns: null,
+        underlay_netns: null,
         accept: "known",
         fwmark: null,
         unknown_unicast: "flood",

@@ -41,6 +41,7 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   fdbLearned: 0,
   fdbStatic: 0,
   netns: null,
+  underlayNetns: null,
   queues: 1,
   tier: "socket",
   receiver: "socket",
