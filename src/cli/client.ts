@@ -58,7 +58,7 @@ export class ControlClient {
   }
 
   /** @throws as getJson does */
-  async send(method: "POST" | "DELETE", path: string, body?: unknown): Promise<void> {
+  async send(method: "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<void> {
     const text = body === undefined ? undefined : JSON.stringify(body);
     await this.#read(readText, method, path, text === undefined ? {} : { "content-type": "application/json" }, text);
   }

@@ -18,7 +18,11 @@ export interface Command {
   readonly verb: Verb | "help" | undefined;
   /** By the keys of the verb's values; every one has passed its check. */
   readonly values: ReadonlyMap<string, string>;
+  /** The list of a verb that takes one, each element as `values`. */
+  readonly list: readonly ReadonlyMap<string, string>[];
 }
+
+const EMPTY_LIST = "none";
 
 const usage = (message: string): VtepdError => new VtepdError("ERR_USAGE", message);
 const incomplete = (): VtepdError => usage('Command line is not complete. Try option "help"');
@@ -94,28 +98,60 @@ const garbage = (word: string, operand: Value | undefined): VtepdError => {
     : usage(`either "${operand.key}" is duplicate, or "${word}" is a garbage.`);
 };
 
+const set = (values: Map<string, string>, { key, check }: Value, text: string): void => {
+  if (values.has(key)) throw usage(`duplicate "${key}": "${text}" is the second value.`);
+  const complaint = check(text);
+  if (complaint !== undefined) throw usage(complaint);
+  values.set(key, text);
+};
+
+/** Takes the words of a verb's list out of `words` and leaves the others. */
+const takeList = (words: string[], { operand, values, list }: Verb): Command["list"] => {
+  if (list === undefined) return [];
+  const [first] = list;
+  const elements: Map<string, string>[] = [];
+  const others: string[] = [];
+  let isEmpty = false;
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    const value = list.find(({ key }) => key === word);
+    if (value !== undefined) {
+      const text = words.shift();
+      if (text === undefined) throw incomplete();
+      if (value === first) elements.push(new Map());
+      else if (elements.length === 0) throw usage(`"${word}" stands behind the "${first.key}" that it belongs to`);
+      set(elements.at(-1)!, value, text);
+    } else if (word === EMPTY_LIST && others.length > 0) {
+      isEmpty = true;
+    } else {
+      others.push(word);
+      // The value of another keyword may look like ours.
+      if ([operand, ...values].some((other) => other?.key === word) && words.length > 0) others.push(words.shift()!);
+    }
+  }
+  words.push(...others);
+  if (isEmpty && elements.length > 0) throw usage(`"${EMPTY_LIST}" is the empty list: give it alone or not at all`);
+  if (!isEmpty && elements.length === 0) {
+    throw usage(`"${first.key}" is required: ${first.key} ${first.placeholder}, or ${EMPTY_LIST} for an empty list`);
+  }
+  return elements;
+};
+
 const takeValues = (words: string[], verb: Verb): Command["values"] => {
   const { operand, implied = [], refused = {} } = verb;
   const all = operand === undefined ? verb.values : [operand, ...verb.values];
   const values = new Map<string, string>();
-  const set = ({ key, check }: Value, text: string): void => {
-    if (values.has(key)) throw usage(`duplicate "${key}": "${text}" is the second value.`);
-    const complaint = check(text);
-    if (complaint !== undefined) throw usage(complaint);
-    values.set(key, text);
-  };
 
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
     const named = all.find(({ key }) => key === word);
     if (named !== undefined) {
       const text = words.shift();
       if (text === undefined) throw incomplete();
-      set(named, text);
+      set(values, named, text);
     } else if (Object.hasOwn(refused, word)) {
       throw usage(refused[word]!);
     } else if (!implied.flat().includes(word)) {
       if (operand === undefined || values.has(operand.key) || word.startsWith("-")) throw garbage(word, operand);
-      set(operand, word);
+      set(values, operand, word);
     }
   }
   const missing = all.find(({ key, required }) => required === true && !values.has(key));
@@ -132,8 +168,10 @@ export const parseCommandLine = (argv: readonly string[]): Command => {
   // Whoever asks for help need not have the rest right.
   const isQuestion = options.has("help") || options.has("Version");
   const object = isQuestion ? undefined : takeObject(words);
-  if (object === undefined || object === "help") return { options, object, verb: undefined, values: new Map() };
+  const none = { values: new Map<string, string>(), list: [] };
+  if (object === undefined || object === "help") return { options, object, verb: undefined, ...none };
   const verb = takeVerb(words, object);
-  if (verb === undefined || verb === "help") return { options, object, verb, values: new Map() };
-  return { options, object, verb, values: takeValues(words, verb) };
+  if (verb === undefined || verb === "help") return { options, object, verb, ...none };
+  const list = takeList(words, verb);
+  return { options, object, verb, values: takeValues(words, verb), list };
 };

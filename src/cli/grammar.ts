@@ -25,6 +25,8 @@ export interface Verb {
   readonly operand?: Value;
   /** Stand behind their keyword. */
   readonly values: readonly Value[];
+  /** A list: its values stand behind their keywords, the first one of them begins each element. `none` is the empty list. */
+  readonly list?: readonly [Value, ...Value[]];
   /** Words that say what vtepd does anyway; groups are alternatives in the help. */
   readonly implied?: readonly (readonly string[])[];
   /** Words that somebody may try, and why they are refused. */
@@ -125,7 +127,21 @@ export const OBJECTS: readonly CommandObject[] = [
   {
     name: "flood",
     summary: "flood list",
-    verbs: [{ names: SHOW, operand: { ...dev, required: true }, values: [] }],
+    verbs: [
+      { names: SHOW, operand: { ...dev, required: true }, values: [] },
+      { names: ["add"], operand: { ...dev, required: true }, values: [{ ...dst, required: true }, port, vni] },
+      {
+        names: ["del", "delete"],
+        operand: { ...dev, required: true },
+        values: [{ ...dst, required: true }, port, vni],
+      },
+      {
+        names: ["set"],
+        operand: { ...dev, required: true },
+        values: [],
+        list: [{ ...dst, required: true }, port, vni],
+      },
+    ],
   },
   { name: "stats", summary: "counters", verbs: [{ names: SHOW, values: [dev] }] },
   { name: "status", summary: "the daemon itself", verbs: [{ names: SHOW, values: [] }] },

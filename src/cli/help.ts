@@ -7,9 +7,10 @@ const optional = (text: string, required = false): string => (required ? text : 
 
 const valueText = ({ key, placeholder, required }: Value): string => optional(`${key} ${placeholder}`, required);
 
-const words = ({ operand, values, implied = [] }: Verb): string[] => [
+const words = ({ operand, values, list, implied = [] }: Verb): string[] => [
   ...(operand === undefined ? [] : [optional(operand.placeholder, operand.required)]),
   ...values.map(valueText),
+  ...(list === undefined ? [] : [`{ none | ${list.map(valueText).join(" ")} ... }`]),
   ...implied.map((alternatives) => optional(alternatives.join(" | "))),
 ];
 

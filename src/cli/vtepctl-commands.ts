@@ -13,6 +13,7 @@ interface Call {
   readonly client: ControlClient;
   readonly options: Command["options"];
   readonly values: Command["values"];
+  readonly list: Command["list"];
   readonly out: (text: string) => void;
 }
 
@@ -94,12 +95,30 @@ interface Member {
   readonly vni?: number;
 }
 
+const floodPath = (values: Command["values"]): string => `${linkPath(values.get("dev")!)}/flood`;
+
 const showFlood: Run = async (call) => {
-  const members = await call.client.getJson<Member[]>(`${linkPath(call.values.get("dev")!)}/flood`);
+  const members = await call.client.getJson<Member[]>(floodPath(call.values));
   const text = ({ dst, port, vni }: Member): string =>
     `${["dst", dst, ...(port === undefined ? [] : ["port", port]), ...(vni === undefined ? [] : ["vni", vni])].join(" ")}\n`;
   call.out(wantsJson(call) ? jsonText(members, wantsPretty(call)) : members.map(text).join(""));
 };
+
+const memberOf = (values: Command["values"]): Member => ({
+  dst: values.get("dst")!,
+  ...(values.has("port") ? { port: Number(values.get("port")) } : {}),
+  ...(values.has("vni") ? { vni: Number(values.get("vni")) } : {}),
+});
+
+const addFlood: Run = ({ client, values }) => client.send("POST", floodPath(values), memberOf(values));
+
+const deleteFlood: Run = ({ client, values }) => {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(memberOf(values))) query.set(key, String(value));
+  return client.send("DELETE", `${floodPath(values)}?${query}`);
+};
+
+const setFlood: Run = ({ client, values, list }) => client.send("PUT", floodPath(values), list.map(memberOf));
 
 const showStats: Run = async (call) => {
   const dev = call.values.get("dev");
@@ -123,6 +142,9 @@ export const COMMANDS: Readonly<Record<string, Run>> = {
   "fdb del": deleteFdb,
   "fdb flush": flushFdb,
   "flood show": showFlood,
+  "flood add": addFlood,
+  "flood del": deleteFlood,
+  "flood set": setFlood,
   "stats show": showStats,
   "status show": showStatus,
 };

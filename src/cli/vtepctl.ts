@@ -28,7 +28,7 @@ const messageOf = (error: VtepdError, command: Command | undefined): string => {
 };
 
 const execute = async (command: Command, io: Io): Promise<number> => {
-  const { options, object, verb, values } = command;
+  const { options, object, verb, values, list } = command;
   if (options.has("Version")) {
     io.out(`vtepctl utility, vtepd-${packageVersion()}\n`);
   } else if (object === "help" || options.has("help")) {
@@ -40,7 +40,7 @@ const execute = async (command: Command, io: Io): Promise<number> => {
     io.out(objectHelp(object));
   } else {
     const run = COMMANDS[`${object.name} ${verb.names[0]}`]!;
-    await run({ client: new ControlClient(socketPath(command, io)), options, values, out: io.out });
+    await run({ client: new ControlClient(socketPath(command, io)), options, values, list, out: io.out });
   }
   return EXIT_OK;
 };

@@ -149,6 +149,32 @@ const replaceFlood = createRoute({
   responses: answersNothing("Done"),
 });
 
+const addFlood = createRoute({
+  method: "post",
+  path: "/v1/links/{name}/flood",
+  summary: "Add a member to the flood list; one that is there already stays as it is",
+  request: {
+    params: nameInPath(),
+    body: { required: true, content: { "application/json": { schema: MemberSchema } } },
+  },
+  responses: answersNothing("Done"),
+});
+
+const removeFlood = createRoute({
+  method: "delete",
+  path: "/v1/links/{name}/flood",
+  summary: "Delete one member of the flood list",
+  request: {
+    params: nameInPath(),
+    query: z.strictObject({
+      dst: address().openapi({ param: { name: "dst", in: "query" } }),
+      port: number("port", 1, 65_535),
+      vni: number("vni", 0, MAX_VNI),
+    }),
+  },
+  responses: answersNothing("Done"),
+});
+
 export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
   const dump = (dev: string | undefined, accept: string | undefined): Response => {
     const lines = accept?.includes(NDJSON) === true;
@@ -171,6 +197,14 @@ export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
   api.openapi(showFlood, (context) => context.json(service.flood(context.req.valid("param").name)));
   api.openapi(replaceFlood, (context) => {
     service.setFlood(context.req.valid("param").name, context.req.valid("json"));
+    return context.body(null, 204);
+  });
+  api.openapi(addFlood, (context) => {
+    service.addFlood(context.req.valid("param").name, context.req.valid("json"));
+    return context.body(null, 204);
+  });
+  api.openapi(removeFlood, (context) => {
+    service.deleteFlood(context.req.valid("param").name, context.req.valid("query"));
     return context.body(null, 204);
   });
   api.openapi(remove, (context) => {

@@ -101,6 +101,17 @@ export class Forwarding {
     for (const { remote } of this.flood.splice(0, this.flood.length, ...members)) this.remotes.release(remote);
   }
 
+  /** Takes one member off the flood list. @throws ERR_FDB_ENTRY_NOT_FOUND */
+  deleteMember({ remote }: Static): void {
+    const rest = this.flood.filter((member) => !sameRemote(member.remote, remote));
+    if (rest.length === this.flood.length) {
+      const { address, port, vni } = remote;
+      const message = `${this.name}: expected a member of the flood list, there is none at ${address} port ${port} vni ${vni}`;
+      throw new VtepdError("ERR_FDB_ENTRY_NOT_FOUND", message);
+    }
+    this.setFlood(rest);
+  }
+
   private deleteFlood(dst: string | undefined): void {
     const rest = dst === undefined ? [] : this.flood.filter(({ remote }) => remote.address !== dst);
     if (rest.length === this.flood.length) throw this.notFound(FLOOD_MAC, dst);

@@ -113,6 +113,15 @@ export class Vtep implements VtepService {
     forwarding.setFlood(wanted.map((member) => before.get(JSON.stringify(member.remote)) ?? member));
   }
 
+  addFlood(dev: string, member: FloodMember): void {
+    this.changeFdb(dev, "append", { mac: FLOOD_MAC, ...member });
+  }
+
+  deleteFlood(dev: string, member: FloodMember): void {
+    const { forwarding } = this.tunnel(dev);
+    forwarding.deleteMember(forwarding.toStatic({ mac: FLOOD_MAC, ...member }, "control"));
+  }
+
   stats(dev?: string): LinkStats[] {
     const { statistics, tunnels } = this.parts;
     const asked = dev === undefined ? [...tunnels.values()] : [this.tunnel(dev)];

@@ -206,6 +206,10 @@ export interface VtepService {
    * @throws ERR_LINK_NOT_FOUND, ERR_CONFIG_CONFLICT, ERR_LIMIT
    */
   setFlood(dev: string, members: readonly FloodMember[]): void;
+  /** One that is there already stays as it is. @throws ERR_LINK_NOT_FOUND, ERR_CONFIG_CONFLICT, ERR_LIMIT */
+  addFlood(dev: string, member: FloodMember): void;
+  /** Without UDP port or VNI the tunnel's own are meant. @throws ERR_LINK_NOT_FOUND, ERR_FDB_ENTRY_NOT_FOUND */
+  deleteFlood(dev: string, member: FloodMember): void;
   stats(dev?: string): LinkStats[];
   sockets(): SocketStats[];
 }

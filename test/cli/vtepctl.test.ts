@@ -160,6 +160,55 @@ describe("vtepctl fdb add, append, replace, del", () => {
   });
 });
 
+describe("vtepctl flood", () => {
+  const shown = (): Promise<string> => ok("flood show vx42");
+
+  it("adds a member; adding it twice changes nothing", async () => {
+    expect(await ok("flood add vx42 dst 192.0.2.3 port 8472 vni 7")).toBe("");
+    await ok("flood add dst 192.0.2.2 dev vx42");
+    await ok("flood add vx42 dst 192.0.2.3 vni 7 port 8472");
+    expect(await shown()).toBe("dst 192.0.2.2\ndst 192.0.2.3 port 8472 vni 7\n");
+  });
+
+  it("deletes the member that was named, and no other at the same address", async () => {
+    await ok("flood add vx42 dst 192.0.2.2 vni 7");
+    await ok("flood del vx42 dst 192.0.2.2");
+    expect(await shown()).toBe("dst 192.0.2.2 vni 7\n");
+    expect(await vtepctl("flood delete vx42 dst 192.0.2.2")).toMatchObject({ status: 2, stdout: "" });
+    await ok("flood delete dev vx42 vni 7 dst 192.0.2.2");
+    expect(await shown()).toBe("");
+  });
+
+  it("sets the whole list, also an empty one", async () => {
+    await ok("flood set vx42 dst 192.0.2.5 vni 7 dst 192.0.2.4 port 8472");
+    expect(await shown()).toBe("dst 192.0.2.5 vni 7\ndst 192.0.2.4 port 8472\n");
+    await ok("flood set dst 192.0.2.6 dev vx42");
+    expect(await shown()).toBe("dst 192.0.2.6\n");
+    await ok("flood set vx42 none");
+    expect(await shown()).toBe("");
+    expect(JSON.parse(await ok("-j flood show vx42"))).toEqual([]);
+  });
+
+  it("reaches a device whose name is a word of the grammar", async () => {
+    for (const name of ["none", "dst"]) {
+      control.service.addLink({ ...control.service.link("vx43"), name });
+      await ok(`flood set dev ${name} dst 2001:db8::9`);
+      expect(await ok(`flood show dev ${name}`)).toBe("dst 2001:db8::9\n");
+    }
+  });
+
+  it("has its grammar in the help", async () => {
+    expect(await ok("flood help")).toBe(
+      [
+        "Usage: vtepctl flood [ show DEV ]",
+        "       vtepctl flood { add | del } DEV dst IP [ port PORT ] [ vni VNI ]",
+        "       vtepctl flood set DEV { none | dst IP [ port PORT ] [ vni VNI ] ... }",
+        "",
+      ].join("\n"),
+    );
+  });
+});
+
 describe("vtepctl link show", () => {
   const vx42 = [
     "4: vx42: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 state UNKNOWN",
@@ -319,6 +368,16 @@ describe("vtepctl refuses with status 1, and asks no daemon,", () => {
       "fdb del 02:00:00:00:00:05 dev vx42 port 4790",
       '"port" does not select an entry to delete: give LLADDR, dev and dst',
     ],
+    ["flood set vx42", '"dst" is required: dst IP, or none for an empty list'],
+    ["flood set none", '"dst" is required: dst IP, or none for an empty list'],
+    ["flood set dst 192.0.2.2", '"dev" is required: DEV'],
+    ["flood set vx42 port 1 dst 192.0.2.2", '"port" stands behind the "dst" that it belongs to'],
+    ["flood set vx42 dst 192.0.2.2 vni 1 vni 2", 'duplicate "vni": "2" is the second value.'],
+    ["flood set vx42 dst 192.0.2.2 none", '"none" is the empty list: give it alone or not at all'],
+    ["flood set vx42 dst", 'Command line is not complete. Try option "help"'],
+    ["flood set vx42 vx43 none", 'either "dev" is duplicate, or "vx43" is a garbage.'],
+    ["flood add vx42 none", 'either "dev" is duplicate, or "none" is a garbage.'],
+    ["flood add vx42", '"dst" is required: dst IP'],
     ["link show vx42 vx43", 'either "dev" is duplicate, or "vx43" is a garbage.'],
     ["link show -j", '"-j" is an option: options stand before the object'],
     ["bogus", 'Object "bogus" is unknown, try "vtepctl help".'],
@@ -435,6 +494,8 @@ describe("vtepctl finds the daemon", () => {
       "stats dev nope",
       "fdb add 02:00:00:00:00:05 dev nope dst 192.0.2.2",
       "fdb del 02:00:00:00:00:05 dev nope",
+      "flood add nope dst 192.0.2.2",
+      "flood set dev nope none",
     ]) {
       expect(await vtepctl(line)).toEqual({ status: 2, stdout: "", stderr: 'vtepctl: Cannot find device "nope"\n' });
     }

@@ -257,6 +257,7 @@ describe("GET", () => {
     expect(routes.sort()).toEqual([
       "delete /v1/links/{name}/fdb",
       "delete /v1/links/{name}/fdb/{mac}",
+      "delete /v1/links/{name}/flood",
       "get /v1/fdb",
       "get /v1/links",
       "get /v1/links/{name}",
@@ -265,6 +266,7 @@ describe("GET", () => {
       "get /v1/stats",
       "get /v1/status",
       "post /v1/links/{name}/fdb",
+      "post /v1/links/{name}/flood",
       "put /v1/links/{name}/flood",
     ]);
     expect(document.paths["/v1/links/{name}"]!["get"]!.responses).toHaveProperty("default");

@@ -80,6 +80,37 @@ describe("the flood list", () => {
   });
 });
 
+describe("vtepctl flood", () => {
+  it("changes single members and the whole list while frames are flooded, without loss to who stays", async () => {
+    await start("");
+    const count = 1000;
+    const ping = broadcast(count);
+    const run = (...words: string[]): void => {
+      expect(daemon.vtepctl("flood", ...words)).toEqual({ status: 0, stdout: "", stderr: "" });
+    };
+    for (let n = 0; n < 4; n++) {
+      run("add", "ov0", "dst", "192.0.2.3");
+      run("add", "ov0", "dst", "192.0.2.4", "vni", "7");
+      run("del", "ov0", "dst", "192.0.2.3");
+      run("set", "ov0", "dst", "192.0.2.4", "dst", "192.0.2.2");
+      run("del", "ov0", "dst", "192.0.2.4");
+    }
+    await ping.exited;
+    await waitFor(() => sequence(remotes[0]!).length >= count, { what: "all frames at the one that stays" });
+    expect(sequence(remotes[0]!)).toEqual(Array.from({ length: count }, (_, n) => n + 1));
+    for (const remote of remotes.slice(1)) {
+      expect(sequence(remote).length).toBeGreaterThan(0);
+      expect(new Set(sequence(remote)).size).toBe(sequence(remote).length);
+    }
+    expect(daemon.vtepctl("flood", "show", "ov0").stdout).toBe("dst 192.0.2.2\n");
+    expect(daemon.vtepctl("flood", "del", "ov0", "dst", "192.0.2.2", "vni", "7").stderr).toContain(
+      "expected a member of the flood list, there is none at 192.0.2.2 port 4789 vni 7",
+    );
+    run("set", "ov0", "none");
+    expect(daemon.fdb("ov0")).toEqual([]);
+  });
+});
+
 describe("unknown unicast", () => {
   it("is dropped and counted where the tunnel does not flood it, broadcasts are not", async () => {
     await start("unknown-unicast: drop");

@@ -149,8 +149,8 @@ export class FakeVtep implements VtepService {
     const { mac, dst, port, vni } = request;
     const isSame = (entry: FdbEntryView): boolean => entry.dev === dev && entry.mac === mac;
     const isStatic = (entry: FdbEntryView): boolean => isSame(entry) && entry.origin === "static";
-    const clash =
-      verb === "append" && mac === FLOOD_MAC ? (entry: FdbEntryView) => isSame(entry) && entry.dst === dst : isStatic;
+    const isMember = (entry: FdbEntryView): boolean => isSame(entry) && this.#isMember(dev, entry, request);
+    const clash = verb === "append" && mac === FLOOD_MAC ? isMember : isStatic;
     if (verb !== "replace" && this.#entries.some(clash)) {
       throw new VtepdError("ERR_FDB_ENTRY_EXISTS", `${mac} dev ${dev} exists already`);
     }
@@ -202,6 +202,23 @@ export class FakeVtep implements VtepService {
     this.link(dev);
     this.#entries = this.#entries.filter((entry) => entry.dev !== dev || entry.mac !== FLOOD_MAC);
     for (const member of members) this.changeFdb(dev, "append", { mac: FLOOD_MAC, ...member });
+  }
+
+  addFlood(dev: string, member: FloodMember): void {
+    const before = this.flood(dev);
+    if (!before.some((other) => this.#isMember(dev, other, member))) this.setFlood(dev, [...before, member]);
+  }
+
+  deleteFlood(dev: string, member: FloodMember): void {
+    const before = this.flood(dev);
+    const rest = before.filter((other) => !this.#isMember(dev, other, member));
+    if (rest.length === before.length) throw new VtepdError("ERR_FDB_ENTRY_NOT_FOUND", `no member ${member.dst}`);
+    this.setFlood(dev, rest);
+  }
+
+  #isMember(dev: string, a: FloodMember, b: FloodMember): boolean {
+    const { port, vni } = this.link(dev);
+    return a.dst === b.dst && (a.port ?? port) === (b.port ?? port) && (a.vni ?? vni) === (b.vni ?? vni);
   }
 
   stats(dev?: string): LinkStats[] {
