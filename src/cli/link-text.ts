@@ -66,6 +66,7 @@ const ownWords = ({
   fwmark,
   unknown_unicast,
   fdb,
+  limit_per_remote,
   flood,
 }: LinkJson["vtepd"]): (string | number)[] => {
   const words: (string | number)[] = ["vtepd", "state", state, "queues", queues, "offload", offload];
@@ -75,6 +76,7 @@ const ownWords = ({
   if (accept === "any") words.push("accept", accept);
   if (unknown_unicast === "drop") words.push("unknown-unicast", unknown_unicast);
   if (fwmark !== null) words.push("fwmark", `0x${fwmark.toString(16)}`);
+  if (limit_per_remote !== null) words.push("limit-per-remote", limit_per_remote);
   words.push("learned", fdb.learned, "static", fdb.static);
   if (flood.length > 0) words.push("flood", ...flood);
   return words;

@@ -92,6 +92,8 @@ export interface VxlanConfig {
   readonly ageingS: number;
   /** Learned entries of this tunnel. */
   readonly limit: number;
+  /** And behind one remote VTEP; undefined = no limit of its own. */
+  readonly limitPerRemote?: number | undefined;
   /** Bytes; undefined = what the underlay leaves. */
   readonly mtu?: number | undefined;
   readonly macAddress?: string | undefined;

@@ -173,6 +173,11 @@ const modes = {
     limit: key(integer(1, MAX_FDB_ENTRIES).default(65_536), "Learned FDB entries that the tunnel may have.", {
       unit: "entries",
     }),
+    "limit-per-remote": key(
+      integer(1, MAX_FDB_ENTRIES).optional(),
+      "Learned FDB entries that one remote VTEP may have in the tunnel. Without it, as many as `limit`.",
+      { unit: "entries", examples: [1000] },
+    ),
     mtu: key(integer(68, 65_535).optional(), "MTU of the device. Without it, what the underlay leaves.", {
       unit: "bytes",
       examples: [1450],
@@ -268,6 +273,7 @@ const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   },
   ageingS: keys.aging ?? keys.ageing,
   limit: keys.limit,
+  limitPerRemote: keys["limit-per-remote"],
   mtu: keys.mtu,
   macAddress: keys.macaddress,
   addresses: keys.addresses,

@@ -81,6 +81,8 @@ export interface LinkJson {
     readonly unknown_unicast: "flood" | "drop";
     readonly flood: readonly string[];
     readonly fdb: { readonly learned: number; readonly static: number };
+    /** Learned entries behind one remote VTEP; null = no limit. */
+    readonly limit_per_remote: number | null;
   };
 }
 
@@ -167,5 +169,6 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     unknown_unicast: link.unknownUnicast,
     flood: link.flood,
     fdb: { learned: link.fdbLearned, static: link.fdbStatic },
+    limit_per_remote: link.fdbLimitPerRemote === 0 ? null : link.fdbLimitPerRemote,
   },
 });

@@ -59,6 +59,7 @@ const LinkSchema = z
       unknown_unicast: z.enum(["flood", "drop"]),
       flood: z.array(z.string()),
       fdb: z.object({ learned: count(), static: count() }),
+      limit_per_remote: count().nullable(),
     }),
   })
   .openapi("Link") as z.ZodType<LinkJson>;

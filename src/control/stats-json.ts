@@ -12,7 +12,14 @@ export interface LinkStatsJson extends TrafficJson {
   readonly flooded: number;
   /** Accepted packets with a reserved bit set in the tunnel header. */
   readonly reserved_bits: number;
-  readonly fdb: { readonly learns: number; readonly moves: number; readonly aged: number; readonly full: number };
+  readonly fdb: {
+    readonly learns: number;
+    readonly moves: number;
+    readonly aged: number;
+    /** MACs not learned, because the tunnel or the table was full, or their remote VTEP had its share. */
+    readonly full: number;
+    readonly remote_full: number;
+  };
   /** Keyed by drop reason, only non-zero ones. */
   readonly drops: {
     readonly encap: Readonly<Record<string, number>>;
@@ -25,6 +32,8 @@ interface RemoteStatsJson extends TrafficJson {
   readonly address: string;
   readonly port: number;
   readonly vni: number;
+  /** FDB entries learned from it. */
+  readonly learned: number;
 }
 
 export interface StatsJson {
@@ -73,12 +82,19 @@ export const linkStatsJson = (stats: LinkStats): LinkStatsJson => ({
   ...trafficJson(stats),
   flooded: stats.floodedFrames,
   reserved_bits: stats.reservedBits,
-  fdb: { learns: stats.fdbLearns, moves: stats.fdbMoves, aged: stats.fdbAged, full: stats.fdbFull },
+  fdb: {
+    learns: stats.fdbLearns,
+    moves: stats.fdbMoves,
+    aged: stats.fdbAged,
+    full: stats.fdbFull,
+    remote_full: stats.fdbRemoteFull,
+  },
   drops: stats.drops,
   remotes: stats.remotes.map((remote) => ({
     address: remote.address,
     port: remote.port,
     vni: remote.vni,
+    learned: remote.fdbLearned,
     ...trafficJson(remote),
   })),
 });

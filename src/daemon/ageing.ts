@@ -6,7 +6,8 @@
  * Main thread. The table is swept block by block under its lock; blocks without entries cost nothing.
  */
 import { MAX_BRIDGE_DOMAINS } from "../dataplane/bridge-domain.ts";
-import { FDB_STATIC, type Fdb } from "../dataplane/fdb.ts";
+import type { Fdb } from "../dataplane/fdb.ts";
+import { FDB_STATIC } from "../dataplane/fdb-memory.ts";
 
 export class Ageing {
   private readonly fdb: Fdb;

@@ -121,7 +121,7 @@ const start = async (
     log.warn({ port, refusal }, "no receive offload in tier tunnel; UDP sockets are used");
   });
   const ageing = new Ageing(tables.fdb);
-  const statistics = new Statistics(supervisor.memory, ageing);
+  const statistics = new Statistics(supervisor.memory, tables.fdb.accounts, ageing);
   const vtep = new Vtep({ tables, receivers, statistics, tunnels, offload, configPath, version });
 
   const planner = new UnderlayPlanner();

@@ -6,7 +6,7 @@
  * fails. The flood list is replaced as one list by one store.
  */
 import { BD_FLOOD } from "../dataplane/bridge-domain.ts";
-import { FDB_CONTROL } from "../dataplane/fdb.ts";
+import { FDB_CONTROL } from "../dataplane/fdb-memory.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type { FdbRequest } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";

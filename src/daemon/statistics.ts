@@ -7,6 +7,7 @@ import {
   ENCAP,
   LINK_COLUMNS,
   LINK_FDB_FULL,
+  LINK_FDB_REMOTE_FULL,
   LINK_FLOODED,
   LINK_LEARNS,
   LINK_MOVES,
@@ -24,6 +25,7 @@ import {
   WORKER_FRAMES,
   WORKER_WAKEUPS,
 } from "../dataplane/counters.ts";
+import type { FdbAccounts } from "../dataplane/fdb-accounts.ts";
 import type { LinkStats, OffloadView, RemoteStats, SocketStats, WorkerView } from "../dataplane/view.ts";
 import { DROP_REASON_COLUMNS, DROP_REASONS } from "../drop-reason.ts";
 import type { Ageing } from "./ageing.ts";
@@ -40,9 +42,11 @@ export interface WorkerMemory {
 export class Statistics {
   private readonly workers: readonly WorkerMemory[];
   private readonly ageing: Ageing;
+  private readonly fdb: FdbAccounts;
 
-  constructor(workers: readonly WorkerMemory[], ageing: Ageing) {
+  constructor(workers: readonly WorkerMemory[], fdb: FdbAccounts, ageing: Ageing) {
     this.workers = workers;
+    this.fdb = fdb;
     this.ageing = ageing;
   }
 
@@ -61,6 +65,7 @@ export class Statistics {
       fdbMoves: sum(LINK_MOVES),
       fdbAged: this.ageing.count(tunnel.bd),
       fdbFull: sum(LINK_FDB_FULL),
+      fdbRemoteFull: sum(LINK_FDB_REMOTE_FULL),
       reservedBits: sum(LINK_RESERVED_BITS),
       drops: {
         encap: this.reasons("drop", drops + ENCAP * DROP_REASON_COLUMNS),
@@ -97,6 +102,7 @@ export class Statistics {
       address: remote.address,
       port: remote.port,
       vni: remote.vni,
+      fdbLearned: this.fdb.learnedAt(remote.slot),
       rxFrames: sum(REMOTE_RX_FRAMES),
       rxBytes: sum(REMOTE_RX_BYTES),
       txFrames: sum(REMOTE_TX_FRAMES),

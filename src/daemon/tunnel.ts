@@ -11,7 +11,6 @@ import {
   BD_ACCEPT_ANY,
   BD_ACCESS_PORT,
   BD_DROP_UNKNOWN,
-  BD_FDB_LIMIT,
   BD_LEARNING,
   BD_MAC_HI,
   BD_MAC_LO,
@@ -131,7 +130,7 @@ export class Tunnel {
     const { bd, config } = this;
     const { bridgeDomains, fdb } = this.tables;
     bridgeDomains.set(bd, BD_LEARNING, config.macLearning ? 1 : 0);
-    bridgeDomains.set(bd, BD_FDB_LIMIT, config.limit);
+    fdb.accounts.setPolicy(bd, { limit: config.limit, limitPerRemote: config.limitPerRemote ?? 0 });
     for (const [kind, policer] of [
       [BROADCAST, config.policers.broadcast],
       [MULTICAST, config.policers.multicast],

@@ -3,7 +3,8 @@
  * workers' counters; it makes values only when asked. Main thread.
  */
 import type { TunnelConfig } from "../config/config.ts";
-import { FDB_CONTROL, FDB_STATIC, type FdbEntry } from "../dataplane/fdb.ts";
+import type { FdbEntry } from "../dataplane/fdb.ts";
+import { FDB_CONTROL, FDB_STATIC } from "../dataplane/fdb-memory.ts";
 import { REMOTE_UDP_PORT, REMOTE_VNI } from "../dataplane/remote-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type {
@@ -142,7 +143,7 @@ export class Vtep implements VtepService {
   private view(tunnel: Tunnel): LinkView {
     const { config, endpoints, device, forwarding, bd } = tunnel;
     const [{ receiver, transmitter }] = endpoints.all as [Endpoint];
-    const { fdb } = this.parts.tables;
+    const { accounts } = this.parts.tables.fdb;
     const info = device.info();
     const mac = info?.macAddress ?? device.macAddress;
     return {
@@ -162,8 +163,9 @@ export class Vtep implements VtepService {
       unknownUnicast: config.unknownUnicast,
       ageingS: config.ageingS,
       fdbLimit: config.limit,
-      fdbLearned: fdb.learnedCount(bd),
-      fdbStatic: fdb.staticCount(bd),
+      fdbLimitPerRemote: config.limitPerRemote ?? 0,
+      fdbLearned: accounts.learned(bd),
+      fdbStatic: accounts.fixed(bd),
       netns: config.netns ?? null,
       underlayNetns: config.underlayNetns ?? null,
       queues: device.queues,

@@ -15,8 +15,6 @@ export const BD_WORDS = 32;
 export const BD_IN_USE = 0;
 /** 1 = learn source MACs of frames from the underlay. */
 export const BD_LEARNING = 1;
-/** Learned entries allowed. */
-export const BD_FDB_LIMIT = 2;
 /** Index of the flood list in the flood pool. */
 export const BD_FLOOD = 3;
 /** Access port id: where frames from the underlay go. */

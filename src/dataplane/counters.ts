@@ -28,6 +28,8 @@ export const LINK_LEARNS = 5;
 export const LINK_MOVES = 6;
 export const LINK_FDB_FULL = 7;
 export const LINK_RESERVED_BITS = 8;
+/** MACs not learned because their VTEP had all the entries it may have. */
+export const LINK_FDB_REMOTE_FULL = 9;
 
 export const ENCAP = 0;
 export const DECAP = 1;

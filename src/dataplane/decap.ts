@@ -32,7 +32,6 @@ import {
   FRAME_VERDICT,
   GSO_TCPV4,
   GSO_TCPV6,
-  STATUS_NOW_S,
 } from "../binding/abi.ts";
 import {
   DROP_REASON_COLUMNS,
@@ -44,31 +43,18 @@ import {
   PKT_TOO_SMALL,
   UDP_CSUM,
   UNKNOWN_VTEP,
-  VXLAN_ENTRY_EXISTS,
   VXLAN_VNI_NOT_FOUND,
 } from "../drop-reason.ts";
 import { decapsulateEcn, ECN_MASK } from "../wire/ecn.ts";
 import { isInvalidSourceMac } from "../wire/mac.ts";
 import { checkVxlan, hasReservedBits, readVni } from "../wire/vxlan.ts";
 import type { Batch } from "./batch.ts";
-import {
-  BD_ACCEPT_ANY,
-  BD_ACCESS_PORT,
-  BD_FDB_LIMIT,
-  BD_LEARNING,
-  BD_MAC_HI,
-  BD_MAC_LO,
-  BD_MTU,
-  BD_WORDS,
-} from "./bridge-domain.ts";
+import { BD_ACCEPT_ANY, BD_ACCESS_PORT, BD_LEARNING, BD_MAC_HI, BD_MAC_LO, BD_MTU, BD_WORDS } from "./bridge-domain.ts";
 import {
   type Counters,
   DECAP,
   DROP_COLUMNS,
   LINK_COLUMNS,
-  LINK_FDB_FULL,
-  LINK_LEARNS,
-  LINK_MOVES,
   LINK_RESERVED_BITS,
   LINK_RX_BYTES,
   LINK_RX_FRAMES,
@@ -76,7 +62,7 @@ import {
   REMOTE_RX_BYTES,
   REMOTE_RX_FRAMES,
 } from "./counters.ts";
-import { LEARN_FULL, LEARN_MOVED, LEARN_NEW, LEARN_STATIC } from "./fdb.ts";
+import { Learner } from "./learner.ts";
 import type { Tables } from "./tables.ts";
 import { UPCALL_BD, UPCALL_KIND, UPCALL_UNKNOWN_VTEP, type UpcallRing } from "./upcall-ring.ts";
 import { DELIVER, DISCARD } from "./verdict.ts";
@@ -91,11 +77,11 @@ const SELF = -1;
 export class Decapsulator {
   private readonly arena: Uint8Array;
   private readonly frames: Int32Array;
-  private readonly status: Int32Array;
   private readonly tables: Tables;
   private readonly domains: Int32Array;
   private readonly counters: Counters;
   private readonly upcalls: UpcallRing;
+  private readonly learner: Learner;
   private lastBinding = -1;
   private lastVni = 0;
   private lastBd = 0;
@@ -106,10 +92,10 @@ export class Decapsulator {
     this.upcalls = upcalls;
     this.arena = batch.arena;
     this.frames = batch.frames;
-    this.status = batch.status;
     this.tables = tables;
     this.domains = tables.bridgeDomains.words;
     this.counters = counters;
+    this.learner = new Learner(batch, tables, counters);
   }
 
   /** Call before each batch: the main thread may have changed the tables since. */
@@ -231,7 +217,7 @@ export class Decapsulator {
     }
     return domains[domain + BD_LEARNING] === 0 || remote === UNKNOWN
       ? NOT_DROPPED
-      : this.learn(bd, macHi, macLo, remote);
+      : this.learner.learn(bd, macHi, macLo, remote);
   }
 
   /** The underlay marks congestion on the outer header; the inner sender shall hear of it. */
@@ -241,32 +227,6 @@ export class Decapsulator {
     if (inner === 0) return NOT_DROPPED;
     const offset = frames[row + FRAME_OFFSET]! + ((inner >> 16) & 255);
     return decapsulateEcn(this.arena, offset, inner & ECN_MASK, frames[row + FRAME_TOS]! & ECN_MASK);
-  }
-
-  private learn(bd: number, macHi: number, macLo: number, remote: number): number {
-    const { fdb } = this.tables;
-    const nowS = this.status[STATUS_NOW_S]!;
-    const entry = fdb.find(bd, macHi, macLo);
-    if (entry >= 0) {
-      if (fdb.target(entry) === remote) {
-        fdb.touch(entry, nowS);
-        return NOT_DROPPED;
-      }
-      if (fdb.isStatic(entry)) return this.staticSource(entry, remote);
-    }
-    const limit = this.domains[bd * BD_WORDS + BD_FDB_LIMIT]!;
-    const result = fdb.learn(bd, macHi, macLo, remote, limit, nowS);
-    const { link } = this.counters;
-    if (result === LEARN_NEW) link[bd * LINK_COLUMNS + LINK_LEARNS]!++;
-    else if (result === LEARN_MOVED) link[bd * LINK_COLUMNS + LINK_MOVES]!++;
-    else if (result === LEARN_FULL) link[bd * LINK_COLUMNS + LINK_FDB_FULL]!++;
-    else if (result === LEARN_STATIC) return VXLAN_ENTRY_EXISTS;
-    return NOT_DROPPED;
-  }
-
-  /** A static MAC may come from its own VTEP even when the entry has a UDP port or VNI of its own, hence another slot. */
-  private staticSource(entry: number, remote: number): number {
-    return this.tables.remotes.sameAddress(this.tables.fdb.target(entry), remote) ? NOT_DROPPED : VXLAN_ENTRY_EXISTS;
   }
 
   /**

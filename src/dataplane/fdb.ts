@@ -14,44 +14,40 @@
  *
  * Threads: any thread may read at any time, without a lock. Writers take one spin lock; a worker gives up after
  * LOCK_SPINS (the next frame will teach it again), because nothing on the data path waits. Only the main thread makes
- * static entries, ages, flushes and iterates.
+ * static entries, ages, flushes and iterates; a worker makes, moves and, rarely, removes a learned one.
  *
- * Limits: `capacity` entries in all, and per bridge domain the limit given to `learn`. Full means not learned, never
- * evicted by a stranger's traffic; the frame still goes out as unknown unicast.
+ * Limits: `capacity` entries in all, and of learned ones what their accounts (fdb-accounts.ts) allow, per bridge domain and per
+ * remote VTEP. Full means not learned; the frame still goes out as unknown unicast.
  *
  * Rejected: learn rings to one writer thread (a worker would not see its own learning at the next frame); one table per
  * bridge domain (4094 tables sized for the worst case).
  */
 
-const SLOT = 6; // words
-const KEY_LO = 0; // MAC bytes 2..5
-const KEY_HI = 1; // bridge domain << 16 | MAC bytes 0..1; or one of the three markers
-const TARGET = 2; // slot of the remote VTEP, see remote-table.ts
-const FLAGS = 3; // FDB_* bits
-const UPDATED = 4; // second when made or moved; in a grave: when it was buried
-const USED = 5; // second of the last hit, as source or as destination
-
-const EMPTY = 0;
-const TOMB = 1;
-const GRAVE = 2;
-/** Live keys are at or above this, because bridge domains count from 1. */
-const FIRST_KEY = 1 << 16;
-
-export const FDB_STATIC = 1;
-/** Made over the control socket rather than by the configuration file. */
-export const FDB_CONTROL = 2;
+import { FdbAccounts } from "./fdb-accounts.ts";
+import {
+  BLOCK_SLOTS,
+  EMPTY,
+  type FDB_CONTROL,
+  FDB_STATIC,
+  type FdbMemory,
+  FIRST_KEY,
+  FLAGS,
+  GRAVE,
+  HEADER_WORDS,
+  KEY_HI,
+  KEY_LO,
+  LIVE,
+  LOCK,
+  OCCUPIED,
+  SLOT,
+  TARGET,
+  TOMB,
+  UPDATED,
+  USED,
+} from "./fdb-memory.ts";
 
 const GRAVE_S = 2;
 const LOCK_SPINS = 200;
-/** Slots swept under one hold of the lock: some 5 us. */
-const BLOCK_SLOTS = 1024;
-
-// Header words; after them one count of non-empty slots per block, then learned and static counts per bridge domain.
-const LOCK = 0;
-const LIVE = 1;
-/** Slots that are not EMPTY: what a probe may have to cross. */
-const OCCUPIED = 2;
-const HEADER_WORDS = 16;
 
 // What `learn` did.
 export const LEARN_NEW = 1;
@@ -59,14 +55,7 @@ export const LEARN_MOVED = 2;
 export const LEARN_STATIC = 3;
 export const LEARN_FULL = 4;
 export const LEARN_BUSY = 5;
-
-/** The shared parts; typed arrays over SharedArrayBuffers, so that they can be handed to a worker. */
-export interface FdbMemory {
-  readonly slots: Int32Array;
-  readonly header: Int32Array;
-  readonly capacity: number;
-  readonly maxBridgeDomains: number;
-}
+export const LEARN_REMOTE_FULL = 6;
 
 /** One entry as the main thread reads it. */
 export interface FdbEntry {
@@ -79,27 +68,13 @@ export interface FdbEntry {
   readonly usedS: number;
 }
 
-const slotsFor = (capacity: number): number => 2 ** Math.ceil(Math.log2(Math.max(capacity, BLOCK_SLOTS) * 1.9));
-
-export const allocateFdb = (capacity: number, maxBridgeDomains: number): FdbMemory => {
-  const slots = slotsFor(capacity);
-  const headerWords = HEADER_WORDS + slots / BLOCK_SLOTS + 2 * maxBridgeDomains;
-  return {
-    slots: new Int32Array(new SharedArrayBuffer(slots * SLOT * 4)),
-    header: new Int32Array(new SharedArrayBuffer(headerWords * 4)),
-    capacity,
-    maxBridgeDomains,
-  };
-};
-
 export class Fdb {
   readonly capacity: number;
   private readonly slots: Int32Array;
   private readonly header: Int32Array;
   private readonly mask: number;
   private readonly blocks: number;
-  private readonly learnedBase: number;
-  private readonly staticBase: number;
+  readonly accounts: FdbAccounts;
 
   constructor(memory: FdbMemory) {
     this.capacity = memory.capacity;
@@ -108,8 +83,7 @@ export class Fdb {
     const slotCount = memory.slots.length / SLOT;
     this.mask = slotCount - 1;
     this.blocks = slotCount / BLOCK_SLOTS;
-    this.learnedBase = HEADER_WORDS + this.blocks;
-    this.staticBase = this.learnedBase + memory.maxBridgeDomains;
+    this.accounts = new FdbAccounts(memory);
   }
 
   /** Handle of the entry (valid until it is removed), or -1. Any thread. */
@@ -151,27 +125,40 @@ export class Fdb {
    * Makes the MAC's entry point to `target`: a new entry, or a move. Static entries win. Call it when `find` said -1 or
    * another target; any worker. Returns LEARN_*.
    */
-  learn(bd: number, macHi: number, macLo: number, target: number, limit: number, nowS: number): number {
+  learn(bd: number, macHi: number, macLo: number, target: number, nowS: number): number {
     if (!this.tryLock()) return LEARN_BUSY;
-    const result = this.learnLocked(bd, macHi, macLo, target, limit, nowS);
+    const result = this.learnLocked(bd, macHi, macLo, target, nowS);
     this.unlock();
     return result;
   }
 
-  private learnLocked(bd: number, macHi: number, macLo: number, target: number, limit: number, nowS: number): number {
-    const { slots, header } = this;
+  private learnLocked(bd: number, macHi: number, macLo: number, target: number, nowS: number): number {
     const handle = this.find(bd, macHi, macLo);
-    if (handle >= 0) {
-      if ((slots[handle + FLAGS]! & FDB_STATIC) !== 0) return LEARN_STATIC;
-      slots[handle + TARGET] = target;
-      slots[handle + UPDATED] = nowS;
-      slots[handle + USED] = nowS;
-      return LEARN_MOVED;
-    }
-    if (header[this.learnedBase + bd]! >= limit || this.isFull()) return LEARN_FULL;
+    if (handle >= 0) return this.move(handle, target, nowS);
+    const { accounts } = this;
+    if (accounts.isRemoteFull(bd, target)) return LEARN_REMOTE_FULL;
+    if (accounts.isFull(bd) || this.isFull()) return LEARN_FULL;
     this.insert(bd, macHi, macLo, target, 0, nowS);
-    header[this.learnedBase + bd]!++;
+    accounts.addLearned(bd, target);
     return LEARN_NEW;
+  }
+
+  /** Where the remote VTEP may have no more entries, the old one goes all the same: the MAC is no longer there. */
+  private move(handle: number, target: number, nowS: number): number {
+    const { slots, accounts } = this;
+    if ((slots[handle + FLAGS]! & FDB_STATIC) !== 0) return LEARN_STATIC;
+    const from = slots[handle + TARGET]!;
+    if (from !== target) {
+      if (accounts.isRemoteFull(slots[handle + KEY_HI]! >>> 16, target)) {
+        this.bury(handle, nowS);
+        return LEARN_REMOTE_FULL;
+      }
+      accounts.move(from, target);
+    }
+    slots[handle + TARGET] = target;
+    slots[handle + UPDATED] = nowS;
+    slots[handle + USED] = nowS;
+    return LEARN_MOVED;
   }
 
   /** Makes or overwrites an entry as static, whatever was learned. Returns false when the table is full. Main thread. */
@@ -185,17 +172,17 @@ export class Fdb {
   ): boolean {
     this.lock();
     try {
-      const { slots, header } = this;
+      const { slots, accounts } = this;
       const handle = this.find(bd, macHi, macLo);
       if (handle < 0) {
         if (this.isFull()) return false;
         this.insert(bd, macHi, macLo, target, FDB_STATIC | owner, nowS);
-        header[this.staticBase + bd]!++;
+        accounts.addFixed(bd);
         return true;
       }
       if ((slots[handle + FLAGS]! & FDB_STATIC) === 0) {
-        header[this.learnedBase + bd]!--;
-        header[this.staticBase + bd]!++;
+        accounts.removeLearned(bd, slots[handle + TARGET]!);
+        accounts.addFixed(bd);
       }
       slots[handle + FLAGS] = FDB_STATIC | owner;
       slots[handle + TARGET] = target;
@@ -283,14 +270,6 @@ export class Fdb {
     return this.header[LIVE]!;
   }
 
-  learnedCount(bd: number): number {
-    return this.header[this.learnedBase + bd]!;
-  }
-
-  staticCount(bd: number): number {
-    return this.header[this.staticBase + bd]!;
-  }
-
   /** Graves count too: a table flushed and refilled within GRAVE_S must still have EMPTY slots for probes to end at. */
   private isFull(): boolean {
     return this.header[LIVE]! >= this.capacity || this.header[OCCUPIED]! >= this.mask - (this.mask >>> 4);
@@ -316,10 +295,11 @@ export class Fdb {
   }
 
   private bury(handle: number, nowS: number): void {
-    const { slots, header } = this;
+    const { slots, accounts } = this;
     const bd = slots[handle + KEY_HI]! >>> 16;
-    header[((slots[handle + FLAGS]! & FDB_STATIC) !== 0 ? this.staticBase : this.learnedBase) + bd]!--;
-    header[LIVE]!--;
+    if ((slots[handle + FLAGS]! & FDB_STATIC) !== 0) accounts.removeFixed(bd);
+    else accounts.removeLearned(bd, slots[handle + TARGET]!);
+    this.header[LIVE]!--;
     Atomics.store(slots, handle + KEY_HI, GRAVE);
     slots[handle + UPDATED] = nowS;
   }

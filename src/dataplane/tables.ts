@@ -3,11 +3,12 @@
  * thread boundary (typed arrays over SharedArrayBuffers, shared by structured clone); `Tables` is a thread's view of it.
  */
 import { BridgeDomains, MAX_BRIDGE_DOMAINS } from "./bridge-domain.ts";
-import { allocateFdb, Fdb, type FdbMemory } from "./fdb.ts";
+import { Fdb } from "./fdb.ts";
+import { allocateFdb, type FdbMemory } from "./fdb-memory.ts";
 import { FloodPool } from "./flood-pool.ts";
 import { allocatePolicers, Policers } from "./policers.ts";
 import { PortTable } from "./port-table.ts";
-import { allocateRemotes, type RemoteMemory, RemoteTable } from "./remote-table.ts";
+import { allocateRemotes, MAX_REMOTES, type RemoteMemory, RemoteTable } from "./remote-table.ts";
 import { VniTable } from "./vni-table.ts";
 
 export interface TableMemory {
@@ -32,7 +33,7 @@ export interface Tables {
 
 /** @param fdbCapacity entries of all bridge domains together */
 export const allocateTableMemory = (fdbCapacity: number): TableMemory => ({
-  fdb: allocateFdb(fdbCapacity, MAX_BRIDGE_DOMAINS),
+  fdb: allocateFdb(fdbCapacity, MAX_BRIDGE_DOMAINS, MAX_REMOTES),
   bridgeDomains: new BridgeDomains().words,
   vnis: new VniTable().words,
   ports: new PortTable().words,

@@ -27,6 +27,8 @@ export interface LinkView {
   /** 0 = learned entries never age. */
   readonly ageingS: number;
   readonly fdbLimit: number;
+  /** Learned entries behind one remote VTEP; 0 = no limit. */
+  readonly fdbLimitPerRemote: number;
   readonly fdbLearned: number;
   readonly fdbStatic: number;
   readonly netns: string | null;
@@ -72,6 +74,8 @@ export interface LinkStats extends TrafficCounters {
   readonly fdbAged: number;
   /** MACs that were not learned because the tunnel's limit or the table was full. */
   readonly fdbFull: number;
+  /** MACs that were not learned because their remote VTEP had all the entries it may have. */
+  readonly fdbRemoteFull: number;
   /** Accepted datagrams in which a reserved bit of the tunnel header was set (RFC 7348: ignored on receipt). */
   readonly reservedBits: number;
   /** Keyed by the reason's name; only non-zero ones. `encap` = overlay to underlay, `decap` = the other way. */
@@ -86,6 +90,8 @@ export interface RemoteStats extends TrafficCounters {
   readonly address: string;
   readonly port: number;
   readonly vni: number;
+  /** FDB entries that were learned from it and are still there. */
+  readonly fdbLearned: number;
 }
 
 /** Drops that belong to no tunnel: the VNI was not found or the header could not be read. */

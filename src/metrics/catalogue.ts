@@ -95,6 +95,17 @@ export const FDB_FULL: Metric = counter(
   "MAC addresses that were not learned because the limit or the table was full.",
   "link",
 );
+export const FDB_REMOTE_FULL: Metric = counter(
+  "vtepd_fdb_remote_full_total",
+  "MAC addresses that were not learned because their remote VTEP had all the entries it may have.",
+  "link",
+);
+export const REMOTE_FDB_ENTRIES: Metric = gauge(
+  "vtepd_remote_fdb_entries",
+  "FDB entries learned from a remote VTEP.",
+  "link",
+  "remote",
+);
 
 export const LINK_RESERVED_BITS: Metric = counter(
   "vtepd_link_unexpected_header_packets_total",

@@ -1,18 +1,10 @@
 /** Where each data-plane metric gets its samples from, and their rendering at a scrape. */
-import type {
-  LinkStats,
-  LinkView,
-  SocketStats,
-  StatusView,
-  TrafficCounters,
-  VtepService,
-  WorkerView,
-} from "../dataplane/view.ts";
+import type { LinkStats, LinkView, SocketStats, StatusView, VtepService, WorkerView } from "../dataplane/view.ts";
 import * as catalogue from "./catalogue.ts";
 import { formatFamily, type Sample } from "./exposition.ts";
-import { remoteSeries } from "./remote-series.ts";
+import { type RemoteCounters, remoteSeries } from "./remote-series.ts";
 
-type RemoteRow = readonly [link: string, remote: string, counters: TrafficCounters];
+type RemoteRow = readonly [link: string, remote: string, counters: RemoteCounters];
 
 /** Everything a scrape reads, each read once, so that all families are of one moment. */
 interface Moment {
@@ -31,7 +23,7 @@ const perStats =
     stats.map((link) => [read(link), link.name]);
 
 const perRemote =
-  (read: (counters: TrafficCounters) => number): Source =>
+  (read: (counters: RemoteCounters) => number): Source =>
   ({ remotes }) =>
     remotes.map(([link, remote, counters]) => [read(counters), link, remote]);
 
@@ -83,11 +75,13 @@ const FAMILIES: readonly (readonly [catalogue.Metric, Source])[] = [
   [catalogue.FDB_MOVES, perStats((stats) => stats.fdbMoves)],
   [catalogue.FDB_AGED, perStats((stats) => stats.fdbAged)],
   [catalogue.FDB_FULL, perStats((stats) => stats.fdbFull)],
+  [catalogue.FDB_REMOTE_FULL, perStats((stats) => stats.fdbRemoteFull)],
   [catalogue.LINK_RESERVED_BITS, perStats((stats) => stats.reservedBits)],
   [catalogue.REMOTE_RECEIVE_PACKETS, perRemote((counters) => counters.rxFrames)],
   [catalogue.REMOTE_RECEIVE_BYTES, perRemote((counters) => counters.rxBytes)],
   [catalogue.REMOTE_TRANSMIT_PACKETS, perRemote((counters) => counters.txFrames)],
   [catalogue.REMOTE_TRANSMIT_BYTES, perRemote((counters) => counters.txBytes)],
+  [catalogue.REMOTE_FDB_ENTRIES, perRemote((counters) => counters.fdbLearned)],
   [catalogue.WORKER_WAKEUPS, perWorker((worker) => worker.wakeups)],
   [catalogue.WORKER_RECEIVE_OVERFLOW, perWorker((worker) => worker.receiveOverflow)],
   [catalogue.WORKER_RECEIVE_ERRORS, perWorker((worker) => worker.receiveErrors)],

@@ -6,13 +6,16 @@ export const MAX_REMOTES_PER_LINK = 1024;
 /** Label of the rest: no address looks like it. */
 export const OTHER_REMOTES = "other";
 
-const NO_TRAFFIC: TrafficCounters = { rxFrames: 0, rxBytes: 0, txFrames: 0, txBytes: 0 };
+export type RemoteCounters = TrafficCounters & Pick<RemoteStats, "fdbLearned">;
 
-const add = (a: TrafficCounters, b: TrafficCounters): TrafficCounters => ({
+const NOTHING: RemoteCounters = { rxFrames: 0, rxBytes: 0, txFrames: 0, txBytes: 0, fdbLearned: 0 };
+
+const add = (a: RemoteCounters, b: RemoteCounters): RemoteCounters => ({
   rxFrames: a.rxFrames + b.rxFrames,
   rxBytes: a.rxBytes + b.rxBytes,
   txFrames: a.txFrames + b.txFrames,
   txBytes: a.txBytes + b.txBytes,
+  fdbLearned: a.fdbLearned + b.fdbLearned,
 });
 
 /**
@@ -20,12 +23,12 @@ const add = (a: TrafficCounters, b: TrafficCounters): TrafficCounters => ({
  * What comes after the limit is summed up; the order is the data plane's, in which a VTEP keeps its place, so a sum
  * never goes back.
  */
-export const remoteSeries = (remotes: readonly RemoteStats[]): Map<string, TrafficCounters> => {
-  const series = new Map<string, TrafficCounters>();
+export const remoteSeries = (remotes: readonly RemoteStats[]): Map<string, RemoteCounters> => {
+  const series = new Map<string, RemoteCounters>();
   for (const remote of remotes) {
     const hasRoom = series.has(remote.address) || series.size < MAX_REMOTES_PER_LINK;
     const key = hasRoom ? remote.address : OTHER_REMOTES;
-    series.set(key, add(series.get(key) ?? NO_TRAFFIC, remote));
+    series.set(key, add(series.get(key) ?? NOTHING, remote));
   }
   return series;
 };

@@ -92,6 +92,7 @@ tunnels:
     policers: { broadcast: 1000, unknown-unicast: 5 }
     ageing: 5m
     limit: 10
+    limit-per-remote: 5
     mtu: 1400
     macaddress: 02:00:00:00:00:01
     addresses: [10.42.0.1/24, "fd00:42::1/64"]
@@ -138,6 +139,7 @@ tunnels:
           policers: { broadcast: { rate: 1000, burst: 100 }, unknownUnicast: { rate: 5, burst: 10 } },
           ageingS: 300,
           limit: 10,
+          limitPerRemote: 5,
           mtu: 1400,
           macAddress: "02:00:00:00:00:01",
           addresses: ["10.42.0.1/24", "fd00:42::1/64"],

@@ -99,6 +99,7 @@ describe("GET", () => {
         unknown_unicast: "flood",
         flood: ["192.0.2.2"],
         fdb: { learned: 1, static: 2 },
+        limit_per_remote: null,
       },
     });
     expect(Object.keys((link as { linkinfo: { info_data: object } }).linkinfo.info_data).slice(0, 4)).toEqual([
@@ -217,10 +218,17 @@ describe("GET", () => {
       tx: { packets: 9, bytes: 900 },
       flooded: 2,
       reserved_bits: 0,
-      fdb: { learns: 3, moves: 1, aged: 0, full: 0 },
+      fdb: { learns: 3, moves: 1, aged: 0, full: 0, remote_full: 0 },
       drops: { encap: { ip_outnoroutes: 2, tx_error: 3, no_tx_target: 4 }, decap: { hdr_trunc: 5, unknown_vtep: 6 } },
       remotes: [
-        { address: "192.0.2.2", port: 4789, vni: 42, rx: { packets: 7, bytes: 700 }, tx: { packets: 9, bytes: 900 } },
+        {
+          address: "192.0.2.2",
+          port: 4789,
+          vni: 42,
+          learned: 1,
+          rx: { packets: 7, bytes: 700 },
+          tx: { packets: 9, bytes: 900 },
+        },
       ],
     });
     expect(stats.sockets).toEqual([{ socket: "192.0.2.1:4789", drops: { vxlan_vni_not_found: 8 } }]);

@@ -13,6 +13,7 @@ import {
   DROP_COLUMNS,
   LINK_COLUMNS,
   LINK_FDB_FULL,
+  LINK_FDB_REMOTE_FULL,
   LINK_LEARNS,
   LINK_MOVES,
   LINK_RESERVED_BITS,
@@ -100,6 +101,16 @@ describe("decap", () => {
     expect(link(LINK_FDB_FULL)).toBe(1);
   });
 
+  it("delivers but does not learn beyond what one remote VTEP may have, and learns behind others", () => {
+    const { vtep, frame, link, learnedAt, second } = setUp({ limitPerRemote: 1 });
+    const other = { ...frame, src: "02:00:00:00:00:06" };
+    expect(vtep.fromUnderlay(frame).fromUnderlay(other).run()).toHaveLength(2);
+    expect(learnedAt("02:00:00:00:00:06")).toBeUndefined();
+    expect([link(LINK_FDB_FULL), link(LINK_FDB_REMOTE_FULL)]).toEqual([0, 1]);
+    vtep.fromUnderlay({ ...other, from: "192.0.2.3" }).run();
+    expect(learnedAt("02:00:00:00:00:06")).toBe(second);
+  });
+
   it("keeps two VNIs on one socket apart, also with equal MACs", () => {
     const { vtep, port, frame, bd } = setUp();
     const other = vtep.tunnel(43);
@@ -111,7 +122,7 @@ describe("decap", () => {
       .run();
     expect(sent.map((copy) => copy.port)).toEqual([port, other.port, port]);
     expect(vtep.tables.fdb.target(vtep.tables.fdb.find(other.bd, ...macWords(STATION)))).toBe(remote);
-    expect(vtep.tables.fdb.learnedCount(bd)).toBe(1);
+    expect(vtep.tables.fdb.accounts.learned(bd)).toBe(1);
   });
 
   it("never forwards from a remote VTEP to a remote VTEP (split horizon)", () => {
@@ -177,7 +188,7 @@ describe("decap refuses", () => {
     expect(vtep.fromUnderlay({ ...frame, ...change }).run()).toEqual([]);
     expect(dropped(reason)).toBe(1);
     expect(vtep.counters.drop.reduce((sum, count) => sum + count)).toBe(1);
-    expect([link(LINK_RX_FRAMES), vtep.tables.fdb.learnedCount(bd)]).toEqual([0, 0]);
+    expect([link(LINK_RX_FRAMES), vtep.tables.fdb.accounts.learned(bd)]).toEqual([0, 0]);
   });
 
   it("a remote VTEP of another tunnel on the same socket", () => {

@@ -117,6 +117,7 @@ describe("metrics of remote VTEPs", () => {
     address,
     port,
     vni: 42,
+    fdbLearned: frames,
     rxFrames: frames,
     rxBytes: frames * 100,
     txFrames: frames * 2,
@@ -132,6 +133,7 @@ describe("metrics of remote VTEPs", () => {
       "vx42 2001:db8::2": 10,
     });
     expect(samples("vtepd_remote_receive_bytes_total", service)["vx42 192.0.2.2"]).toBe(500);
+    expect(samples("vtepd_remote_fdb_entries", service)["vx42 192.0.2.2"]).toBe(5);
     expect(samples("vtepd_remote_transmit_packets_total", service)["vx42 192.0.2.2"]).toBe(10);
     expect(samples("vtepd_remote_transmit_bytes_total", service)["vx42 192.0.2.2"]).toBe(1000);
   });

@@ -28,7 +28,18 @@ export const twoTunnels = (): FakeVtep => {
     fdbLearns: 3,
     fdbMoves: 1,
     drops: { encap: { ip_outnoroutes: 2, tx_error: 3, no_tx_target: 4 }, decap: { hdr_trunc: 5, unknown_vtep: 6 } },
-    remotes: [{ address: "192.0.2.2", port: 4789, vni: 42, rxFrames: 7, rxBytes: 700, txFrames: 9, txBytes: 900 }],
+    remotes: [
+      {
+        address: "192.0.2.2",
+        port: 4789,
+        vni: 42,
+        fdbLearned: 1,
+        rxFrames: 7,
+        rxBytes: 700,
+        txFrames: 9,
+        txBytes: 900,
+      },
+    ],
   });
   service.addLink(
     fakeLink("vx43", {

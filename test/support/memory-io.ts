@@ -36,7 +36,6 @@ import {
 import { allocateBatch, type Batch } from "../../src/dataplane/batch.ts";
 import {
   BD_ACCESS_PORT,
-  BD_FDB_LIMIT,
   BD_FLOOD,
   BD_LEARNING,
   BD_MAC_HI,
@@ -116,15 +115,15 @@ export class MemoryVtep {
   /** A tunnel with one TAP; returns its bridge domain and port. */
   tunnel(
     vni: number,
-    options: { learning?: boolean; limit?: number; mac?: string; mtu?: number } = {},
+    options: { learning?: boolean; limit?: number; limitPerRemote?: number; mac?: string; mtu?: number } = {},
   ): { bd: number; port: number } {
-    const { bridgeDomains, ports, vnis } = this.tables;
+    const { bridgeDomains, fdb, ports, vnis } = this.tables;
     const bd = bridgeDomains.allocate();
     const port = ports.allocate(PORT_TAP, bd);
     const [macHi, macLo] = macWords(options.mac ?? "02:00:00:00:ff:01");
     bridgeDomains.set(bd, BD_ACCESS_PORT, port);
     bridgeDomains.set(bd, BD_LEARNING, options.learning === false ? 0 : 1);
-    bridgeDomains.set(bd, BD_FDB_LIMIT, options.limit ?? 1024);
+    fdb.accounts.setPolicy(bd, { limit: options.limit ?? 1024, limitPerRemote: options.limitPerRemote ?? 0 });
     bridgeDomains.set(bd, BD_MTU, options.mtu ?? 1450);
     bridgeDomains.set(bd, BD_MAC_HI, macHi);
     bridgeDomains.set(bd, BD_MAC_LO, macLo);

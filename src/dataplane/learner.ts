@@ -1,0 +1,59 @@
+/**
+ * Learning: the inner source of an accepted frame is behind the VTEP that sent it. Most frames only confirm what is known,
+ * for which no lock is taken (fdb.ts). What cannot be learned is delivered all the same, and counted.
+ */
+import { STATUS_NOW_S } from "../binding/abi.ts";
+import { NOT_DROPPED, VXLAN_ENTRY_EXISTS } from "../drop-reason.ts";
+import type { Batch } from "./batch.ts";
+import {
+  type Counters,
+  LINK_COLUMNS,
+  LINK_FDB_FULL,
+  LINK_FDB_REMOTE_FULL,
+  LINK_LEARNS,
+  LINK_MOVES,
+} from "./counters.ts";
+import { type Fdb, LEARN_FULL, LEARN_MOVED, LEARN_NEW, LEARN_REMOTE_FULL, LEARN_STATIC } from "./fdb.ts";
+import type { RemoteTable } from "./remote-table.ts";
+import type { Tables } from "./tables.ts";
+
+export class Learner {
+  private readonly status: Int32Array;
+  private readonly fdb: Fdb;
+  private readonly remotes: RemoteTable;
+  private readonly link: Float64Array;
+
+  constructor(batch: Batch, tables: Tables, counters: Counters) {
+    this.status = batch.status;
+    this.fdb = tables.fdb;
+    this.remotes = tables.remotes;
+    this.link = counters.link;
+  }
+
+  /** Returns a drop reason: a MAC that is static elsewhere must not come from here. */
+  learn(bd: number, macHi: number, macLo: number, remote: number): number {
+    const { fdb } = this;
+    const nowS = this.status[STATUS_NOW_S]!;
+    const entry = fdb.find(bd, macHi, macLo);
+    if (entry >= 0) {
+      if (fdb.target(entry) === remote) {
+        fdb.touch(entry, nowS);
+        return NOT_DROPPED;
+      }
+      if (fdb.isStatic(entry)) return this.staticSource(entry, remote);
+    }
+    const result = fdb.learn(bd, macHi, macLo, remote, nowS);
+    const row = bd * LINK_COLUMNS;
+    if (result === LEARN_NEW) this.link[row + LINK_LEARNS]!++;
+    else if (result === LEARN_MOVED) this.link[row + LINK_MOVES]!++;
+    else if (result === LEARN_FULL) this.link[row + LINK_FDB_FULL]!++;
+    else if (result === LEARN_REMOTE_FULL) this.link[row + LINK_FDB_REMOTE_FULL]!++;
+    else if (result === LEARN_STATIC) return VXLAN_ENTRY_EXISTS;
+    return NOT_DROPPED;
+  }
+
+  /** A static MAC may come from its own VTEP even when the entry has a UDP port or VNI of its own, hence another slot. */
+  private staticSource(entry: number, remote: number): number {
+    return this.remotes.sameAddress(this.fdb.target(entry), remote) ? NOT_DROPPED : VXLAN_ENTRY_EXISTS;
+  }
+}

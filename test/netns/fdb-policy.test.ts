@@ -1,0 +1,88 @@
+/**
+ *   left: vtepd, tap "ov0" (VNI 42) --- 192.0.2.1 === 192.0.2.2, .3 (raw VTEPs) :right
+ */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { RunningDaemon } from "../support/daemon.ts";
+import { udpFrame, vxlanDatagram } from "../support/frame-builder.ts";
+import type { Host } from "../support/host.ts";
+import { Lab } from "../support/lab.ts";
+import { RawVtep } from "../support/raw-vtep.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+const DEVICE_MAC = "02:00:00:00:ff:01";
+const LOCAL = "192.0.2.1";
+
+let lab: Lab;
+let left: Host;
+let daemon: RunningDaemon;
+let second: RawVtep;
+let third: RawVtep;
+
+const start = async (options: string): Promise<void> => {
+  daemon = await RunningDaemon.start(
+    left,
+    `{ ov0: { mode: vxlan, id: 42, local: ${LOCAL}, flood: [192.0.2.2, 192.0.2.3], macaddress: "${DEVICE_MAC}", addresses: [10.42.0.1/24], ${options} } }`,
+  );
+};
+
+beforeEach(async () => {
+  lab = Lab.create();
+  left = lab.host("left");
+  const right = lab.host("right");
+  lab.wire(left, "eth0", right, "eth0", { addresses: [`${LOCAL}/24`, "192.0.2.2/24"] });
+  right.address("eth0", "192.0.2.3/24");
+  left.sysctl("net.ipv6.conf.default.disable_ipv6", 1); // no router solicitations between the frames of the test
+  [second, third] = await Promise.all([
+    RawVtep.start(right, { address: "192.0.2.2" }),
+    RawVtep.start(right, { address: "192.0.2.3" }),
+  ]);
+});
+afterEach(() => lab.close());
+
+const macOf = (station: number): string =>
+  `02:00:00:01:${(station >> 8).toString(16).padStart(2, "0")}:${(station & 255).toString(16).padStart(2, "0")}`;
+
+/** A frame of a station behind a raw VTEP to the device. */
+const send = (vtep: RawVtep, station: number): void =>
+  vtep.send(
+    LOCAL,
+    vxlanDatagram(
+      42,
+      udpFrame({
+        src: macOf(station),
+        dst: DEVICE_MAC,
+        srcIp: "10.42.0.5",
+        dstIp: "10.42.0.1",
+        srcPort: 1000,
+        dstPort: 2000,
+        payload: "hello",
+      }),
+    ),
+  );
+
+const received = (count: number): Promise<boolean> =>
+  waitFor(() => daemon.stats().links[0]!.rx.packets === count, { what: `${count} frames`, timeoutMs: 10_000 });
+
+/** Learned entries behind each remote VTEP. */
+const learned = (): Record<string, number> =>
+  Object.fromEntries(daemon.stats().links[0]!.remotes.map((remote) => [remote.address, remote.learned]));
+
+describe("limit-per-remote", () => {
+  it("holds for each VTEP by itself; frames beyond it are delivered and counted", async () => {
+    await start("limit-per-remote: 3");
+    for (let station = 0; station < 5; station++) send(second, station);
+    await received(5);
+    expect(learned()).toEqual({ "192.0.2.2": 3, "192.0.2.3": 0 });
+    for (let station = 4; station < 6; station++) send(third, station);
+    await received(7);
+    expect(learned()).toEqual({ "192.0.2.2": 3, "192.0.2.3": 2 });
+    expect(daemon.stats().links[0]!.fdb).toMatchObject({ learns: 5, full: 0, remote_full: 2 });
+    expect(daemon.learned("ov0")).toContain(`${macOf(4)} 192.0.2.3`);
+    // What is flushed makes room.
+    daemon.vtepctl("fdb", "flush", "dev", "ov0", "dst", "192.0.2.2");
+    send(second, 9);
+    await received(8);
+    expect(learned()).toEqual({ "192.0.2.2": 1, "192.0.2.3": 2 });
+    expect(daemon.vtepctl("link", "show", "ov0").stdout).toContain("limit-per-remote 3");
+  });
+});
