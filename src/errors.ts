@@ -31,6 +31,7 @@ export type ErrorCode =
   | "ERR_DEVICE_EXISTS"
   | "ERR_DEVICE_GONE"
   | "ERR_INTERFACE_NOT_FOUND"
+  | "ERR_INTERFACE_DOWN"
   | "ERR_NETNS_NOT_FOUND"
   | "ERR_ADDRESS_IN_USE"
   | "ERR_ADDRESS_NOT_LOCAL"
@@ -59,6 +60,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorKind>> = {
   ERR_DEVICE_EXISTS: refused("a network device of that name exists already"),
   ERR_DEVICE_GONE: refused("the network device was deleted while in use"),
   ERR_INTERFACE_NOT_FOUND: refused("an underlay interface does not exist"),
+  ERR_INTERFACE_DOWN: refused("an underlay interface is down or has no carrier"),
   ERR_NETNS_NOT_FOUND: refused("a network namespace does not exist"),
   ERR_ADDRESS_IN_USE: refused("another socket holds the UDP port"),
   ERR_ADDRESS_NOT_LOCAL: refused("the local VTEP address is not on this host"),

@@ -124,9 +124,9 @@ const start = async (
   const statistics = new Statistics(supervisor.memory, tables.fdb.accounts, ageing);
   const vtep = new Vtep({ tables, receivers, statistics, tunnels, offload, configPath, version });
 
-  const planner = new UnderlayPlanner();
+  const planner = await UnderlayPlanner.look(config.tunnels);
   for (const tunnelConfig of config.tunnels) {
-    const tunnel = await Tunnel.open(tunnelConfig, await planner.plan(tunnelConfig), {
+    const tunnel = await Tunnel.open(tunnelConfig, planner.plan(tunnelConfig), {
       tables,
       sockets: { receivers, transmitters },
       supervisor,

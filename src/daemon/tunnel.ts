@@ -33,7 +33,7 @@ import type { Offload } from "./offload.ts";
 import { formatSocket } from "./receivers.ts";
 import { TunnelRemotes } from "./remotes.ts";
 import type { Supervisor } from "./supervisor.ts";
-import type { UnderlayPlan } from "./underlay-plan.ts";
+import type { CompletePlan } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
 
 /** What a tunnel is built on. */
@@ -73,7 +73,7 @@ export class Tunnel {
   }
 
   /** @throws what bindings, device and tables throw; then nothing of the tunnel is left */
-  static async open(config: TunnelConfig, plan: UnderlayPlan, ground: Ground): Promise<Tunnel> {
+  static async open(config: TunnelConfig, plan: CompletePlan, ground: Ground): Promise<Tunnel> {
     const undo = new Undo();
     try {
       return await Tunnel.make(config, plan, ground, undo);
@@ -83,7 +83,7 @@ export class Tunnel {
     }
   }
 
-  private static async make(config: TunnelConfig, plan: UnderlayPlan, ground: Ground, undo: Undo): Promise<Tunnel> {
+  private static async make(config: TunnelConfig, plan: CompletePlan, ground: Ground, undo: Undo): Promise<Tunnel> {
     const { tables, sockets, supervisor, offload } = ground;
     const endpoints = await Endpoints.open(config, plan, sockets, undo);
     const taken = endpoints.receivers.find(({ id }) => tables.vnis.find(id, config.id) !== 0);

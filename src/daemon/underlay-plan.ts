@@ -1,13 +1,13 @@
 /**
- * What a tunnel needs to know of the host before anything is made: its local address, the interface index behind
- * link-local addresses, and how large its packets may be. Answers are kept for one planning run, because thousands of
- * tunnels ask about the same few remotes.
+ * What a tunnel needs to know of the host: its local addresses, the interface index behind link-local addresses, and how
+ * large its packets may be. A planner holds one look at the underlay (a survey of each network namespace in use) and plans
+ * any number of tunnels from it: before they are made, and again whenever the underlay has changed (underlay-watch.ts).
  */
 import { AF_INET, AF_INET6 } from "../binding/abi.ts";
 import type { TunnelConfig } from "../config/config.ts";
 import { parseVtepAddress, type VtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
-import { findInterface, lookUpRoute, mtuOfAddress, type UnderlayRoute } from "../host/underlay.ts";
+import { type Interface, type RouteQuestion, Survey, type UnderlayRoute } from "../host/underlay.ts";
 import { vxlanOverheadBytes } from "../tunnel/vxlan.ts";
 
 export interface LocalAddress {
@@ -21,8 +21,17 @@ export interface UnderlayPlan {
   readonly locals: readonly LocalAddress[];
   readonly group: VtepAddress | undefined;
   readonly link: { readonly name: string; readonly ifindex: number } | undefined;
-  /** Of the overlay device, bytes. */
-  readonly mtu: number;
+  /** Of the overlay device, bytes; undefined = not known now, because a way is not. */
+  readonly mtu: number | undefined;
+}
+
+export type CompletePlan = UnderlayPlan & { readonly mtu: number };
+
+/** What is wrong comes in the order of causes: an interface that is down takes its routes with it. */
+export interface UnderlayFindings {
+  /** Undefined when so much is missing that there is none. */
+  readonly plan: UnderlayPlan | undefined;
+  readonly problems: readonly VtepdError[];
 }
 
 /** Smallest MTU the kernel lets an Ethernet device have (ETH_MIN_MTU). */
@@ -33,31 +42,89 @@ const ETHERNET_MTU = 1500;
 const MAX_MTU = 65521;
 
 export class UnderlayPlanner {
-  private readonly routes = new Map<string, Promise<UnderlayRoute>>();
-  private readonly localMtus = new Map<string, Promise<number | undefined>>();
-  private readonly interfaces = new Map<string, Promise<{ ifindex: number; mtu: number }>>();
+  /** By network namespace; why not, where there can be none. */
+  private readonly surveys: ReadonlyMap<string | undefined, Survey | VtepdError>;
 
-  /** @throws ERR_NO_ROUTE, ERR_INTERFACE_NOT_FOUND, ERR_CONFIG_VALUE, ERR_CONFIG_CONFLICT, ERR_HOST_COMMAND */
-  async plan(tunnel: TunnelConfig): Promise<UnderlayPlan> {
-    const path = `tunnels.${tunnel.name}`;
-    const link = tunnel.link === undefined ? undefined : await this.interface(tunnel.link, tunnel.underlayNetns);
-    const locals = await this.locals(tunnel, link?.ifindex, path);
+  private constructor(surveys: ReadonlyMap<string | undefined, Survey | VtepdError>) {
+    this.surveys = surveys;
+  }
+
+  /** Looks at the underlay of these tunnels. */
+  static async look(tunnels: readonly TunnelConfig[]): Promise<UnderlayPlanner> {
+    const namespaces = new Set(tunnels.map(({ underlayNetns }) => underlayNetns));
+    const surveys = [...namespaces].map(async (netns) => {
+      const inside = tunnels.filter(({ underlayNetns }) => underlayNetns === netns);
+      const survey = await takeSurvey(netns, inside).catch((error: unknown) => {
+        if (error instanceof VtepdError) return error;
+        throw error;
+      });
+      return [netns, survey] as const;
+    });
+    return new UnderlayPlanner(new Map(await Promise.all(surveys)));
+  }
+
+  /**
+   * For a tunnel that is still to be made: what it is made of must be there, though an interface may be down, or a route
+   * missing that tells neither local address nor MTU.
+   * @throws ERR_NO_ROUTE, ERR_INTERFACE_NOT_FOUND, ERR_NETNS_NOT_FOUND, ERR_CONFIG_VALUE, ERR_CONFIG_CONFLICT, ERR_HOST_COMMAND
+   */
+  plan(tunnel: TunnelConfig): CompletePlan {
+    const { plan, problems } = this.find(tunnel);
+    if (plan?.mtu !== undefined) return { ...plan, mtu: plan.mtu };
+    throw problems.find(({ code }) => code !== "ERR_INTERFACE_DOWN");
+  }
+
+  /** As `plan`, and says what is missing instead of throwing it. */
+  find(tunnel: TunnelConfig): UnderlayFindings {
+    const survey = this.surveys.get(tunnel.underlayNetns);
+    if (survey === undefined) throw new VtepdError("ERR_INTERNAL", `tunnels.${tunnel.name} was not looked at`);
+    return survey instanceof VtepdError
+      ? { plan: undefined, problems: [survey] }
+      : new Search(tunnel, survey).findings();
+  }
+}
+
+/** The planning of one tunnel. */
+class Search {
+  private readonly tunnel: TunnelConfig;
+  private readonly survey: Survey;
+  private readonly path: string;
+  private readonly problems: VtepdError[] = [];
+  private readonly down = new Set<string>();
+
+  constructor(tunnel: TunnelConfig, survey: Survey) {
+    this.tunnel = tunnel;
+    this.survey = survey;
+    this.path = `tunnels.${tunnel.name}`;
+  }
+
+  findings(): UnderlayFindings {
+    const plan = this.attempt(() => this.plan());
+    return { plan, problems: [...this.problems].sort((a, b) => graveness(a) - graveness(b)) };
+  }
+
+  private plan(): UnderlayPlan {
+    const { tunnel } = this;
+    const link = tunnel.link === undefined ? undefined : this.survey.interface(tunnel.link);
+    if (link !== undefined) this.noteState(link);
+    const locals = this.locals(link?.ifindex);
     return {
       locals,
       group: tunnel.group === undefined ? undefined : parseVtepAddress(tunnel.group),
       link: link === undefined ? undefined : { name: tunnel.link!, ifindex: link.ifindex },
-      mtu: tunnel.mtu ?? (await this.overlayMtu(tunnel, locals, link?.mtu, path)),
+      mtu: this.overlayMtu(locals, link?.mtu),
     };
   }
 
   /** Those of the configuration; and for a family without, the address that the host would send from. */
-  private async locals(tunnel: TunnelConfig, ifindex: number | undefined, path: string): Promise<LocalAddress[]> {
+  private locals(ifindex: number | undefined): LocalAddress[] {
+    const { tunnel, path } = this;
     const addresses = tunnel.locals.map(parseVtepAddress);
     const remotes = remotesOf(tunnel);
     for (const family of [AF_INET, AF_INET6]) {
       if (addresses.some((address) => address.family === family)) continue;
       const remote = remotes.find((text) => parseVtepAddress(text).family === family);
-      if (remote !== undefined) addresses.push(parseVtepAddress((await this.route(remote, tunnel)).source));
+      if (remote !== undefined) addresses.push(parseVtepAddress(this.route(remote).source));
     }
     if (addresses.length === 0) {
       const message = `${path}.local: expected an address, because there is no remote VTEP whose route would tell it`;
@@ -71,47 +138,71 @@ export class UnderlayPlanner {
     return addresses.map((address) => ({ address, scopeId: scopeOf(address, ifindex, path) }));
   }
 
-  /** The smallest underlay MTU on the way to any remote VTEP, less the encapsulation. */
-  private async overlayMtu(
-    tunnel: TunnelConfig,
-    locals: readonly LocalAddress[],
-    pinnedMtu: number | undefined,
-    path: string,
-  ): Promise<number> {
-    const remotes = [...remotesOf(tunnel)];
-    const routes = await Promise.all(
-      remotes.map(async (remote) => {
-        const { mtu } = await this.route(remote, tunnel);
-        return mtu - vxlanOverheadBytes(parseVtepAddress(remote).family);
-      }),
+  /** The configured one, or the smallest underlay MTU on the way to any remote VTEP, less the encapsulation. */
+  private overlayMtu(locals: readonly LocalAddress[], pinnedMtu: number | undefined): number | undefined {
+    const { tunnel, survey, path } = this;
+    const remotes = remotesOf(tunnel);
+    const ways = remotes.map((remote) =>
+      this.attempt(() => this.route(remote).mtu - vxlanOverheadBytes(parseVtepAddress(remote).family)),
     );
-    const ways = await Promise.all(
-      locals.map(async ({ address: { text, family } }) => {
-        const underlay = pinnedMtu ?? (await this.localMtu(text, tunnel.underlayNetns)) ?? ETHERNET_MTU;
-        return underlay - vxlanOverheadBytes(family);
-      }),
-    );
-    const mtu = Math.min(...(routes.length > 0 ? routes : ways), MAX_MTU);
-    if (mtu < MIN_MTU) {
-      const message = `${path}.mtu: the underlay's MTU leaves ${mtu} bytes, expected at least ${MIN_MTU}`;
-      throw new VtepdError("ERR_CONFIG_VALUE", message, { path: `${path}.mtu` });
+    if (tunnel.mtu !== undefined) return tunnel.mtu;
+    for (const { address } of remotes.length === 0 ? locals : []) {
+      const underlay = pinnedMtu ?? survey.mtuOfAddress(address.text) ?? ETHERNET_MTU;
+      ways.push(underlay - vxlanOverheadBytes(address.family));
     }
-    return mtu;
+    const known = ways.filter((mtu) => mtu !== undefined);
+    if (known.length < ways.length) return undefined;
+    const mtu = Math.min(...known, MAX_MTU);
+    if (mtu >= MIN_MTU) return mtu;
+    const message = `${path}.mtu: the underlay's MTU leaves ${mtu} bytes, expected at least ${MIN_MTU}`;
+    this.problems.push(new VtepdError("ERR_CONFIG_VALUE", message, { path: `${path}.mtu` }));
+    return undefined;
   }
 
-  private route(remote: string, { link, underlayNetns }: TunnelConfig): Promise<UnderlayRoute> {
-    const key = `${remote} ${link ?? ""} ${underlayNetns ?? ""}`;
-    return remember(this.routes, key, () => lookUpRoute(remote, link, underlayNetns));
+  private route(remote: string): UnderlayRoute {
+    const route = this.survey.route(routeQuestion(this.tunnel, remote));
+    this.noteState(route.device);
+    return route;
   }
 
-  private localMtu(local: string, netns: string | undefined): Promise<number | undefined> {
-    return remember(this.localMtus, `${local} ${netns ?? ""}`, () => mtuOfAddress(local, netns));
+  private noteState({ ifname, flags }: Interface): void {
+    if (flags.includes("LOWER_UP") || this.down.has(ifname)) return;
+    this.down.add(ifname);
+    const state = flags.includes("UP") ? "has no carrier" : "is down";
+    this.problems.push(new VtepdError("ERR_INTERFACE_DOWN", `the underlay interface ${ifname} ${state}`));
   }
 
-  private interface(name: string, netns: string | undefined): Promise<{ ifindex: number; mtu: number }> {
-    return remember(this.interfaces, `${name} ${netns ?? ""}`, () => findInterface(name, netns));
+  private attempt<T>(find: () => T): T | undefined {
+    try {
+      return find();
+    } catch (error) {
+      if (!(error instanceof VtepdError)) throw error;
+      this.problems.push(error);
+      return undefined;
+    }
   }
 }
+
+/** How packets to a remote VTEP of the tunnel find their way. */
+export const routeQuestion = ({ link, mark }: TunnelConfig, remote: string): RouteQuestion => ({
+  remote,
+  link,
+  mark: mark ?? 0,
+});
+
+const takeSurvey = (netns: string | undefined, tunnels: readonly TunnelConfig[]): Promise<Survey> =>
+  Survey.take(netns, {
+    routes: tunnels.flatMap((tunnel) => remotesOf(tunnel).map((remote) => routeQuestion(tunnel, remote))),
+    interfaces: tunnels.flatMap(({ link }) => (link === undefined ? [] : [link])),
+    addresses: tunnels.filter((tunnel) => remotesOf(tunnel).length === 0).flatMap(({ locals }) => locals),
+    memberships: [],
+  });
+
+const CAUSES_FIRST = ["ERR_INTERFACE_NOT_FOUND", "ERR_INTERFACE_DOWN"];
+const graveness = ({ code }: VtepdError): number => {
+  const place = CAUSES_FIRST.indexOf(code);
+  return place < 0 ? CAUSES_FIRST.length : place;
+};
 
 /** The group is one: it has a route, and a source address. */
 const remotesOf = (tunnel: TunnelConfig): string[] => [
@@ -128,10 +219,4 @@ const scopeOf = ({ text }: VtepAddress, ifindex: number | undefined, path: strin
   if (ifindex !== undefined) return ifindex;
   const message = `${path}.link: expected the underlay interface of the link-local address ${text}, got none`;
   throw new VtepdError("ERR_CONFIG_VALUE", message, { path: `${path}.link` });
-};
-
-const remember = <T>(answers: Map<string, Promise<T>>, key: string, ask: () => Promise<T>): Promise<T> => {
-  const known = answers.get(key) ?? ask();
-  answers.set(key, known);
-  return known;
 };
