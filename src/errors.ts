@@ -101,3 +101,19 @@ export class VtepdError extends Error {
     return ERROR_CODES[this.code].exitStatus;
   }
 }
+
+/** Characters of a wrong value that a message repeats. */
+const MAX_SHOWN = 60;
+
+const shown = (value: unknown): string => {
+  if (value === null || value === undefined) return "nothing";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "string") {
+    return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}...` : value);
+  }
+  return typeof value === "object" ? "a map" : String(value);
+};
+
+/** The words for a wrong value, the same wherever it stood: `expected an address, got "192.0.2" (hint)`. */
+export const expectedGot = (expected: string, value: unknown, hint?: string): string =>
+  `expected ${expected}, got ${shown(value)}${hint === undefined ? "" : ` (${hint})`}`;

@@ -1,58 +1,18 @@
 /** The kinds of address that keys can have. Addresses leave as canonical text: IPv6 as RFC 5952 has it, MACs in lower case. */
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
-
-type Ip = ipaddr.IPv4 | ipaddr.IPv6;
-
-/** Only the four-part decimal form of IPv4: `192.0.2` and `0300.0.2.1` mean different addresses to different programs. */
-const parseIp = (text: string): Ip | undefined => {
-  if (ipaddr.IPv4.isValidFourPartDecimal(text)) {
-    return ipaddr.IPv4.parse(text);
-  }
-  return ipaddr.IPv6.isValid(text) ? ipaddr.IPv6.parse(text) : undefined;
-};
-
-const canonical = (ip: Ip): string => (ip instanceof ipaddr.IPv6 ? ip.toRFC5952String() : ip.toString());
-
-/** Why an address cannot be that of one interface; undefined when it can. */
-const unusable = (ip: Ip): string | undefined => {
-  switch (ip.range()) {
-    case "multicast":
-      return "a multicast address";
-    case "broadcast":
-      return "the broadcast address";
-    case "unspecified":
-      return "the unspecified address";
-    case "ipv4Mapped":
-      return "an IPv4-mapped address: write it as IPv4";
-    default:
-      return undefined;
-  }
-};
-
-const VTEP_ADDRESS = "a unicast IPv4 or IPv6 address";
+import { canonicalIp, hasZone, parseIp, readVtep, unusable, VTEP_ADDRESS } from "../dataplane/vtep-text.ts";
+import { FDB_MAC, fdbMacHint } from "../wire/mac.ts";
 
 /** The underlay address of one VTEP. */
 export const vtepAddress = (): z.ZodType<string, string> =>
   z
     .string({ error: VTEP_ADDRESS })
     .transform((text, context) => {
-      const refuse = (hint?: string): never => {
-        context.addIssue({ code: "custom", message: VTEP_ADDRESS, params: { hint } });
-        return z.NEVER;
-      };
-      const ip = parseIp(text);
-      if (ip === undefined) {
-        return refuse(text.includes("/") ? "a VTEP address has no prefix length" : undefined);
-      }
-      if (ip instanceof ipaddr.IPv6 && ip.zoneId !== undefined) {
-        return refuse("an address with a zone: name the interface under `link` instead");
-      }
-      const hint = unusable(ip);
-      if (ip.range() === "multicast") {
-        return refuse(`${hint}; the key \`group\` is for those`);
-      }
-      return hint === undefined ? canonical(ip) : refuse(hint);
+      const { address, hint } = readVtep(text);
+      if (address !== undefined) return address;
+      context.addIssue({ code: "custom", message: VTEP_ADDRESS, params: { hint } });
+      return z.NEVER;
     })
     .meta({ title: "IP address", anyOf: [{ format: "ipv4" }, { format: "ipv6" }] });
 
@@ -64,8 +24,7 @@ export const groupAddress = (): z.ZodType<string, string> =>
     .string({ error: GROUP_ADDRESS })
     .transform((text, context) => {
       const ip = parseIp(text);
-      const isGroup = ip?.range() === "multicast" && !(ip instanceof ipaddr.IPv6 && ip.zoneId !== undefined);
-      if (isGroup) return canonical(ip);
+      if (ip?.range() === "multicast" && !hasZone(ip)) return canonicalIp(ip);
       const hint = ip === undefined ? undefined : "a unicast address; the key `remote` is for those";
       context.addIssue({ code: "custom", message: GROUP_ADDRESS, params: { hint } });
       return z.NEVER;
@@ -85,7 +44,7 @@ export const interfaceAddress = (): z.ZodType<string, string> =>
       };
       const [address = "", prefix, ...more] = text.split("/");
       const ip = parseIp(address);
-      if (ip === undefined || more.length > 0 || (ip instanceof ipaddr.IPv6 && ip.zoneId !== undefined)) {
+      if (ip === undefined || more.length > 0 || hasZone(ip)) {
         return refuse();
       }
       const bits = ip.kind() === "ipv4" ? 32 : 128;
@@ -96,41 +55,36 @@ export const interfaceAddress = (): z.ZodType<string, string> =>
         return refuse(`a prefix length is 0 to ${bits}`);
       }
       const hint = unusable(ip);
-      return hint === undefined ? `${canonical(ip)}/${prefix}` : refuse(hint);
+      return hint === undefined ? `${canonicalIp(ip)}/${prefix}` : refuse(hint);
     })
     .meta({ title: "address/prefix" });
 
+/** As parseMac takes it; a pattern, because the JSON schema shows it. */
 const MAC = /^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/;
 const ZERO_MAC = "00:00:00:00:00:00";
 
-/** Bit 0 of the first byte, IEEE 802: the address of a group of stations. */
-const isGroupMac = (mac: string): boolean => (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1;
+/** Why a MAC is not that of one interface. */
+const stationMacHint = (text: string): string | undefined =>
+  text.toLowerCase() === ZERO_MAC ? "the zero address" : fdbMacHint(text);
 
-const mac = (expected: string, zeroAllowed: boolean): z.ZodType<string, string> =>
+const mac = (expected: string, hintOf: (text: string) => string | undefined): z.ZodType<string, string> =>
   z
     .string({ error: expected })
     .regex(MAC, { error: expected, abort: true })
     .transform((text, context) => {
-      const given = text.toLowerCase();
-      const hint = isGroupMac(given)
-        ? "a group address"
-        : given === ZERO_MAC && !zeroAllowed
-          ? "the zero address"
-          : undefined;
-      if (hint === undefined) {
-        return given;
-      }
+      const hint = hintOf(text);
+      if (hint === undefined) return text.toLowerCase();
       context.addIssue({ code: "custom", message: expected, params: { hint } });
       return z.NEVER;
     })
     .meta({ title: "MAC address" });
 
 /** A MAC that an interface may have. */
-export const unicastMac = (): z.ZodType<string, string> => mac("a unicast MAC such as 02:00:00:00:00:01", false);
+export const unicastMac = (): z.ZodType<string, string> =>
+  mac("a unicast MAC such as 02:00:00:00:00:01", stationMacHint);
 
 /** A MAC that an FDB entry may have; all zeros stands for a flood-list member, as in `bridge fdb`. */
-export const fdbMac = (): z.ZodType<string, string> =>
-  mac(`a unicast MAC such as 02:00:00:00:00:01, or ${ZERO_MAC} for a member of the flood list`, true);
+export const fdbMac = (): z.ZodType<string, string> => mac(FDB_MAC, fdbMacHint);
 
 /** Where to listen for TCP. An IPv6 host is without its brackets. */
 export interface ListenAddress {

@@ -2,8 +2,16 @@
  * Checks that need more than one value: each is right by itself, together they cannot be served. A message stands
  * at one of the two values and names the place of the other.
  */
-import ipaddr from "ipaddr.js";
 import type { TunnelConfig } from "./config.ts";
+import {
+  family,
+  linkContradiction,
+  macTwice,
+  memberTwice,
+  ownMac,
+  remoteContradiction,
+  vniTwice,
+} from "./contradictions.ts";
 import type { ConfigDocument } from "./document.ts";
 import { type KeyPath, type Problem, pathText, placeText } from "./problem.ts";
 
@@ -44,11 +52,6 @@ const remotesOf = (tunnel: TunnelConfig, path: KeyPath): Vtep[] => [
   ...tunnel.fdb.map(({ dst }, index) => ({ address: dst, path: [...path, "fdb", index, "dst"] })),
 ];
 
-const family = (address: string): "IPv4" | "IPv6" => (address.includes(":") ? "IPv6" : "IPv4");
-
-const isLinkLocal = (address: string): boolean =>
-  family(address) === "IPv6" && ipaddr.parse(address).range() === "linkLocal";
-
 /** One UDP socket tells tunnels apart by nothing but the VNI. */
 const checkVnis = (tunnels: readonly TunnelConfig[], conflicts: Conflicts): void => {
   const owners = new Map<string, KeyPath>();
@@ -63,7 +66,7 @@ const checkVnis = (tunnels: readonly TunnelConfig[], conflicts: Conflicts): void
       if (owner === undefined) {
         owners.set(`${id} ${socket}`, path);
       } else {
-        conflicts.report(path, `expected a VNI of its own on ${socket}, got ${id} as ${conflicts.at(owner)} has`);
+        conflicts.report(path, `${vniTwice(id, socket)}: ${conflicts.at(owner)}`);
         break;
       }
     }
@@ -85,21 +88,13 @@ const checkVteps = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): 
     conflicts.report(second.path, `${wanted}, got ${second.address}`);
   }
   for (const { address, path: place } of remotes) {
-    const same = locals.find((local) => local.address === address);
-    if (same !== undefined) {
-      conflicts.report(place, `expected a remote VTEP, got ${address}, which is our own: ${conflicts.at(same.path)}`);
-    } else if (first !== undefined && !locals.some((local) => family(local.address) === family(address))) {
-      const wanted = `expected an ${family(first.address)} address as ${conflicts.at(first.path)} is one, got ${address}`;
-      conflicts.report(place, `${wanted}; \`local\` may be a list with an address of each family`);
-    }
+    const found = remoteContradiction(address, tunnel);
+    const other = locals.find((local) => local.address === found?.local);
+    if (found !== undefined) conflicts.report(place, `${found.message}: ${conflicts.at(other!.path)}`);
   }
-  for (const { address, path: place } of tunnel.link === undefined ? [...locals, ...remotes] : []) {
-    if (isLinkLocal(address)) {
-      conflicts.report(
-        place,
-        `expected \`link\` beside a link-local address, got ${address} and no interface to use it on`,
-      );
-    }
+  for (const { address, path: place } of [...locals, ...remotes]) {
+    const found = linkContradiction(address, tunnel);
+    if (found !== undefined) conflicts.report(place, found.message);
   }
 };
 
@@ -166,10 +161,7 @@ const checkFloodList = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflict
     if (first === undefined) {
       members.set(member, place);
     } else {
-      conflicts.report(
-        place,
-        `expected each member of the flood list once, got ${address} as in ${conflicts.at(first)}`,
-      );
+      conflicts.report(place, `${memberTwice(address)}: ${conflicts.at(first)}`);
     }
   };
   for (const { address, path: place } of remotesOf({ ...tunnel, fdb: [] }, path)) {
@@ -191,7 +183,8 @@ const checkMacs = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): v
     const place = [...path, "fdb", index, "mac"];
     const owner = owners.get(mac);
     if (owner !== undefined) {
-      conflicts.report(place, `expected each MAC once, got ${mac} as in ${conflicts.at(owner)}`);
+      const words = mac === tunnel.macAddress ? ownMac(mac) : macTwice(mac);
+      conflicts.report(place, `${words}: ${conflicts.at(owner)}`);
     } else if (mac !== ZERO_MAC) {
       owners.set(mac, place);
     }

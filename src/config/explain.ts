@@ -1,5 +1,6 @@
 /** Turns what zod found into problems: what was expected, what came, and where it stands. */
 import type { z } from "zod";
+import { expectedGot } from "../errors.ts";
 import type { ConfigDocument } from "./document.ts";
 import { keysAt } from "./json-schema.ts";
 import { nearestKey } from "./nearest-key.ts";
@@ -8,23 +9,7 @@ import { quoteAdvice } from "./syntax-message.ts";
 
 type Issue = z.core.$ZodIssue;
 
-/** Characters of a wrong value that a message repeats. */
-const MAX_SHOWN = 60;
-
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
-
-const shown = (value: unknown): string => {
-  if (value === null || value === undefined) {
-    return "nothing";
-  }
-  if (Array.isArray(value)) {
-    return "a list";
-  }
-  if (typeof value === "string") {
-    return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}...` : value);
-  }
-  return isObject(value) ? "a map" : String(value);
-};
 
 /** `[2001:db8::]` is a list of one map to YAML. */
 const addressReadAsKey = (value: unknown): string | undefined => {
@@ -33,11 +18,11 @@ const addressReadAsKey = (value: unknown): string | undefined => {
   return matches && isObject(value) && value[key] === null ? `${key}:` : undefined;
 };
 
-const hintFor = (issue: Issue, value: unknown): string => {
+const hintFor = (issue: Issue, value: unknown): string | undefined => {
   const address = addressReadAsKey(value);
   const hint =
     address !== undefined ? quoteAdvice(address) : issue.code === "custom" ? issue.params?.["hint"] : undefined;
-  return typeof hint === "string" ? ` (${hint})` : "";
+  return typeof hint === "string" ? hint : undefined;
 };
 
 const unknownKey = (key: string, parent: KeyPath): string => {
@@ -71,8 +56,12 @@ export const explain = (issues: readonly Issue[], base: KeyPath, document: Confi
       continue;
     }
     const { present, value } = document.valueAt(path);
-    const got = present ? `${shown(value)}${hintFor(issue, value)}` : "nothing: the key is required";
-    const message = `expected ${issue.message}, got ${path.length === 0 && value === null ? "an empty file" : got}`;
+    const isEmptyFile = path.length === 0 && value === null;
+    const message = isEmptyFile
+      ? `expected ${issue.message}, got an empty file`
+      : present
+        ? expectedGot(issue.message, value, hintFor(issue, value))
+        : `${expectedGot(issue.message, undefined)}: the key is required`;
     add({ code: "ERR_CONFIG_VALUE", place: document.valuePlace(path), path, message });
   }
   return [...problems.values()];

@@ -1,8 +1,9 @@
 /** The FDB: dumps as streams, single static entries in and out. */
-import { isIP } from "node:net";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { VtepService } from "../dataplane/view.ts";
-import { parseMac } from "../wire/mac.ts";
+import { readVtepOrGroup, VTEP_ADDRESS } from "../dataplane/vtep-text.ts";
+import { expectedGot } from "../errors.ts";
+import { FDB_MAC, fdbMacHint, parseMac } from "../wire/mac.ts";
 import { deviceInQuery, nameInPath } from "./device-parameter.ts";
 import type { FdbJson } from "./fdb-json.ts";
 import { fdbStream } from "./fdb-stream.ts";
@@ -12,18 +13,31 @@ const NDJSON = "application/x-ndjson";
 const MAX_VNI = 0xffffff;
 
 const count = (): z.ZodNumber => z.number().int().nonnegative();
-const mac = (): z.ZodString =>
+const mac = (): z.ZodType<string, string> =>
   z
-    .string()
-    .refine((text) => parseMac(text) !== undefined, {
-      error: ({ input }) => `expected a MAC address like 02:00:00:00:00:05, got "${input}"`,
+    .string({ error: ({ input }) => expectedGot(FDB_MAC, input) })
+    .transform((text, context) => {
+      const hint = fdbMacHint(text);
+      if (parseMac(text) !== undefined && hint === undefined) return text.toLowerCase();
+      context.addIssue({ code: "custom", message: expectedGot(FDB_MAC, text, hint) });
+      return z.NEVER;
     })
     .openapi({ example: "02:00:00:00:00:05" });
-const address = (): z.ZodString =>
+/** Canonical text. A multicast group is for the tunnel to judge. */
+const address = (): z.ZodType<string, string> =>
   z
-    .string()
-    .refine((text) => isIP(text) !== 0, { error: ({ input }) => `expected an IP address, got "${input}"` })
+    .string({ error: ({ input }) => expectedGot(VTEP_ADDRESS, input) })
+    .transform((text, context) => {
+      const { address, hint } = readVtepOrGroup(text);
+      if (address !== undefined) return address;
+      context.addIssue({ code: "custom", message: expectedGot(VTEP_ADDRESS, text, hint) });
+      return z.NEVER;
+    })
     .openapi({ example: "192.0.2.2" });
+const integer = (min: number, max: number): z.ZodNumber => {
+  const error = ({ input }: { input?: unknown }): string => expectedGot(`an integer from ${min} to ${max}`, input);
+  return z.number({ error }).int({ error }).min(min, { error }).max(max, { error });
+};
 
 const EntrySchema = z
   .object({
@@ -46,8 +60,8 @@ const ChangeSchema = z
     verb: z.enum(["add", "append", "replace"]),
     mac: mac(),
     dst: address(),
-    port: z.number().int().min(1).max(65535).optional(),
-    vni: z.number().int().min(0).max(MAX_VNI).optional(),
+    port: integer(1, 65_535).optional(),
+    vni: integer(0, MAX_VNI).optional(),
   })
   .openapi("FdbChange");
 
@@ -185,14 +199,13 @@ export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
   api.openapi(dumpAll, ({ req }) => dump(req.valid("query").dev, req.header("accept")));
   api.openapi(dumpOne, ({ req }) => dump(req.valid("param").name, req.header("accept")));
   api.openapi(change, (context) => {
-    const { verb, mac, ...rest } = context.req.valid("json");
-    service.changeFdb(context.req.valid("param").name, verb, { mac: mac.toLowerCase(), ...rest });
+    const { verb, ...request } = context.req.valid("json");
+    service.changeFdb(context.req.valid("param").name, verb, request);
     return context.body(null, 204);
   });
   api.openapi(flush, (context) => {
-    const { mac, idle, ...rest } = context.req.valid("query");
-    const filter = { ...rest, mac: mac?.toLowerCase(), idleS: idle };
-    return context.json({ flushed: service.flushFdb(context.req.valid("param").name, filter) });
+    const { idle, ...rest } = context.req.valid("query");
+    return context.json({ flushed: service.flushFdb(context.req.valid("param").name, { ...rest, idleS: idle }) });
   });
   api.openapi(showFlood, (context) => context.json(service.flood(context.req.valid("param").name)));
   api.openapi(replaceFlood, (context) => {
@@ -209,7 +222,7 @@ export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
   });
   api.openapi(remove, (context) => {
     const { name, mac } = context.req.valid("param");
-    service.deleteFdb(name, mac.toLowerCase(), context.req.valid("query").dst);
+    service.deleteFdb(name, mac, context.req.valid("query").dst);
     return context.body(null, 204);
   });
 };

@@ -4,6 +4,7 @@
  */
 import { AF_INET } from "../binding/abi.ts";
 import type { TunnelConfig } from "../config/config.ts";
+import { remoteContradiction } from "../config/contradictions.ts";
 import type { VtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { VXLAN_TUNNEL_HEADER_BYTES } from "../tunnel/vxlan.ts";
@@ -66,9 +67,8 @@ export class Endpoints {
   of(family: number, address: string, path: string): Endpoint {
     const endpoint = this.all.find(({ local }) => local.family === family);
     if (endpoint !== undefined) return endpoint;
-    const locals = this.all.map(({ local }) => local.text).join(", ");
-    const message = `${path}: expected a remote VTEP of an address family that the tunnel has a local address of (${locals}), got ${address}`;
-    throw new VtepdError("ERR_CONFIG_CONFLICT", message, { path });
+    const found = remoteContradiction(address, { locals: this.all.map(({ local }) => local.text) });
+    throw new VtepdError("ERR_CONFIG_CONFLICT", `${path}: ${found?.message}`, { path });
   }
 }
 

@@ -5,6 +5,7 @@
  * Each change happens whole or not at all: what can fail (a full table) comes first, and is taken back when a later step
  * fails. The flood list is replaced as one list by one store.
  */
+import { macTwice, memberTwice } from "../config/contradictions.ts";
 import { BD_FLOOD } from "../dataplane/bridge-domain.ts";
 import { FDB_CONTROL } from "../dataplane/fdb-memory.ts";
 import type { Tables } from "../dataplane/tables.ts";
@@ -67,7 +68,7 @@ export class Forwarding {
     if (verb === "replace") {
       this.setFlood([made]);
     } else if (there) {
-      if (verb === "add") throw this.exists(FLOOD_MAC, made.remote); // appending a member twice is no error, as in the kernel
+      if (verb === "add") throw memberExists(made.remote); // appending a member twice is no error, as in the kernel
     } else if (verb === "add" && this.flood.length > 0) {
       throw new VtepdError(
         "ERR_FDB_ENTRY_EXISTS",
@@ -155,7 +156,8 @@ export class Forwarding {
   private exists(mac: string, { address, port, vni }: RemoteKey): VtepdError {
     return new VtepdError(
       "ERR_FDB_ENTRY_EXISTS",
-      `${this.name}: ${mac} is there already, at ${address} port ${port} vni ${vni}; \`replace\` changes it`,
+      `mac: ${macTwice(mac)}: it is at ${address} port ${port} vni ${vni}; \`replace\` changes it`,
+      { path: "mac" },
     );
   }
 
@@ -167,6 +169,9 @@ export class Forwarding {
     );
   }
 }
+
+const memberExists = ({ address }: RemoteKey): VtepdError =>
+  new VtepdError("ERR_FDB_ENTRY_EXISTS", `dst: ${memberTwice(address)}`, { path: "dst" });
 
 const sameRemote = (a: RemoteKey, b: RemoteKey): boolean =>
   a.address === b.address && a.port === b.port && a.vni === b.vni;

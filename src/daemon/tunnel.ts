@@ -7,6 +7,7 @@
  */
 import { PORT_TAP } from "../binding/abi.ts";
 import type { TunnelConfig } from "../config/config.ts";
+import { vniTwice } from "../config/contradictions.ts";
 import {
   BD_ACCEPT_ANY,
   BD_ACCESS_PORT,
@@ -30,7 +31,6 @@ import { Device } from "./device.ts";
 import { Endpoints, type Sockets } from "./endpoint.ts";
 import { FLOOD_MAC, Forwarding, type Static } from "./forwarding.ts";
 import type { Offload } from "./offload.ts";
-import { formatSocket } from "./receivers.ts";
 import { TunnelRemotes } from "./remotes.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { CompletePlan } from "./underlay-plan.ts";
@@ -88,8 +88,10 @@ export class Tunnel {
     const endpoints = await Endpoints.open(config, plan, sockets, undo);
     const taken = endpoints.receivers.find(({ id }) => tables.vnis.find(id, config.id) !== 0);
     if (taken !== undefined) {
-      const message = `tunnels.${config.name}.id: another tunnel has VNI ${config.id} on ${formatSocket(taken.spec)} already`;
-      throw new VtepdError("ERR_CONFIG_CONFLICT", message, { path: `tunnels.${config.name}.id` });
+      const path = `tunnels.${config.name}.id`;
+      const { address, port } = taken.spec;
+      const words = vniTwice(config.id, `port ${port} and local address ${address.text}`);
+      throw new VtepdError("ERR_CONFIG_CONFLICT", `${path}: ${words}`, { path });
     }
     const bd = tables.bridgeDomains.allocate();
     undo.push(() => tables.bridgeDomains.release(bd));

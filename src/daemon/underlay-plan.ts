@@ -5,6 +5,7 @@
  */
 import { AF_INET, AF_INET6 } from "../binding/abi.ts";
 import type { TunnelConfig } from "../config/config.ts";
+import { remoteContradiction } from "../config/contradictions.ts";
 import { parseVtepAddress, type VtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { type Interface, type RouteQuestion, Survey, type UnderlayRoute } from "../host/underlay.ts";
@@ -132,8 +133,8 @@ class Search {
     }
     const own = addresses.find(({ text }) => remotes.includes(text));
     if (own !== undefined) {
-      const message = `${path}: expected remote VTEPs other than the local address ${own.text}`;
-      throw new VtepdError("ERR_CONFIG_CONFLICT", message, { path });
+      const found = remoteContradiction(own.text, { locals: [own.text] });
+      throw new VtepdError("ERR_CONFIG_CONFLICT", `${path}: ${found!.message}`, { path });
     }
     return addresses.map((address) => ({ address, scopeId: scopeOf(address, ifindex, path) }));
   }

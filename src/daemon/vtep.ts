@@ -3,6 +3,7 @@
  * workers' counters; it makes values only when asked. Main thread.
  */
 import type { TunnelConfig } from "../config/config.ts";
+import { memberTwice } from "../config/contradictions.ts";
 import type { FdbEntry } from "../dataplane/fdb.ts";
 import { FDB_CONTROL, FDB_STATIC } from "../dataplane/fdb-memory.ts";
 import { REMOTE_UDP_PORT, REMOTE_VNI } from "../dataplane/remote-table.ts";
@@ -21,6 +22,7 @@ import type {
 import { formatVtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
+import { admitEntry, admitRemote } from "./admission.ts";
 import { monotonicS } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { FLOOD_MAC } from "./forwarding.ts";
@@ -78,6 +80,7 @@ export class Vtep implements VtepService {
 
   changeFdb(dev: string, verb: "add" | "append" | "replace", request: FdbRequest): void {
     const tunnel = this.tunnel(dev);
+    admitEntry(tunnel, request);
     tunnel.forwarding.change(verb, request, "control");
   }
 
@@ -101,13 +104,19 @@ export class Vtep implements VtepService {
   }
 
   setFlood(dev: string, members: readonly FloodMember[]): void {
-    const { forwarding } = this.tunnel(dev);
+    const tunnel = this.tunnel(dev);
+    const { forwarding } = tunnel;
     const wanted = members.map((member) => forwarding.toStatic({ mac: FLOOD_MAC, ...member }, "control"));
-    const byRemote = new Map(wanted.map((member) => [JSON.stringify(member.remote), member]));
-    if (byRemote.size < wanted.length) {
-      const twice = wanted.find((member) => byRemote.get(JSON.stringify(member.remote)) !== member);
-      const message = `expected each member of the flood list once, got ${twice!.remote.address} twice`;
-      throw new VtepdError("ERR_CONFIG_CONFLICT", message, { path: "members" });
+    const seen = new Set<string>();
+    for (const [index, member] of wanted.entries()) {
+      const path = `${index}.dst`;
+      const { address } = member.remote;
+      admitRemote(tunnel, address, path);
+      const key = JSON.stringify(member.remote);
+      if (seen.has(key)) {
+        throw new VtepdError("ERR_CONFIG_CONFLICT", `${path}: ${memberTwice(address)}`, { path });
+      }
+      seen.add(key);
     }
     // Who was there before stays as it was made.
     const before = new Map(forwarding.flood.map((member) => [JSON.stringify(member.remote), member]));

@@ -29,6 +29,15 @@ export const readMacLo = (bytes: Uint8Array, offset: number): number =>
 export const parseMac = (text: string): Uint8Array | undefined =>
   MAC_TEXT.test(text) ? Uint8Array.from(text.split(":"), (octet) => Number.parseInt(octet, 16)) : undefined;
 
+/** What is expected of the MAC of an FDB entry, for people. */
+export const FDB_MAC = "a unicast MAC such as 02:00:00:00:00:01, or 00:00:00:00:00:00 for a member of the flood list";
+
+/** Why a MAC cannot be that of an FDB entry; undefined when it can, and for text that is no MAC at all. */
+export const fdbMacHint = (text: string): string | undefined => {
+  const bytes = parseMac(text);
+  return bytes !== undefined && isGroupMac(readMacHi(bytes, 0)) ? "a group address" : undefined;
+};
+
 /** `aa:bb:cc:dd:ee:ff`, lower case, from the two integers of the data plane. */
 export const formatMac = (hi: number, lo: number): string =>
   [hi >>> 8, hi & 255, lo >>> 24, (lo >>> 16) & 255, (lo >>> 8) & 255, lo & 255]

@@ -28,22 +28,22 @@ describe("a conflict", () => {
         "vx2: { mode: vxlan, id: 7, local: 192.0.2.1, remote: 192.0.2.3 }",
       ),
       [
-        "4:27: tunnels.vx2.id: expected a VNI of its own on port 4789 and local address 192.0.2.1, got 7 as tunnels.vx1.id (vtepd.yaml:3:27) has",
+        "4:27: tunnels.vx2.id: expected a VNI of its own on port 4789 and local address 192.0.2.1, got 7 again: tunnels.vx1.id (vtepd.yaml:3:27)",
       ],
     ],
     [
       "between three such tunnels, told twice",
       tunnels("a: { mode: vxlan, id: 7 }", "b: { mode: vxlan, id: 7 }", "c: { mode: vxlan, id: 7 }"),
       [
-        "4:25: tunnels.b.id: expected a VNI of its own on port 4789 and a local address found by route, got 7 as tunnels.a.id (vtepd.yaml:3:25) has",
-        "5:25: tunnels.c.id: expected a VNI of its own on port 4789 and a local address found by route, got 7 as tunnels.a.id (vtepd.yaml:3:25) has",
+        "4:25: tunnels.b.id: expected a VNI of its own on port 4789 and a local address found by route, got 7 again: tunnels.a.id (vtepd.yaml:3:25)",
+        "5:25: tunnels.c.id: expected a VNI of its own on port 4789 and a local address found by route, got 7 again: tunnels.a.id (vtepd.yaml:3:25)",
       ],
     ],
     [
       "between local addresses that are written differently",
       tunnels("a: { mode: vxlan, id: 7, local: 2001:db8::1 }", "b: { mode: vxlan, id: 7, local: 2001:DB8:0::1 }"),
       [
-        "4:25: tunnels.b.id: expected a VNI of its own on port 4789 and local address 2001:db8::1, got 7 as tunnels.a.id (vtepd.yaml:3:25) has",
+        "4:25: tunnels.b.id: expected a VNI of its own on port 4789 and local address 2001:db8::1, got 7 again: tunnels.a.id (vtepd.yaml:3:25)",
       ],
     ],
     [
@@ -71,7 +71,7 @@ describe("a conflict", () => {
       "between families, with local",
       tunnel("local: 192.0.2.1", "remote: 2001:db8::2"),
       [
-        "7:13: tunnels.vx1.remote: expected an IPv4 address as tunnels.vx1.local (vtepd.yaml:6:12) is one, got 2001:db8::2; `local` may be a list with an address of each family",
+        "7:13: tunnels.vx1.remote: expected an IPv4 address as the local address 192.0.2.1 is one, got 2001:db8::2; `local` may be a list with an address of each family: tunnels.vx1.local (vtepd.yaml:6:12)",
       ],
     ],
     [
@@ -107,21 +107,21 @@ describe("a conflict", () => {
       "within the flood list",
       tunnel("flood: [192.0.2.2, 192.0.2.2]"),
       [
-        "6:24: tunnels.vx1.flood[1]: expected each member of the flood list once, got 192.0.2.2 as in tunnels.vx1.flood[0] (vtepd.yaml:6:13)",
+        "6:24: tunnels.vx1.flood[1]: expected each member of the flood list once, got 192.0.2.2 again: tunnels.vx1.flood[0] (vtepd.yaml:6:13)",
       ],
     ],
     [
       "between remote and the flood list",
       tunnel("remote: 192.0.2.2", "flood: [192.0.2.2]"),
       [
-        "7:13: tunnels.vx1.flood[0]: expected each member of the flood list once, got 192.0.2.2 as in tunnels.vx1.remote (vtepd.yaml:6:13)",
+        "7:13: tunnels.vx1.flood[0]: expected each member of the flood list once, got 192.0.2.2 again: tunnels.vx1.remote (vtepd.yaml:6:13)",
       ],
     ],
     [
       "between the flood list and a zero-MAC entry that spells out the tunnel's own port and VNI",
       tunnel("flood: [192.0.2.2]", "fdb: [{ mac: 00:00:00:00:00:00, dst: 192.0.2.2, port: 4789, vni: 1 }]"),
       [
-        "7:42: tunnels.vx1.fdb[0].dst: expected each member of the flood list once, got 192.0.2.2 as in tunnels.vx1.flood[0] (vtepd.yaml:6:13)",
+        "7:42: tunnels.vx1.fdb[0].dst: expected each member of the flood list once, got 192.0.2.2 again: tunnels.vx1.flood[0] (vtepd.yaml:6:13)",
       ],
     ],
     [
@@ -132,14 +132,14 @@ describe("a conflict", () => {
         "  - { mac: 02:00:00:00:00:0A, dst: 192.0.2.3 }",
       ),
       [
-        "8:16: tunnels.vx1.fdb[1].mac: expected each MAC once, got 02:00:00:00:00:0a as in tunnels.vx1.fdb[0].mac (vtepd.yaml:7:16)",
+        "8:16: tunnels.vx1.fdb[1].mac: expected each MAC once, got 02:00:00:00:00:0a again: tunnels.vx1.fdb[0].mac (vtepd.yaml:7:16)",
       ],
     ],
     [
       "between an FDB entry and the device's own MAC",
       tunnel("macaddress: 02:00:00:00:00:01", "fdb: [{ mac: 02:00:00:00:00:01, dst: 192.0.2.2 }]"),
       [
-        "7:18: tunnels.vx1.fdb[0].mac: expected each MAC once, got 02:00:00:00:00:01 as in tunnels.vx1.macaddress (vtepd.yaml:6:17)",
+        "7:18: tunnels.vx1.fdb[0].mac: expected the MAC of another station, got 02:00:00:00:00:01, which is the device's own: tunnels.vx1.macaddress (vtepd.yaml:6:17)",
       ],
     ],
     [

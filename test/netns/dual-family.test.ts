@@ -69,6 +69,6 @@ it("refuses, without a local address of that family, a static entry over the con
   const before = daemon.fdb("ov0");
   const { status, stderr } = daemon.vtepctl("fdb", "add", "02:00:00:00:00:05", "dev", "ov0", "dst", "2001:db8::9");
   expect(status).toBe(1);
-  expect(stderr).toContain("expected a remote VTEP of an address family that the tunnel has a local address of");
+  expect(stderr).toContain("dst: expected an IPv4 address as the local address 192.0.2.1 is one, got 2001:db8::9");
   expect(daemon.fdb("ov0")).toEqual(before);
 });

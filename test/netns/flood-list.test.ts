@@ -68,9 +68,15 @@ describe("the flood list", () => {
     await start("");
     const before = daemon.vtepctl("flood", "show", "ov0").stdout;
     for (const [body, complaint] of [
-      [[{ dst: "192.0.2.3" }, { dst: "192.0.2.3" }], "expected each member of the flood list once, got 192.0.2.3"],
-      [[{ dst: "192.0.2.3" }, { dst: "2001:db8::3" }], "expected a remote VTEP of an address family"],
-      [[{ dst: "192.0.2" }], "expected an IP address"],
+      [
+        [{ dst: "192.0.2.3" }, { dst: "192.0.2.3" }],
+        "1.dst: expected each member of the flood list once, got 192.0.2.3 again",
+      ],
+      [
+        [{ dst: "192.0.2.3" }, { dst: "2001:db8::3" }],
+        "1.dst: expected an IPv4 address as the local address 192.0.2.1 is one, got 2001:db8::3",
+      ],
+      [[{ dst: "192.0.2" }], "0.dst: expected a unicast IPv4 or IPv6 address, got "],
     ] as const) {
       const answer = await put(body);
       expect(answer.status).toBe(400);

@@ -87,6 +87,21 @@ describe.each(["IPv4", "IPv6"] as const)("a multicast group, %s", (family) => {
   });
 });
 
+it("a group may stay in a flood list that is set, and nothing else leads to it", async () => {
+  const [a] = hostsOf(["a"]) as [Host];
+  const daemon = await RunningDaemon.start(a, tunnel("IPv4", 1), {});
+  const set = (...members: string[]) => daemon.vtepctl("flood", "set", "ov0", ...members);
+  expect(set("dst", "192.0.2.9", "dst", "239.1.1.1").stderr).toBe("");
+  expect(daemon.vtepctl("flood", "show", "ov0").stdout).toBe("dst 192.0.2.9\ndst 239.1.1.1\n");
+  const refusal = (address: string): string =>
+    `dst: expected a unicast IPv4 or IPv6 address, got "${address}" (a multicast address; the key \`group\` is for those)\n`;
+  expect(set("dst", "239.1.1.2").stderr).toBe(`vtepctl: 0.${refusal("239.1.1.2")}`);
+  const entry = ["02:00:00:00:00:05", "dev", "ov0", "dst", "239.1.1.1"];
+  expect(daemon.vtepctl("fdb", "add", ...entry).stderr).toBe(`vtepctl: ${refusal("239.1.1.1")}`);
+  expect(daemon.vtepctl("flood", "del", "ov0", "dst", "239.1.1.1").status).toBe(0);
+  expect(daemon.fdb("ov0").map(({ dst }) => dst)).toEqual(["192.0.2.9"]);
+});
+
 it.skipIf(addon.probeTap().tunnel !== "")("a group in tier tunnel, where packet sockets receive", async () => {
   const [a, b, k] = hostsOf(["a", "b", "k"]) as [Host, Host, Host];
   kernelVxlan(k, "IPv4", 3);

@@ -1,0 +1,54 @@
+/**
+ * The words of contradictions that are found at load and over the control socket alike: a request is refused in the words
+ * that the file would be refused in. Whoever reports one puts the path before it, and behind a colon where the other value
+ * stands.
+ */
+import ipaddr from "ipaddr.js";
+
+/** What remote VTEPs must agree with. */
+export interface Underlay {
+  readonly locals: readonly string[];
+  /** Interface that the tunnel is pinned to. */
+  readonly link?: string | undefined;
+}
+
+export interface Contradiction {
+  readonly message: string;
+  /** The local address that it is with. */
+  readonly local?: string;
+}
+
+export const family = (address: string): "IPv4" | "IPv6" => (address.includes(":") ? "IPv6" : "IPv4");
+
+const isLinkLocal = (address: string): boolean =>
+  family(address) === "IPv6" && ipaddr.parse(address).range() === "linkLocal";
+
+/** Of a remote VTEP with what its tunnel stands on. */
+export const remoteContradiction = (address: string, { locals }: Underlay): Contradiction | undefined => {
+  const [local] = locals;
+  if (local === undefined) return undefined;
+  if (locals.includes(address)) {
+    return { message: `expected a remote VTEP, got ${address}, which is our own`, local: address };
+  }
+  if (locals.some((other) => family(other) === family(address))) return undefined;
+  const wanted = `expected an ${family(local)} address as the local address ${local} is one, got ${address}`;
+  return { message: `${wanted}; \`local\` may be a list with an address of each family`, local };
+};
+
+/** Of a local or a remote VTEP with no interface. */
+export const linkContradiction = (address: string, { link }: Underlay): Contradiction | undefined =>
+  link === undefined && isLinkLocal(address)
+    ? { message: `expected \`link\` beside a link-local address, got ${address} and no interface to use it on` }
+    : undefined;
+
+export const memberTwice = (address: string): string =>
+  `expected each member of the flood list once, got ${address} again`;
+
+export const macTwice = (mac: string): string => `expected each MAC once, got ${mac} again`;
+
+export const ownMac = (mac: string): string =>
+  `expected the MAC of another station, got ${mac}, which is the device's own`;
+
+/** @param socket in words, e.g. `port 4789 and local address 192.0.2.1` */
+export const vniTwice = (vni: number, socket: string): string =>
+  `expected a VNI of its own on ${socket}, got ${vni} again`;

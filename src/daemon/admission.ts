@@ -1,0 +1,35 @@
+/**
+ * Whether a running tunnel can have an FDB entry or a flood-list member that somebody asks for, before anything changes:
+ * the checks that the configuration has at load, in the same words.
+ */
+import { linkContradiction, ownMac, remoteContradiction } from "../config/contradictions.ts";
+import { readVtep, VTEP_ADDRESS } from "../dataplane/vtep-text.ts";
+import { type ErrorCode, expectedGot, VtepdError } from "../errors.ts";
+import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
+import { FLOOD_MAC } from "./forwarding.ts";
+import type { Tunnel } from "./tunnel.ts";
+
+const refuse = (code: ErrorCode, path: string, words: string): never => {
+  throw new VtepdError(code, `${path}: ${words}`, { path });
+};
+
+/** @param path of `dst` in the request @throws ERR_CONFIG_VALUE, ERR_CONFIG_CONFLICT */
+export const admitRemote = ({ config, endpoints }: Tunnel, dst: string, path: string): void => {
+  if (dst === config.group) return;
+  const { address, hint } = readVtep(dst);
+  if (address === undefined) refuse("ERR_CONFIG_VALUE", path, expectedGot(VTEP_ADDRESS, dst, hint));
+  const underlay = { locals: endpoints.all.map(({ local }) => local.text), link: config.link };
+  const found = remoteContradiction(dst, underlay) ?? linkContradiction(dst, underlay);
+  if (found !== undefined) refuse("ERR_CONFIG_CONFLICT", path, found.message);
+};
+
+/** Only the flood list leads to the tunnel's group. @throws ERR_CONFIG_VALUE, ERR_CONFIG_CONFLICT */
+export const admitEntry = (tunnel: Tunnel, { mac, dst }: { readonly mac: string; readonly dst: string }): void => {
+  const { config, device } = tunnel;
+  const own = device.info()?.macAddress ?? device.macAddress;
+  if (mac === formatMac(readMacHi(own, 0), readMacLo(own, 0))) refuse("ERR_CONFIG_CONFLICT", "mac", ownMac(mac));
+  if (mac !== FLOOD_MAC && dst === config.group) {
+    refuse("ERR_CONFIG_VALUE", "dst", expectedGot(VTEP_ADDRESS, dst, readVtep(dst).hint));
+  }
+  admitRemote(tunnel, dst, "dst");
+};
