@@ -67,6 +67,7 @@ const ownWords = ({
   unknown_unicast,
   fdb,
   limit_per_remote,
+  eviction,
   flood,
 }: LinkJson["vtepd"]): (string | number)[] => {
   const words: (string | number)[] = ["vtepd", "state", state, "queues", queues, "offload", offload];
@@ -77,6 +78,7 @@ const ownWords = ({
   if (unknown_unicast === "drop") words.push("unknown-unicast", unknown_unicast);
   if (fwmark !== null) words.push("fwmark", `0x${fwmark.toString(16)}`);
   if (limit_per_remote !== null) words.push("limit-per-remote", limit_per_remote);
+  if (eviction === "none") words.push("eviction", eviction);
   words.push("learned", fdb.learned, "static", fdb.static);
   if (flood.length > 0) words.push("flood", ...flood);
   return words;

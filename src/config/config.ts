@@ -94,6 +94,8 @@ export interface VxlanConfig {
   readonly limit: number;
   /** And behind one remote VTEP; undefined = no limit of its own. */
   readonly limitPerRemote?: number | undefined;
+  /** When `limit` is reached: whether remote VTEPs with many entries make room for those with few. */
+  readonly eviction: "fair" | "none";
   /** Bytes; undefined = what the underlay leaves. */
   readonly mtu?: number | undefined;
   readonly macAddress?: string | undefined;

@@ -178,6 +178,12 @@ const modes = {
       "Learned FDB entries that one remote VTEP may have in the tunnel. Without it, as many as `limit`.",
       { unit: "entries", examples: [1000] },
     ),
+    eviction: key(
+      oneOf(["fair", "none"]).optional(),
+      "When `limit` is reached: `fair` lets a remote VTEP with few learned entries have the least recently used ones of those " +
+        "with the most removed; `none` learns nothing more. Without it, `fair`, and `none` with `accept: any`.",
+      { examples: ["none"] },
+    ),
     mtu: key(integer(68, 65_535).optional(), "MTU of the device. Without it, what the underlay leaves.", {
       unit: "bytes",
       examples: [1450],
@@ -255,6 +261,8 @@ const MIN_BURST = 10;
 const policerConfig = (rate: number | undefined): Policer | undefined =>
   rate === undefined ? undefined : { rate, burst: Math.max(Math.ceil(rate / 10), MIN_BURST) };
 
+const acceptOf = ({ accept, group }: VxlanKeys): "known" | "any" => accept ?? (group === undefined ? "known" : "any");
+
 const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   mode: keys.mode,
   id: keys.id,
@@ -274,6 +282,7 @@ const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   ageingS: keys.aging ?? keys.ageing,
   limit: keys.limit,
   limitPerRemote: keys["limit-per-remote"],
+  eviction: keys.eviction ?? (acceptOf(keys) === "any" ? "none" : "fair"),
   mtu: keys.mtu,
   macAddress: keys.macaddress,
   addresses: keys.addresses,
@@ -290,7 +299,7 @@ const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   zeroChecksum6Tx: keys.checksums.includes("zero-udp6-tx"),
   zeroChecksum6Rx: keys.checksums.includes("zero-udp6-rx"),
   mark: keys.fwmark,
-  accept: keys.accept ?? (keys.group === undefined ? "known" : "any"),
+  accept: acceptOf(keys),
 });
 
 const modeNames = Object.keys(modes).join(", ");

@@ -83,6 +83,8 @@ export interface LinkJson {
     readonly fdb: { readonly learned: number; readonly static: number };
     /** Learned entries behind one remote VTEP; null = no limit. */
     readonly limit_per_remote: number | null;
+    /** When the limit is reached. */
+    readonly eviction: "fair" | "none";
   };
 }
 
@@ -170,5 +172,6 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     flood: link.flood,
     fdb: { learned: link.fdbLearned, static: link.fdbStatic },
     limit_per_remote: link.fdbLimitPerRemote === 0 ? null : link.fdbLimitPerRemote,
+    eviction: link.eviction,
   },
 });

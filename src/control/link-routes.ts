@@ -60,6 +60,7 @@ const LinkSchema = z
       flood: z.array(z.string()),
       fdb: z.object({ learned: count(), static: count() }),
       limit_per_remote: count().nullable(),
+      eviction: z.enum(["fair", "none"]),
     }),
   })
   .openapi("Link") as z.ZodType<LinkJson>;

@@ -19,6 +19,8 @@ export interface LinkStatsJson extends TrafficJson {
     /** MACs not learned, because the tunnel or the table was full, or their remote VTEP had its share. */
     readonly full: number;
     readonly remote_full: number;
+    /** Entries that made room for remote VTEPs with fewer. */
+    readonly evicted: number;
   };
   /** Keyed by drop reason, only non-zero ones. */
   readonly drops: {
@@ -88,6 +90,7 @@ export const linkStatsJson = (stats: LinkStats): LinkStatsJson => ({
     aged: stats.fdbAged,
     full: stats.fdbFull,
     remote_full: stats.fdbRemoteFull,
+    evicted: stats.fdbEvicted,
   },
   drops: stats.drops,
   remotes: stats.remotes.map((remote) => ({

@@ -47,7 +47,14 @@ const StatsSchema: z.ZodType<StatsJson> = z
         tx: z.object(traffic),
         flooded: count(),
         reserved_bits: count(),
-        fdb: z.object({ learns: count(), moves: count(), aged: count(), full: count(), remote_full: count() }),
+        fdb: z.object({
+          learns: count(),
+          moves: count(),
+          aged: count(),
+          full: count(),
+          remote_full: count(),
+          evicted: count(),
+        }),
         drops: z.object({ encap: counts(), decap: counts() }),
         remotes: z.array(
           z.object({

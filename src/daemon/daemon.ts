@@ -7,7 +7,7 @@ import type { Logger } from "pino";
 import { type Config, OFFLOAD_TIERS } from "../config/config.ts";
 import { startControl } from "../control/server.ts";
 import { allocateTableMemory, openTables } from "../dataplane/tables.ts";
-import { UPCALL_KIND, UPCALL_UNKNOWN_VTEP } from "../dataplane/upcall-ring.ts";
+import { UPCALL_FDB_FULL, UPCALL_KIND, UPCALL_UNKNOWN_VTEP } from "../dataplane/upcall-ring.ts";
 import { VtepdError } from "../errors.ts";
 import { scrape } from "../metrics/scrape.ts";
 import { startMetrics } from "../metrics/server.ts";
@@ -15,6 +15,7 @@ import { Ageing } from "./ageing.ts";
 import { monotonicS } from "./clock.ts";
 import { setUpDevices } from "./device-setup.ts";
 import { DeviceWatch } from "./device-watch.ts";
+import { Eviction } from "./eviction.ts";
 import { type Offload, type OffloadRequest, probeOffload } from "./offload.ts";
 import { Receivers } from "./receivers.ts";
 import { Statistics } from "./statistics.ts";
@@ -105,6 +106,11 @@ const start = async (
   const tunnels = new Map<string, Tunnel>();
   const watch = new DeviceWatch(tunnels, log);
   const strangers = new Strangers(tables, tunnels);
+  const eviction = new Eviction(tables.fdb, (bd) => {
+    const tunnel = [...tunnels.values()].find((candidate) => candidate.bd === bd);
+    return tunnel?.forwarding.remotes.list().map(({ slot }) => slot) ?? [];
+  });
+  undo.push(() => eviction.stop());
   const supervisor = new Supervisor(workerPlan(config), memory, {
     gone: (port) => {
       watch.gone(port);
@@ -112,7 +118,9 @@ const start = async (
       if (uplink !== undefined) log.warn({ uplink }, "uplink was deleted; it will be made again");
     },
     upcall: (record) => {
-      if (record[UPCALL_KIND] === UPCALL_UNKNOWN_VTEP) strangers.seen(record);
+      const kind = record[UPCALL_KIND];
+      if (kind === UPCALL_UNKNOWN_VTEP) strangers.seen(record);
+      else if (kind === UPCALL_FDB_FULL) eviction.asked(record);
     },
   });
   undo.push(() => supervisor.stop());
@@ -121,7 +129,7 @@ const start = async (
     log.warn({ port, refusal }, "no receive offload in tier tunnel; UDP sockets are used");
   });
   const ageing = new Ageing(tables.fdb);
-  const statistics = new Statistics(supervisor.memory, tables.fdb.accounts, ageing);
+  const statistics = new Statistics(supervisor.memory, tables.fdb.accounts, ageing, eviction);
   const vtep = new Vtep({ tables, receivers, statistics, tunnels, offload, configPath, version });
 
   const planner = await UnderlayPlanner.look(config.tunnels);
@@ -135,6 +143,7 @@ const start = async (
     undo.push(() => tunnel.close());
     tunnels.set(tunnelConfig.name, tunnel);
     ageing.set(tunnel.bd, tunnelConfig.ageingS);
+    eviction.reset(tunnel.bd);
   }
   await receivers.activate();
   await setUpDevices([...tunnels.values()]);
@@ -142,6 +151,7 @@ const start = async (
   const segmentWatch = watchSegments(statistics, log);
   const timer = setInterval(() => {
     ageing.tick(monotonicS());
+    eviction.tick();
     watch.tick();
     strangers.tick(monotonicS());
     segmentWatch();

@@ -29,6 +29,7 @@ import type { FdbAccounts } from "../dataplane/fdb-accounts.ts";
 import type { LinkStats, OffloadView, RemoteStats, SocketStats, WorkerView } from "../dataplane/view.ts";
 import { DROP_REASON_COLUMNS, DROP_REASONS } from "../drop-reason.ts";
 import type { Ageing } from "./ageing.ts";
+import type { Eviction } from "./eviction.ts";
 import { formatSocket, type Receiver } from "./receivers.ts";
 import type { Tunnel } from "./tunnel.ts";
 
@@ -42,9 +43,11 @@ export interface WorkerMemory {
 export class Statistics {
   private readonly workers: readonly WorkerMemory[];
   private readonly ageing: Ageing;
+  private readonly eviction: Eviction;
   private readonly fdb: FdbAccounts;
 
-  constructor(workers: readonly WorkerMemory[], fdb: FdbAccounts, ageing: Ageing) {
+  constructor(workers: readonly WorkerMemory[], fdb: FdbAccounts, ageing: Ageing, eviction: Eviction) {
+    this.eviction = eviction;
     this.workers = workers;
     this.fdb = fdb;
     this.ageing = ageing;
@@ -66,6 +69,7 @@ export class Statistics {
       fdbAged: this.ageing.count(tunnel.bd),
       fdbFull: sum(LINK_FDB_FULL),
       fdbRemoteFull: sum(LINK_FDB_REMOTE_FULL),
+      fdbEvicted: this.eviction.count(tunnel.bd),
       reservedBits: sum(LINK_RESERVED_BITS),
       drops: {
         encap: this.reasons("drop", drops + ENCAP * DROP_REASON_COLUMNS),

@@ -132,7 +132,11 @@ export class Tunnel {
     const { bd, config } = this;
     const { bridgeDomains, fdb } = this.tables;
     bridgeDomains.set(bd, BD_LEARNING, config.macLearning ? 1 : 0);
-    fdb.accounts.setPolicy(bd, { limit: config.limit, limitPerRemote: config.limitPerRemote ?? 0 });
+    fdb.accounts.setPolicy(bd, {
+      limit: config.limit,
+      limitPerRemote: config.limitPerRemote ?? 0,
+      isFair: config.eviction === "fair",
+    });
     for (const [kind, policer] of [
       [BROADCAST, config.policers.broadcast],
       [MULTICAST, config.policers.multicast],

@@ -173,6 +173,7 @@ export class Vtep implements VtepService {
       ageingS: config.ageingS,
       fdbLimit: config.limit,
       fdbLimitPerRemote: config.limitPerRemote ?? 0,
+      eviction: config.eviction,
       fdbLearned: accounts.learned(bd),
       fdbStatic: accounts.fixed(bd),
       netns: config.netns ?? null,

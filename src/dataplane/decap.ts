@@ -95,7 +95,7 @@ export class Decapsulator {
     this.tables = tables;
     this.domains = tables.bridgeDomains.words;
     this.counters = counters;
-    this.learner = new Learner(batch, tables, counters);
+    this.learner = new Learner(batch, tables, counters, upcalls);
   }
 
   /** Call before each batch: the main thread may have changed the tables since. */

@@ -2,7 +2,18 @@
  * How many entries each bridge domain and each remote VTEP has, and how many of the learned ones it may have. Counts are
  * changed under the FDB's lock and read without it; the policy is the main thread's.
  */
-import { FDB_DOMAIN_WORDS, type FdbMemory, FIXED, LEARNED, LIMIT, LIMIT_PER_REMOTE } from "./fdb-memory.ts";
+import {
+  ASKED,
+  FAIR,
+  FDB_DOMAIN_WORDS,
+  type FdbMemory,
+  FIXED,
+  LEARNED,
+  LIMIT,
+  LIMIT_PER_REMOTE,
+  MOST,
+  SHARE,
+} from "./fdb-memory.ts";
 
 /** What a bridge domain's learned entries may be. */
 export interface FdbPolicy {
@@ -10,6 +21,8 @@ export interface FdbPolicy {
   readonly limit: number;
   /** And behind one remote VTEP; 0 = no limit of its own. */
   readonly limitPerRemote: number;
+  /** When the limit is reached: whether entries of remote VTEPs with many make room for those with few. */
+  readonly isFair: boolean;
 }
 
 export class FdbAccounts {
@@ -26,6 +39,11 @@ export class FdbAccounts {
     const row = bd * FDB_DOMAIN_WORDS;
     Atomics.store(this.domains, row + LIMIT, policy.limit);
     Atomics.store(this.domains, row + LIMIT_PER_REMOTE, policy.limitPerRemote);
+    Atomics.store(this.domains, row + FAIR, policy.isFair ? 1 : 0);
+  }
+
+  limit(bd: number): number {
+    return this.domains[bd * FDB_DOMAIN_WORDS + LIMIT]!;
   }
 
   /** Whether the bridge domain has all the learned entries it may have. */
@@ -39,6 +57,36 @@ export class FdbAccounts {
   isRemoteFull(bd: number, target: number): boolean {
     const limit = this.domains[bd * FDB_DOMAIN_WORDS + LIMIT_PER_REMOTE]!;
     return limit !== 0 && this.targets[target]! >= limit;
+  }
+
+  /** Whether the remote VTEP has its share of a bridge domain that is, or was just now, full. */
+  hasItsShare(bd: number, target: number): boolean {
+    const share = this.domains[bd * FDB_DOMAIN_WORDS + SHARE]!;
+    return share !== 0 && this.targets[target]! >= share;
+  }
+
+  /** Whether a remote VTEP of a full bridge domain may have entries of another evicted. */
+  mayAsk(bd: number, target: number): boolean {
+    const row = bd * FDB_DOMAIN_WORDS;
+    return this.domains[row + FAIR]! !== 0 && this.targets[target]! + 1 < this.domains[row + MOST]!;
+  }
+
+  /** True once for each value of `tick`, give or take a worker. */
+  ask(bd: number, tick: number): boolean {
+    const row = bd * FDB_DOMAIN_WORDS;
+    if (this.domains[row + ASKED] === tick) return false;
+    this.domains[row + ASKED] = tick;
+    return true;
+  }
+
+  /** 0 = no share. Main thread. */
+  setShare(bd: number, share: number): void {
+    Atomics.store(this.domains, bd * FDB_DOMAIN_WORDS + SHARE, share);
+  }
+
+  /** What was found to be the most; workers only ever raise it. Main thread. */
+  setMost(bd: number, most: number): void {
+    Atomics.store(this.domains, bd * FDB_DOMAIN_WORDS + MOST, most);
   }
 
   learned(bd: number): number {
@@ -56,7 +104,7 @@ export class FdbAccounts {
 
   addLearned(bd: number, target: number): void {
     this.domains[bd * FDB_DOMAIN_WORDS + LEARNED]!++;
-    this.targets[target]!++;
+    this.raise(bd, target);
   }
 
   removeLearned(bd: number, target: number): void {
@@ -72,8 +120,15 @@ export class FdbAccounts {
     this.domains[bd * FDB_DOMAIN_WORDS + FIXED]!--;
   }
 
-  move(from: number, to: number): void {
+  move(bd: number, from: number, to: number): void {
     this.targets[from]!--;
-    this.targets[to]!++;
+    this.raise(bd, to);
+  }
+
+  private raise(bd: number, target: number): void {
+    const count = this.targets[target]! + 1;
+    const most = bd * FDB_DOMAIN_WORDS + MOST;
+    this.targets[target] = count;
+    if (count > this.domains[most]!) this.domains[most] = count;
   }
 }

@@ -41,6 +41,14 @@ export const FIXED = 1;
 /** Learned entries allowed in all, and behind one remote VTEP; 0 = as many as there is room for. */
 export const LIMIT = 2;
 export const LIMIT_PER_REMOTE = 3;
+/** 1 = who has few may have entries of who has many evicted; see daemon/eviction.ts. */
+export const FAIR = 4;
+/** Learned entries that one remote VTEP may have while the bridge domain is full, so that others have some; 0 = any. */
+export const SHARE = 5;
+/** At least what the remote VTEP with the most learned entries has. */
+export const MOST = 6;
+/** When eviction was last asked for. */
+export const ASKED = 7;
 
 /** The shared parts; typed arrays over SharedArrayBuffers, so that they can be handed to a worker. */
 export interface FdbMemory {

@@ -56,6 +56,8 @@ export const LEARN_STATIC = 3;
 export const LEARN_FULL = 4;
 export const LEARN_BUSY = 5;
 export const LEARN_REMOTE_FULL = 6;
+/** As LEARN_FULL, but another remote VTEP has more than this one: the main thread should evict (daemon/eviction.ts). */
+export const LEARN_UNFAIR = 7;
 
 /** One entry as the main thread reads it. */
 export interface FdbEntry {
@@ -137,7 +139,8 @@ export class Fdb {
     if (handle >= 0) return this.move(handle, target, nowS);
     const { accounts } = this;
     if (accounts.isRemoteFull(bd, target)) return LEARN_REMOTE_FULL;
-    if (accounts.isFull(bd) || this.isFull()) return LEARN_FULL;
+    if (this.isFull() || accounts.hasItsShare(bd, target)) return LEARN_FULL;
+    if (accounts.isFull(bd)) return accounts.mayAsk(bd, target) ? LEARN_UNFAIR : LEARN_FULL;
     this.insert(bd, macHi, macLo, target, 0, nowS);
     accounts.addLearned(bd, target);
     return LEARN_NEW;
@@ -149,11 +152,12 @@ export class Fdb {
     if ((slots[handle + FLAGS]! & FDB_STATIC) !== 0) return LEARN_STATIC;
     const from = slots[handle + TARGET]!;
     if (from !== target) {
-      if (accounts.isRemoteFull(slots[handle + KEY_HI]! >>> 16, target)) {
+      const bd = slots[handle + KEY_HI]! >>> 16;
+      if (accounts.isRemoteFull(bd, target)) {
         this.bury(handle, nowS);
         return LEARN_REMOTE_FULL;
       }
-      accounts.move(from, target);
+      accounts.move(bd, from, target);
     }
     slots[handle + TARGET] = target;
     slots[handle + UPDATED] = nowS;

@@ -2,7 +2,7 @@
  * Learning: the inner source of an accepted frame is behind the VTEP that sent it. Most frames only confirm what is known,
  * for which no lock is taken (fdb.ts). What cannot be learned is delivered all the same, and counted.
  */
-import { STATUS_NOW_S } from "../binding/abi.ts";
+import { STATUS_NOW_MS, STATUS_NOW_S } from "../binding/abi.ts";
 import { NOT_DROPPED, VXLAN_ENTRY_EXISTS } from "../drop-reason.ts";
 import type { Batch } from "./batch.ts";
 import {
@@ -13,17 +13,23 @@ import {
   LINK_LEARNS,
   LINK_MOVES,
 } from "./counters.ts";
-import { type Fdb, LEARN_FULL, LEARN_MOVED, LEARN_NEW, LEARN_REMOTE_FULL, LEARN_STATIC } from "./fdb.ts";
+import { type Fdb, LEARN_FULL, LEARN_MOVED, LEARN_NEW, LEARN_REMOTE_FULL, LEARN_STATIC, LEARN_UNFAIR } from "./fdb.ts";
 import type { RemoteTable } from "./remote-table.ts";
 import type { Tables } from "./tables.ts";
+import { UPCALL_BD, UPCALL_FDB_FULL, UPCALL_KIND, UPCALL_REMOTE, type UpcallRing } from "./upcall-ring.ts";
+
+/** Of milliseconds, as a right shift: eviction is asked for once in 128. */
+const ASK_SHIFT = 7;
 
 export class Learner {
   private readonly status: Int32Array;
+  private readonly upcalls: UpcallRing;
   private readonly fdb: Fdb;
   private readonly remotes: RemoteTable;
   private readonly link: Float64Array;
 
-  constructor(batch: Batch, tables: Tables, counters: Counters) {
+  constructor(batch: Batch, tables: Tables, counters: Counters, upcalls: UpcallRing) {
+    this.upcalls = upcalls;
     this.status = batch.status;
     this.fdb = tables.fdb;
     this.remotes = tables.remotes;
@@ -47,9 +53,22 @@ export class Learner {
     if (result === LEARN_NEW) this.link[row + LINK_LEARNS]!++;
     else if (result === LEARN_MOVED) this.link[row + LINK_MOVES]!++;
     else if (result === LEARN_FULL) this.link[row + LINK_FDB_FULL]!++;
+    else if (result === LEARN_UNFAIR) this.askForRoom(bd, remote);
     else if (result === LEARN_REMOTE_FULL) this.link[row + LINK_FDB_REMOTE_FULL]!++;
     else if (result === LEARN_STATIC) return VXLAN_ENTRY_EXISTS;
     return NOT_DROPPED;
+  }
+
+  private askForRoom(bd: number, remote: number): void {
+    const { upcalls } = this;
+    this.link[bd * LINK_COLUMNS + LINK_FDB_FULL]!++;
+    if (!this.fdb.accounts.ask(bd, this.status[STATUS_NOW_MS]! >> ASK_SHIFT)) return;
+    const record = upcalls.begin();
+    if (record === 0) return;
+    upcalls.record[record + UPCALL_KIND] = UPCALL_FDB_FULL;
+    upcalls.record[record + UPCALL_BD] = bd;
+    upcalls.record[record + UPCALL_REMOTE] = remote;
+    upcalls.commit();
   }
 
   /** A static MAC may come from its own VTEP even when the entry has a UDP port or VNI of its own, hence another slot. */

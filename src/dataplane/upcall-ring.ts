@@ -15,6 +15,9 @@ export const UPCALL_KIND = 0;
 export const UPCALL_BD = 1;
 /** A frame was accepted from a VTEP that has no slot yet; words 2..5 are its address, mapped. */
 export const UPCALL_UNKNOWN_VTEP = 1;
+/** A MAC was not learned behind a remote VTEP that has fewer entries than another; word UPCALL_REMOTE is its slot. */
+export const UPCALL_FDB_FULL = 8;
+export const UPCALL_REMOTE = 2;
 
 const HEAD = 0;
 const TAIL = 1;

@@ -29,6 +29,8 @@ export interface LinkView {
   readonly fdbLimit: number;
   /** Learned entries behind one remote VTEP; 0 = no limit. */
   readonly fdbLimitPerRemote: number;
+  /** When the limit is reached. */
+  readonly eviction: "fair" | "none";
   readonly fdbLearned: number;
   readonly fdbStatic: number;
   readonly netns: string | null;
@@ -76,6 +78,8 @@ export interface LinkStats extends TrafficCounters {
   readonly fdbFull: number;
   /** MACs that were not learned because their remote VTEP had all the entries it may have. */
   readonly fdbRemoteFull: number;
+  /** Entries that made room for remote VTEPs with fewer. */
+  readonly fdbEvicted: number;
   /** Accepted datagrams in which a reserved bit of the tunnel header was set (RFC 7348: ignored on receipt). */
   readonly reservedBits: number;
   /** Keyed by the reason's name; only non-zero ones. `encap` = overlay to underlay, `decap` = the other way. */

@@ -100,6 +100,11 @@ export const FDB_REMOTE_FULL: Metric = counter(
   "MAC addresses that were not learned because their remote VTEP had all the entries it may have.",
   "link",
 );
+export const FDB_EVICTED: Metric = counter(
+  "vtepd_fdb_evicted_total",
+  "Learned FDB entries that made room for remote VTEPs with fewer.",
+  "link",
+);
 export const REMOTE_FDB_ENTRIES: Metric = gauge(
   "vtepd_remote_fdb_entries",
   "FDB entries learned from a remote VTEP.",

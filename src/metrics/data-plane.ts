@@ -76,6 +76,7 @@ const FAMILIES: readonly (readonly [catalogue.Metric, Source])[] = [
   [catalogue.FDB_AGED, perStats((stats) => stats.fdbAged)],
   [catalogue.FDB_FULL, perStats((stats) => stats.fdbFull)],
   [catalogue.FDB_REMOTE_FULL, perStats((stats) => stats.fdbRemoteFull)],
+  [catalogue.FDB_EVICTED, perStats((stats) => stats.fdbEvicted)],
   [catalogue.LINK_RESERVED_BITS, perStats((stats) => stats.reservedBits)],
   [catalogue.REMOTE_RECEIVE_PACKETS, perRemote((counters) => counters.rxFrames)],
   [catalogue.REMOTE_RECEIVE_BYTES, perRemote((counters) => counters.rxBytes)],

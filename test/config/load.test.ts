@@ -52,6 +52,7 @@ describe("a configuration", () => {
       policers: {},
       ageingS: 300,
       limit: 65_536,
+      eviction: "fair",
       addresses: [],
       locals: [],
       tos: 0,
@@ -93,6 +94,7 @@ tunnels:
     ageing: 5m
     limit: 10
     limit-per-remote: 5
+    eviction: fair
     mtu: 1400
     macaddress: 02:00:00:00:00:01
     addresses: [10.42.0.1/24, "fd00:42::1/64"]
@@ -140,6 +142,7 @@ tunnels:
           ageingS: 300,
           limit: 10,
           limitPerRemote: 5,
+          eviction: "fair",
           mtu: 1400,
           macAddress: "02:00:00:00:00:01",
           addresses: ["10.42.0.1/24", "fd00:42::1/64"],
@@ -162,7 +165,12 @@ tunnels:
     });
 
     const group = tunnelWith("group: 239.1.1.1", "link: eth0", 'local: [192.0.2.1, "2001:db8::1"]');
-    expect(group).toMatchObject({ group: "239.1.1.1", accept: "any", locals: ["192.0.2.1", "2001:db8::1"] });
+    expect(group).toMatchObject({
+      group: "239.1.1.1",
+      accept: "any",
+      eviction: "none",
+      locals: ["192.0.2.1", "2001:db8::1"],
+    });
   });
 
   it("keeps the tunnels in the order of the file", () => {

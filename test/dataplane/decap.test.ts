@@ -22,6 +22,7 @@ import {
   REMOTE_COLUMNS,
   REMOTE_RX_FRAMES,
 } from "../../src/dataplane/counters.ts";
+import { UPCALL_FDB_FULL } from "../../src/dataplane/upcall-ring.ts";
 import {
   DEV_READY,
   DROP_REASON_COLUMNS,
@@ -109,6 +110,23 @@ describe("decap", () => {
     expect([link(LINK_FDB_FULL), link(LINK_FDB_REMOTE_FULL)]).toEqual([0, 1]);
     vtep.fromUnderlay({ ...other, from: "192.0.2.3" }).run();
     expect(learnedAt("02:00:00:00:00:06")).toBe(second);
+  });
+
+  it("reports a VTEP that cannot be learned from although another has more, now and then", () => {
+    const { vtep, bd, frame, link, second } = setUp({ limit: 2, isFair: true });
+    const reports: number[][] = [];
+    const drain = (): void => vtep.upcalls.drain((record) => reports.push([...record.subarray(0, 3)]));
+    for (let n = 0; n < 4; n++) vtep.fromUnderlay({ ...frame, src: `02:00:00:00:01:0${n}` });
+    vtep.run();
+    drain();
+    expect([reports, link(LINK_FDB_FULL)]).toEqual([[], 2]);
+    for (const nowMs of [1000, 1001, 1200]) {
+      vtep.nowMs = nowMs;
+      vtep.fromUnderlay({ ...frame, from: "192.0.2.3", src: "02:00:00:00:02:01" }).run();
+    }
+    drain();
+    const report = [UPCALL_FDB_FULL, bd, second];
+    expect([reports, link(LINK_FDB_FULL)]).toEqual([[report, report], 5]);
   });
 
   it("keeps two VNIs on one socket apart, also with equal MACs", () => {

@@ -7,7 +7,7 @@ import { udpFrame, vxlanDatagram } from "../support/frame-builder.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { RawVtep } from "../support/raw-vtep.ts";
-import { waitFor } from "../support/wait-for.ts";
+import { sleep, waitFor } from "../support/wait-for.ts";
 
 const DEVICE_MAC = "02:00:00:00:ff:01";
 const LOCAL = "192.0.2.1";
@@ -66,6 +66,52 @@ const received = (count: number): Promise<boolean> =>
 /** Learned entries behind each remote VTEP. */
 const learned = (): Record<string, number> =>
   Object.fromEntries(daemon.stats().links[0]!.remotes.map((remote) => [remote.address, remote.learned]));
+
+const pause = 1100; // longer than the second in which hits are told apart
+
+describe("eviction", () => {
+  it("makes room for a VTEP with few MACs by the oldest of the one with most, while that one goes on flooding", async () => {
+    await start('limit: 12, fdb: [{ mac: "02:00:00:00:00:99", dst: 192.0.2.2 }]');
+    for (let station = 0; station < 12; station++) send(second, station);
+    await received(12);
+    await sleep(pause);
+    // In use, so the others go first.
+    for (const station of [3, 7]) send(second, station);
+    await received(14);
+    let sent = 14;
+    const retry = async (vtep: RawVtep, station: number): Promise<boolean> => {
+      send(vtep, station);
+      for (let n = 0; n < 10; n++) send(second, 100 + sent + n);
+      sent += 11;
+      await received(sent);
+      return daemon.learned("ov0").includes(`${macOf(station)} 192.0.2.3`);
+    };
+    for (let station = 50; station < 54; station++) {
+      await waitFor(() => retry(third, station), { what: `station ${station}`, timeoutMs: 10_000, intervalMs: 50 });
+    }
+    const now = daemon.learned("ov0");
+    expect(now.length).toBeLessThanOrEqual(12);
+    for (const station of [3, 7]) expect(now).toContain(`${macOf(station)} 192.0.2.2`);
+    expect(learned()["192.0.2.3"]).toBe(4);
+    const { evicted, full, learns } = daemon.stats().links[0]!.fdb;
+    expect([evicted, learns]).toEqual([4, 16]);
+    expect(full).toBeGreaterThan(4);
+    expect(daemon.fdb("ov0").some(({ mac }) => mac === "02:00:00:00:00:99")).toBe(true);
+  });
+
+  it("does not happen where it is switched off", async () => {
+    await start("limit: 4, eviction: none");
+    for (let station = 0; station < 4; station++) send(second, station);
+    await received(4);
+    for (let n = 0; n < 5; n++) {
+      send(third, 50);
+      await received(5 + n);
+      await sleep(150);
+    }
+    expect(learned()).toEqual({ "192.0.2.2": 4, "192.0.2.3": 0 });
+    expect(daemon.stats().links[0]!.fdb).toMatchObject({ evicted: 0, full: 5 });
+  });
+});
 
 describe("limit-per-remote", () => {
   it("holds for each VTEP by itself; frames beyond it are delivered and counted", async () => {

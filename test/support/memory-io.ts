@@ -30,6 +30,7 @@ import {
   PORT_TAP,
   PORT_UDP_RX,
   PORT_UDP_TX,
+  STATUS_NOW_MS,
   STATUS_NOW_S,
   VTEP_ADDRESS_BYTES,
 } from "../../src/binding/abi.ts";
@@ -102,6 +103,7 @@ export class MemoryVtep {
   readonly txPort: number;
   private count = 0;
   nowS = 1000;
+  nowMs = 1000;
 
   constructor(fdbCapacity = 4096) {
     this.tables = openTables(allocateTableMemory(fdbCapacity));
@@ -115,7 +117,14 @@ export class MemoryVtep {
   /** A tunnel with one TAP; returns its bridge domain and port. */
   tunnel(
     vni: number,
-    options: { learning?: boolean; limit?: number; limitPerRemote?: number; mac?: string; mtu?: number } = {},
+    options: {
+      learning?: boolean;
+      limit?: number;
+      limitPerRemote?: number;
+      isFair?: boolean;
+      mac?: string;
+      mtu?: number;
+    } = {},
   ): { bd: number; port: number } {
     const { bridgeDomains, fdb, ports, vnis } = this.tables;
     const bd = bridgeDomains.allocate();
@@ -123,7 +132,11 @@ export class MemoryVtep {
     const [macHi, macLo] = macWords(options.mac ?? "02:00:00:00:ff:01");
     bridgeDomains.set(bd, BD_ACCESS_PORT, port);
     bridgeDomains.set(bd, BD_LEARNING, options.learning === false ? 0 : 1);
-    fdb.accounts.setPolicy(bd, { limit: options.limit ?? 1024, limitPerRemote: options.limitPerRemote ?? 0 });
+    fdb.accounts.setPolicy(bd, {
+      limit: options.limit ?? 1024,
+      limitPerRemote: options.limitPerRemote ?? 0,
+      isFair: options.isFair ?? false,
+    });
     bridgeDomains.set(bd, BD_MTU, options.mtu ?? 1450);
     bridgeDomains.set(bd, BD_MAC_HI, macHi);
     bridgeDomains.set(bd, BD_MAC_LO, macLo);
@@ -180,6 +193,7 @@ export class MemoryVtep {
   /** Forwards what was described, and returns the copies made by it. */
   run(): Sent[] {
     this.batch.status[STATUS_NOW_S] = this.nowS;
+    this.batch.status[STATUS_NOW_MS] = this.nowMs;
     this.sent.length = 0;
     const { count } = this;
     this.count = 0;
