@@ -5,6 +5,7 @@
 #include "event.h"
 #include "io.h"
 #include "packet-socket.h"
+#include "path-mtu.h"
 #include "probe.h"
 #include "tap.h"
 #include "thread.h"
@@ -18,6 +19,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("tapInfo", Napi::Function::New<TapInfo>(env, "tapInfo"));
   exports.Set("openUdp", Napi::Function::New<OpenUdp>(env, "openUdp"));
   exports.Set("openPacketSockets", Napi::Function::New<OpenPacketSockets>(env, "openPacketSockets"));
+  exports.Set("pathMtu", Napi::Function::New<PathMtu>(env, "pathMtu"));
   exports.Set("udpPort", Napi::Function::New<UdpPort>(env, "udpPort"));
   exports.Set("openEvent", Napi::Function::New<OpenEvent>(env, "openEvent"));
   exports.Set("signalEvent", Napi::Function::New<SignalEvent>(env, "signalEvent"));

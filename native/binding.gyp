@@ -22,6 +22,7 @@
       'options.cc',
       'outer.cc',
       'packet-socket.cc',
+      'path-mtu.cc',
       'probe.cc',
       'segment.cc',
       'tap.cc',

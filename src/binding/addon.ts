@@ -175,6 +175,11 @@ interface Addon {
   openUdp(options: UdpOptions): number;
   /** Packet sockets for IPv4 datagrams to an address and port, with a vnet header in front of each (native/packet-socket.cc). */
   openPacketSockets(options: PacketSocketOptions): number[];
+  /**
+   * Bytes of the largest packet on the way to an address (4 or 16 bytes, as the socket's family) that the kernel knows of, 0
+   * when it knows no way. What ICMP told this host of the path counts; the socket is connected by it, and must serve nothing else.
+   */
+  pathMtu(fd: number, address: Uint8Array, port: number, scopeId: number): number;
   /** Local port of a socket. */
   udpPort(fd: number): number;
   /** Non-blocking eventfd. */

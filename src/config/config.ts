@@ -114,6 +114,8 @@ export interface VxlanConfig {
   /** Outer TOS or traffic class without its ECN bits. */
   readonly tos: number | "inherit";
   readonly doNotFragment: "unset" | "set" | "inherit";
+  /** Frames larger than one packet to their remote VTEP carries. */
+  readonly oversize: "icmp" | "fragment" | "drop";
   /** Outer flow label over IPv6; 0 = the host's. */
   readonly flowLabel: number;
   /** Outer UDP source ports; undefined = ephemeral ones. */

@@ -133,6 +133,12 @@ const checkOuterHeader = (tunnel: TunnelConfig, path: KeyPath, conflicts: Confli
   conflicts.report([...path, "port-range"], `${wanted} ${at} asks, got ${port}`);
 };
 
+const checkOversize = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
+  if (tunnel.oversize !== "fragment" || tunnel.doNotFragment !== "set") return;
+  const at = conflicts.at([...path, "do-not-fragment"]);
+  conflicts.report([...path, "oversize"], `expected \`icmp\` or \`drop\` beside ${at}, got \`fragment\``);
+};
+
 /** Tunnels on one socket must agree on what the socket is set to. */
 const checkSockets = (tunnels: readonly TunnelConfig[], conflicts: Conflicts): void => {
   const first = new Map<string, TunnelConfig>();
@@ -245,6 +251,7 @@ export const findConflicts = (tunnels: readonly TunnelConfig[], document: Config
     checkVteps(tunnel, path, conflicts);
     checkGroup(tunnel, path, conflicts);
     checkOuterHeader(tunnel, path, conflicts);
+    checkOversize(tunnel, path, conflicts);
     checkFloodList(tunnel, path, conflicts);
     checkMacs(tunnel, path, conflicts);
     checkAddresses(tunnel, path, conflicts);

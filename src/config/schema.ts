@@ -226,6 +226,10 @@ const modes = {
       flagOr(["inherit"]).default(false),
       "DF of outer IPv4 packets, and that packets larger than the path are refused over IPv6 too; `inherit` is the inner packet's DF.",
     ),
+    oversize: key(
+      oneOf(["icmp", "fragment", "drop"]).default("icmp"),
+      "What happens to frames that do not fit into one packet on the path: `icmp` tells the sender (packet too big), as far as it may not be fragmented, and fragments the rest; `fragment` fragments outer packets; `drop` drops.",
+    ),
     "flow-label": key(
       integer(0, 1_048_575).default(0),
       "Flow label of outer packets over IPv6. 0 leaves it to the host, which has one for each flow (`net.ipv6.auto_flowlabels`).",
@@ -292,6 +296,7 @@ const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   queues: keys.queues === "auto" ? undefined : keys.queues,
   ttl: keys.ttl === "auto" ? undefined : keys.ttl,
   tos: keys["type-of-service"],
+  oversize: keys.oversize,
   doNotFragment: keys["do-not-fragment"] === "inherit" ? "inherit" : keys["do-not-fragment"] ? "set" : "unset",
   flowLabel: keys["flow-label"],
   sourcePorts: keys["port-range"],

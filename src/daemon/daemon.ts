@@ -7,7 +7,13 @@ import type { Logger } from "pino";
 import { type Config, OFFLOAD_TIERS } from "../config/config.ts";
 import { startControl } from "../control/server.ts";
 import { allocateTableMemory, openTables } from "../dataplane/tables.ts";
-import { UPCALL_FDB_FULL, UPCALL_KIND, UPCALL_UNKNOWN_VTEP } from "../dataplane/upcall-ring.ts";
+import {
+  UPCALL_FDB_FULL,
+  UPCALL_KIND,
+  UPCALL_PKT_TOO_BIG,
+  UPCALL_REMOTE,
+  UPCALL_UNKNOWN_VTEP,
+} from "../dataplane/upcall-ring.ts";
 import { VtepdError } from "../errors.ts";
 import { scrape } from "../metrics/scrape.ts";
 import { startMetrics } from "../metrics/server.ts";
@@ -17,6 +23,7 @@ import { setUpDevices } from "./device-setup.ts";
 import { DeviceWatch } from "./device-watch.ts";
 import { Eviction } from "./eviction.ts";
 import { type Offload, type OffloadRequest, probeOffload } from "./offload.ts";
+import { PathMtus } from "./path-mtu.ts";
 import { Receivers } from "./receivers.ts";
 import { Statistics } from "./statistics.ts";
 import { Strangers } from "./strangers.ts";
@@ -121,6 +128,7 @@ const start = async (
       const kind = record[UPCALL_KIND];
       if (kind === UPCALL_UNKNOWN_VTEP) strangers.seen(record);
       else if (kind === UPCALL_FDB_FULL) eviction.asked(record);
+      else if (kind === UPCALL_PKT_TOO_BIG) paths.refused(record[UPCALL_REMOTE]!, performance.now());
     },
   });
   undo.push(() => supervisor.stop());
@@ -128,6 +136,7 @@ const start = async (
   const receivers = new Receivers(tables, supervisor, offload, (port, refusal) => {
     log.warn({ port, refusal }, "no receive offload in tier tunnel; UDP sockets are used");
   });
+  const paths = new PathMtus(tables.remotes);
   const ageing = new Ageing(tables.fdb);
   const statistics = new Statistics(supervisor.memory, tables.fdb.accounts, ageing, eviction);
   const vtep = new Vtep({ tables, receivers, statistics, tunnels, offload, configPath, version });
@@ -139,6 +148,7 @@ const start = async (
       sockets: { receivers, transmitters },
       supervisor,
       offload,
+      paths,
     });
     undo.push(() => tunnel.close());
     tunnels.set(tunnelConfig.name, tunnel);
@@ -154,6 +164,7 @@ const start = async (
     eviction.tick();
     watch.tick();
     strangers.tick(monotonicS());
+    paths.tick();
     segmentWatch();
     void transmitters.revive();
   }, TICK_MS);

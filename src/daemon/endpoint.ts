@@ -9,7 +9,7 @@ import type { VtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { VXLAN_TUNNEL_HEADER_BYTES } from "../tunnel/vxlan.ts";
 import type { Receiver, ReceiverSpec, Receivers } from "./receivers.ts";
-import type { Transmitter, TransmitterSpec, Transmitters } from "./transmitters.ts";
+import { openProbe, type Transmitter, type TransmitterSpec, type Transmitters } from "./transmitters.ts";
 import type { UnderlayPlan } from "./underlay-plan.ts";
 import type { Undo } from "./undo.ts";
 
@@ -44,7 +44,7 @@ export class Endpoints {
       undo.push(() => sockets.receivers.release(receiver));
       if (sendsFromOwnPort(config)) {
         if (receiver.kind === "packet") throw needsSockets(config);
-        all.push({ local: address, scopeId, receiver, transmitter: asTransmitter(receiver, config) });
+        all.push({ local: address, scopeId, receiver, transmitter: asTransmitter(receiver, config, undo) });
         continue;
       }
       const transmitter = await sockets.transmitters.acquire(transmitterSpec(config, address, scopeId));
@@ -82,14 +82,18 @@ const needsSockets = ({ name, port }: TunnelConfig): VtepdError => {
 };
 
 /** Sends with the very sockets that receive. */
-const asTransmitter = (receiver: Receiver, config: TunnelConfig): Transmitter => ({
-  spec: transmitterSpec(config, receiver.spec.address, receiver.spec.scopeId),
-  port: receiver.port,
-  mask: 0,
-  dfStep: 0,
-  uplink: undefined,
-  tier: "socket",
-});
+const asTransmitter = (receiver: Receiver, config: TunnelConfig, undo: Undo): Transmitter => {
+  const spec = transmitterSpec(config, receiver.spec.address, receiver.spec.scopeId);
+  return {
+    spec,
+    port: receiver.port,
+    mask: 0,
+    dfStep: 0,
+    uplink: undefined,
+    tier: "socket",
+    probeFd: openProbe(spec, undo),
+  };
+};
 
 const receiverSpec = (
   config: TunnelConfig,

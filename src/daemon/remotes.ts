@@ -11,6 +11,7 @@ import { parseVtepAddress } from "../dataplane/vtep-address.ts";
 import { vxlanPacketTemplate, vxlanTemplate } from "../tunnel/vxlan.ts";
 import { monotonicS } from "./clock.ts";
 import type { Endpoint, Endpoints } from "./endpoint.ts";
+import type { PathMtus } from "./path-mtu.ts";
 
 /** What Linux sends with by default, and one more for the hop from the uplink to the underlay. */
 const UPLINK_TTL = 65;
@@ -32,6 +33,7 @@ export class TunnelRemotes {
   private readonly bd: number;
   private readonly endpoints: Endpoints;
   private readonly counters: readonly Counters[];
+  private readonly paths: PathMtus;
   private readonly own: { readonly port: number; readonly vni: number };
   private readonly held = new Map<string, Held>();
   /** By address: those that nobody named (strangers.ts). */
@@ -41,12 +43,14 @@ export class TunnelRemotes {
   constructor(
     tables: Tables,
     counters: readonly Counters[],
+    paths: PathMtus,
     bd: number,
     endpoints: Endpoints,
     own: { port: number; vni: number },
   ) {
     this.tables = tables;
     this.counters = counters;
+    this.paths = paths;
     this.bd = bd;
     this.endpoints = endpoints;
     this.own = own;
@@ -130,7 +134,7 @@ export class TunnelRemotes {
     }
     const address = parseVtepAddress(key.address);
     const endpoint = this.endpoints.of(address.family, key.address, "dst");
-    const { port, mask, dfStep } = endpoint.transmitter;
+    const { port, mask, dfStep, probeFd } = endpoint.transmitter;
     const slot = this.tables.remotes.insert(
       {
         bd: this.bd,
@@ -148,6 +152,7 @@ export class TunnelRemotes {
       monotonicS(),
     );
     clearRow(this.counters, "remote", slot, REMOTE_COLUMNS);
+    this.paths.add(slot, { probeFd, address, port: key.port, scopeId: endpoint.scopeId });
     this.held.set(text, { ...key, slot, users: 1 });
     return slot;
   }
@@ -156,6 +161,7 @@ export class TunnelRemotes {
     const held = this.held.get(textOf(key));
     if (held === undefined || --held.users > 0) return;
     this.held.delete(textOf(key));
+    this.paths.remove(held.slot);
     const nowS = monotonicS();
     this.tables.fdb.sweep(nowS, (bd, target) => bd === this.bd && target === held.slot);
     this.tables.remotes.remove(held.slot, nowS);

@@ -68,6 +68,8 @@ export interface Transmitter {
   /** What is sent through, when not sockets. */
   readonly uplink: Uplink | undefined;
   readonly tier: OffloadTier;
+  /** A socket set as those that send, through which the kernel is asked about paths (path-mtu.ts). */
+  readonly probeFd: number;
 }
 
 export class Transmitters {
@@ -140,7 +142,7 @@ export class Transmitters {
     undo.push(() => void this.lost.delete(uplink));
     undo.push(() => uplink.detach());
     await uplink.attach();
-    return { spec, port, mask: 0, dfStep: 0, uplink, tier: "tunnel" };
+    return { spec, port, mask: 0, dfStep: 0, uplink, tier: "tunnel", probeFd: openProbe(spec, undo) };
   }
 
   private async openSockets(spec: TransmitterSpec, undo: Undo): Promise<Transmitter> {
@@ -166,7 +168,8 @@ export class Transmitters {
     undo.push(() => this.supervisor.changePorts(additions.map(() => removal)));
     await this.supervisor.changePorts(additions);
     const tier = this.offload.tier === "tunnel" ? "socket" : this.offload.tier;
-    return { spec, port, mask: count - 1, dfStep: sets.length === 2 ? count : 0, uplink: undefined, tier };
+    const dfStep = sets.length === 2 ? count : 0;
+    return { spec, port, mask: count - 1, dfStep, uplink: undefined, tier, probeFd: openProbe(spec, undo) };
   }
 
   /** @param n counts the sockets of this transmitter */
@@ -179,6 +182,13 @@ export class Transmitters {
     return fd;
   }
 }
+
+/** @param undo gets what closes it @throws as the opening of any socket */
+export const openProbe = (spec: TransmitterSpec, undo: Undo): number => {
+  const fd = attempt(describe(spec, 0), () => addon.openUdp({ ...sending(spec), port: 0, reusePort: false }));
+  undo.push(() => addon.closeFd(fd));
+  return fd;
+};
 
 /** The socket takes its share of the range, or the next port that is free. One fixed port is shared by the workers. */
 const openInRange = (

@@ -17,10 +17,12 @@ import {
   BD_MAC_LO,
   BD_MTU,
   BD_OUTER,
+  BD_OVERSIZE,
 } from "../dataplane/bridge-domain.ts";
 import { clearRow, DROP_COLUMNS, LINK_COLUMNS } from "../dataplane/counters.ts";
 import { outerPolicy } from "../dataplane/outer-header.ts";
-import { BROADCAST, MULTICAST, UNKNOWN_UNICAST_CLASS } from "../dataplane/policers.ts";
+import { OVERSIZE_DROP, OVERSIZE_FRAGMENT, OVERSIZE_ICMP } from "../dataplane/oversize.ts";
+import { BROADCAST, MULTICAST, TOO_BIG_ANSWER, UNKNOWN_UNICAST_CLASS } from "../dataplane/policers.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type { FdbRequest } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
@@ -31,10 +33,16 @@ import { Device } from "./device.ts";
 import { Endpoints, type Sockets } from "./endpoint.ts";
 import { FLOOD_MAC, Forwarding, type Static } from "./forwarding.ts";
 import type { Offload } from "./offload.ts";
+import type { PathMtus } from "./path-mtu.ts";
 import { TunnelRemotes } from "./remotes.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { CompletePlan } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
+
+const OVERSIZE_POLICIES = { icmp: OVERSIZE_ICMP, fragment: OVERSIZE_FRAGMENT, drop: OVERSIZE_DROP } as const;
+/** ICMP messages to senders of oversize frames, a second and at once: one is enough for a sender that listens. */
+const TOO_BIG_RATE = 1000;
+const TOO_BIG_BURST = 100;
 
 /** What a tunnel is built on. */
 export interface Ground {
@@ -42,6 +50,7 @@ export interface Ground {
   readonly sockets: Sockets;
   readonly supervisor: Supervisor;
   readonly offload: Offload;
+  readonly paths: PathMtus;
 }
 
 export class Tunnel {
@@ -68,7 +77,7 @@ export class Tunnel {
     this.endpoints = endpoints;
     this.device = device;
     const own = { port: config.port, vni: config.id };
-    const remotes = new TunnelRemotes(ground.tables, ground.supervisor.counters, bd, endpoints, own);
+    const remotes = new TunnelRemotes(ground.tables, ground.supervisor.counters, ground.paths, bd, endpoints, own);
     this.forwarding = new Forwarding(config.name, ground.tables, bd, remotes, own);
   }
 
@@ -147,6 +156,8 @@ export class Tunnel {
     this.undo.push(() => this.tables.policers.clear(bd));
     bridgeDomains.set(bd, BD_DROP_UNKNOWN, config.unknownUnicast === "drop" ? 1 : 0);
     bridgeDomains.set(bd, BD_ACCEPT_ANY, config.accept === "any" ? 1 : 0);
+    bridgeDomains.set(bd, BD_OVERSIZE, OVERSIZE_POLICIES[config.oversize]);
+    this.tables.policers.set(bd, TOO_BIG_ANSWER, TOO_BIG_RATE, TOO_BIG_BURST);
     bridgeDomains.set(bd, BD_OUTER, outerPolicy(config.tos, config.ttl, config.doNotFragment));
     bridgeDomains.set(bd, BD_ACCESS_PORT, this.device.spec.port);
     if (config.group !== undefined) this.undo.push(this.forwarding.remotes.addSelf());

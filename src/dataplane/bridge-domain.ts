@@ -30,6 +30,8 @@ export const BD_OUTER = 8;
 export const BD_ACCEPT_ANY = 9;
 /** 1 = unicast frames from the overlay whose MAC is not known are dropped instead of flooded. */
 export const BD_DROP_UNKNOWN = 10;
+/** What becomes of frames larger than the path carries: OVERSIZE_* (oversize.ts). */
+export const BD_OVERSIZE = 16;
 
 /** In BD_OUTER: DSCP, TTL or DF as in the frame's own IP header. ECN always goes by RFC 6040. */
 export const OUTER_INHERIT_TOS: number = 1 << 20;

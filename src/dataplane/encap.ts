@@ -19,6 +19,7 @@ import {
   FRAME_BD,
   FRAME_FLOW_HASH,
   FRAME_INNER_IP,
+  FRAME_LENGTH,
   FRAME_SEGMENTS,
   FRAME_TARGET,
   FRAME_VERDICT,
@@ -26,7 +27,7 @@ import {
   MAX_ACTIONS,
   OUTER_DF,
 } from "../binding/abi.ts";
-import { DROP_REASON_COLUMNS, NO_TX_TARGET } from "../drop-reason.ts";
+import { DROP_REASON_COLUMNS, NO_TX_TARGET, PKT_TOO_BIG } from "../drop-reason.ts";
 import type { Batch } from "./batch.ts";
 import { BD_FLOOD, BD_OUTER, BD_WORDS } from "./bridge-domain.ts";
 import {
@@ -45,16 +46,20 @@ import {
   REMOTE_TX_FRAMES,
 } from "./counters.ts";
 import { outerFields } from "./outer-header.ts";
+import { Oversize } from "./oversize.ts";
 import {
+  REMOTE_FRAME_LIMIT,
   REMOTE_TEMPLATE_LENGTH,
   REMOTE_TX_DF_STEP,
   REMOTE_TX_MASK,
   REMOTE_TX_PORT,
   REMOTE_WORDS,
   TEMPLATE_BYTES,
+  UNLIMITED,
 } from "./remote-table.ts";
 import { dropReasonOfErrno } from "./send-error.ts";
 import type { Tables } from "./tables.ts";
+import { UPCALL_BD, UPCALL_KIND, UPCALL_PKT_TOO_BIG, UPCALL_REMOTE, type UpcallRing } from "./upcall-ring.ts";
 import { DELIVER, DISCARD, UNICAST } from "./verdict.ts";
 import { wireBytes } from "./wire-bytes.ts";
 
@@ -71,16 +76,20 @@ export class Encapsulator {
   private readonly remotes: Int32Array;
   private readonly counters: Counters;
   private readonly sender: Sender;
+  private readonly oversize: Oversize;
+  private readonly upcalls: UpcallRing;
   private count = 0;
 
-  constructor(batch: Batch, tables: Tables, counters: Counters, sender: Sender) {
+  constructor(batch: Batch, tables: Tables, counters: Counters, upcalls: UpcallRing, sender: Sender) {
     this.frames = batch.frames;
     this.actions = batch.actions;
     this.domains = tables.bridgeDomains.words;
     this.floods = tables.floods.words;
     this.remotes = tables.remotes.memory.words;
     this.counters = counters;
+    this.upcalls = upcalls;
     this.sender = sender;
+    this.oversize = new Oversize(batch, tables, counters);
   }
 
   /** Makes the actions of the first `count` frames, all classified, and sends them. */
@@ -90,11 +99,26 @@ export class Encapsulator {
       const row = frame * FRAME_WORDS;
       const verdict = frames[row + FRAME_VERDICT]!;
       if (verdict === DISCARD) continue; // counted where it was decided
-      if (verdict === UNICAST) this.toRemote(frame, row, frames[row + FRAME_TARGET]!);
+      if (verdict === UNICAST) this.unicast(frame, row, frames[row + FRAME_TARGET]!);
       else if (verdict === DELIVER) this.toAccess(frame, row);
       else this.flood(frame, row);
     }
     this.flush();
+  }
+
+  private unicast(frame: number, row: number, remote: number): void {
+    if (this.fits(row, remote)) this.toRemote(frame, row, remote);
+    else this.refuse(frame, row, this.remotes[remote * REMOTE_WORDS + REMOTE_FRAME_LIMIT]!);
+  }
+
+  /** Whether the frame, or each segment of it, goes into one packet on the way to the remote, or may be fragmented. */
+  private fits(row: number, remote: number): boolean {
+    const limit = this.remotes[remote * REMOTE_WORDS + REMOTE_FRAME_LIMIT]!;
+    return this.frames[row + FRAME_LENGTH]! <= limit || this.oversize.passes(row, limit);
+  }
+
+  private refuse(frame: number, row: number, limit: number): void {
+    if (this.oversize.refuse(row, limit)) this.toAccess(frame, row);
   }
 
   private toRemote(frame: number, row: number, remote: number): void {
@@ -133,7 +157,15 @@ export class Encapsulator {
       return;
     }
     this.counters.link[bd * LINK_COLUMNS + LINK_FLOODED]! += this.frames[row + FRAME_SEGMENTS]!;
-    for (let member = 1; member <= members; member++) this.toRemote(frame, row, floods[list + member]!);
+    let limit = UNLIMITED;
+    for (let member = 1; member <= members; member++) {
+      const remote = floods[list + member]!;
+      if (this.fits(row, remote)) this.toRemote(frame, row, remote);
+      else limit = Math.min(limit, this.remotes[remote * REMOTE_WORDS + REMOTE_FRAME_LIMIT]!);
+    }
+    if (limit === UNLIMITED) return;
+    this.flush(); // An answer is made of the bytes that the other copies share.
+    this.refuse(frame, row, limit);
   }
 
   private toAccess(frame: number, row: number): void {
@@ -155,6 +187,7 @@ export class Encapsulator {
   /** Takes back what was counted for refused copies and counts the reason instead. */
   private settle(count: number): void {
     const { frames, actions, counters } = this;
+    let told = 0;
     for (let action = 0; action < count * ACTION_WORDS; action += ACTION_WORDS) {
       const errno = actions[action + ACTION_RESULT]!;
       if (errno === 0) continue;
@@ -164,8 +197,13 @@ export class Encapsulator {
       const segments = frames[row + FRAME_SEGMENTS]!;
       const bytes = wireBytes(frames, row, segments);
       const link = bd * LINK_COLUMNS;
+      const reason = dropReasonOfErrno(errno);
+      if (reason === PKT_TOO_BIG && remote !== told) {
+        told = remote;
+        this.tellTooBig(bd, remote);
+      }
       const direction = remote === 0 ? DECAP : ENCAP;
-      counters.drop[bd * DROP_COLUMNS + direction * DROP_REASON_COLUMNS + dropReasonOfErrno(errno)]! += segments;
+      counters.drop[bd * DROP_COLUMNS + direction * DROP_REASON_COLUMNS + reason]! += segments;
       if (remote === 0) {
         counters.link[link + LINK_RX_FRAMES]! -= segments;
         counters.link[link + LINK_RX_BYTES]! -= bytes;
@@ -176,5 +214,17 @@ export class Encapsulator {
         counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_BYTES]! -= bytes;
       }
     }
+  }
+
+  /** The main thread shall ask the kernel what the path carries now. */
+  private tellTooBig(bd: number, remote: number): void {
+    const { upcalls } = this;
+    const record = upcalls.begin();
+    if (record === 0) return;
+    const words = upcalls.record;
+    words[record + UPCALL_KIND] = UPCALL_PKT_TOO_BIG;
+    words[record + UPCALL_BD] = bd;
+    words[record + UPCALL_REMOTE] = remote;
+    upcalls.commit();
   }
 }

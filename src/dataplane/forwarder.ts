@@ -34,7 +34,7 @@ export class Forwarder {
     this.fdb = tables.fdb;
     this.classifier = new Classifier(batch, tables, counters);
     this.decapsulator = new Decapsulator(batch, tables, counters, upcalls);
-    this.encapsulator = new Encapsulator(batch, tables, counters, sender);
+    this.encapsulator = new Encapsulator(batch, tables, counters, upcalls, sender);
   }
 
   /** Forwards the first `count` frames of the batch. */

@@ -13,7 +13,9 @@ import { MAX_BRIDGE_DOMAINS } from "./bridge-domain.ts";
 export const BROADCAST = 0;
 export const MULTICAST = 1;
 export const UNKNOWN_UNICAST_CLASS = 2;
-const CLASSES = 3;
+/** Not flooded but answered: ICMP messages to senders of oversize frames (oversize.ts). */
+export const TOO_BIG_ANSWER = 3;
+const CLASSES = 4;
 
 const RATE = 0; // frames a second
 const BURST = 1; // thousandths of a frame

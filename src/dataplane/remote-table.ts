@@ -32,6 +32,9 @@ export const REMOTE_TEMPLATE_LENGTH = 9;
 export const REMOTE_TX_DF_STEP = 10;
 /** 1 = not a remote VTEP but our own address: what comes from there is our own multicast, looped back. */
 export const REMOTE_IS_SELF = 11;
+/** Bytes of the largest frame that one packet to it can carry, Ethernet header and tags included; UNLIMITED when nobody knows. */
+export const REMOTE_FRAME_LIMIT = 12;
+export const UNLIMITED = 0x7fffffff;
 
 const INDEX_SLOTS = MAX_REMOTES * 2;
 const INDEX_TOMB = -1;
@@ -116,6 +119,7 @@ export class RemoteTable {
     words[row + REMOTE_TX_PORT] = spec.txPort;
     words[row + REMOTE_TX_MASK] = spec.txMask;
     words[row + REMOTE_TX_DF_STEP] = spec.txDfStep;
+    words[row + REMOTE_FRAME_LIMIT] = UNLIMITED;
     words[row + REMOTE_IS_SELF] = spec.isSelf === true ? 1 : 0;
     words[row + REMOTE_TEMPLATE_LENGTH] = spec.template.length;
     this.memory.templates.set(spec.template, slot * TEMPLATE_BYTES);
@@ -170,6 +174,11 @@ export class RemoteTable {
   /** Any thread. */
   isSelf(slot: number): boolean {
     return this.words[slot * REMOTE_WORDS + REMOTE_IS_SELF] !== 0;
+  }
+
+  /** Main thread. @param bytes UNLIMITED = no limit */
+  setFrameLimit(slot: number, bytes: number): void {
+    Atomics.store(this.words, slot * REMOTE_WORDS + REMOTE_FRAME_LIMIT, bytes);
   }
 
   get(slot: number, word: number): number {

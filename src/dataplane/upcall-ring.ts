@@ -17,6 +17,8 @@ export const UPCALL_BD = 1;
 export const UPCALL_UNKNOWN_VTEP = 1;
 /** A MAC was not learned behind a remote VTEP that has fewer entries than another; word UPCALL_REMOTE is its slot. */
 export const UPCALL_FDB_FULL = 8;
+/** The kernel refused a packet for its size; word UPCALL_REMOTE is the remote VTEP's slot. */
+export const UPCALL_PKT_TOO_BIG = 6;
 export const UPCALL_REMOTE = 2;
 
 const HEAD = 0;

@@ -27,6 +27,10 @@ export const vxlanOverheadBytes = (family: number): number =>
 /** Bytes of the datagram that carries a frame of the device's MTU. */
 export const vxlanDatagramBytes = (mtu: number): number => VXLAN_HEADER_BYTES + INNER_ETHERNET_BYTES + mtu;
 
+/** Bytes of the largest frame, Ethernet header and tags included, in a packet of `mtu` bytes. */
+export const vxlanFrameBytes = (mtu: number, family: number): number =>
+  mtu + INNER_ETHERNET_BYTES - vxlanOverheadBytes(family);
+
 /** The tunnel header of every frame with this VNI. */
 export const vxlanTemplate = (vni: number): Uint8Array => {
   const template = new Uint8Array(VXLAN_HEADER_BYTES);

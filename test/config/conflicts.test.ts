@@ -97,6 +97,13 @@ describe("a conflict", () => {
       ],
     ],
     [
+      "between DF and fragments",
+      tunnel("oversize: fragment", "do-not-fragment: true"),
+      [
+        "6:15: tunnels.vx1.oversize: expected `icmp` or `drop` beside tunnels.vx1.do-not-fragment (vtepd.yaml:7:22), got `fragment`",
+      ],
+    ],
+    [
       "between a link-local address and no link",
       tunnel("remote: fe80::2"),
       [

@@ -57,6 +57,7 @@ describe("a configuration", () => {
       locals: [],
       tos: 0,
       doNotFragment: "unset",
+      oversize: "icmp",
       flowLabel: 0,
       checksum: true,
       zeroChecksum6Tx: false,
@@ -105,6 +106,7 @@ tunnels:
     ttl: inherit
     type-of-service: 0xb8
     do-not-fragment: inherit
+    oversize: fragment
     flow-label: 0xabcde
     port-range: [50000, 50099]
     checksums: [zero-udp6-tx, zero-udp6-rx]
@@ -153,6 +155,7 @@ tunnels:
           ttl: "inherit",
           tos: 184,
           doNotFragment: "inherit",
+          oversize: "fragment",
           flowLabel: 0xabcde,
           sourcePorts: { first: 50_000, last: 50_099 },
           checksum: false,

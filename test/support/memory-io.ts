@@ -11,6 +11,7 @@ import {
   ACTION_VTEP,
   ACTION_WORDS,
   AF_INET,
+  BATCH_FRAMES,
   FRAME_DATAGRAM_LENGTH,
   FRAME_DST_HI,
   FRAME_DST_LO,
@@ -30,6 +31,7 @@ import {
   PORT_TAP,
   PORT_UDP_RX,
   PORT_UDP_TX,
+  SLOT_HEADROOM,
   STATUS_NOW_MS,
   STATUS_NOW_S,
   VTEP_ADDRESS_BYTES,
@@ -65,6 +67,10 @@ export interface OverlayFrame {
   readonly src?: string;
   readonly length?: number;
   readonly hash?: number;
+  /** All of the frame, where its content matters; `length` is then its own. */
+  readonly bytes?: Uint8Array;
+  /** Words of the descriptor that the addon would fill in, by number. */
+  readonly words?: Readonly<Record<number, number>>;
 }
 
 export interface UnderlayFrame {
@@ -89,6 +95,9 @@ export const macWords = (mac: string): [hi: number, lo: number] => {
 const TX_SOCKETS = 4;
 /** Only headers are looked at, so frames need not have a slot each. */
 const FRAME_STRIDE = 64;
+/** Where whole frames lie, one for each row, behind all headers; as in the arena with headroom before each. */
+const WHOLE_FRAMES = FRAME_STRIDE * BATCH_FRAMES;
+const WHOLE_FRAME_STRIDE = 4096;
 
 export class MemoryVtep {
   readonly batch: Batch = allocateBatch();
@@ -167,8 +176,15 @@ export class MemoryVtep {
   fromTap(frame: OverlayFrame): this {
     const row = this.nextRow(frame.port);
     const { frames } = this.batch;
-    this.describe(row, frame.dst, frame.src ?? "02:00:00:00:00:01", frame.length ?? 64);
+    this.describe(row, frame.dst, frame.src ?? "02:00:00:00:00:01", frame.bytes?.length ?? frame.length ?? 64);
     frames[row + FRAME_FLOW_HASH] = frame.hash ?? 0;
+    if (frame.bytes !== undefined) {
+      const offset = WHOLE_FRAMES + (row / FRAME_WORDS) * WHOLE_FRAME_STRIDE + SLOT_HEADROOM;
+      frames[row + FRAME_OFFSET] = offset;
+      this.batch.arena.fill(0xa5, offset - SLOT_HEADROOM, offset);
+      this.batch.arena.set(frame.bytes, offset);
+    }
+    for (const [word, value] of Object.entries(frame.words ?? {})) frames[row + Number(word)] = value;
     return this;
   }
 
@@ -209,6 +225,14 @@ export class MemoryVtep {
   /** GSO word of a frame of the last batch. */
   gso(frame: number): number {
     return this.batch.frames[frame * FRAME_WORDS + FRAME_GSO]!;
+  }
+
+  /** A frame of the last batch, as it is now. */
+  bytes(frame: number): Uint8Array {
+    const { arena, frames } = this.batch;
+    const row = frame * FRAME_WORDS;
+    const offset = frames[row + FRAME_OFFSET]!;
+    return arena.slice(offset, offset + frames[row + FRAME_LENGTH]!);
   }
 
   private nextRow(port: number): number {

@@ -1,0 +1,220 @@
+/**
+ *   station ==1500== left ==1500== near ==1400== far ==1500== right
+ *              vtepd, ov0          routers            the kernel's vxlan, ov0
+ *
+ * The station's packets come to vtepd's device routed (the left host is its gateway) or bridged (its wire and the device are
+ * ports of one bridge). Nobody but the routers knows of the 1400.
+ */
+import { afterEach, describe, expect, it } from "vitest";
+import { RunningDaemon } from "../support/daemon.ts";
+import { MAC_A, MAC_B, macBytes, udpFrame, vxlanDatagram } from "../support/frame-builder.ts";
+import type { Host } from "../support/host.ts";
+import { httpGet } from "../support/http.ts";
+import { Lab, type WireMode } from "../support/lab.ts";
+import { RawVtep } from "../support/raw-vtep.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+let lab: Lab;
+afterEach(() => lab.close());
+
+type Family = "IPv4" | "IPv6";
+
+/** Networks: left to near, near to far, far to right. */
+const NETS = {
+  IPv4: ["192.0.2.", "203.0.113.", "198.51.100."],
+  IPv6: ["2001:db8:1::", "2001:db8:2::", "2001:db8:3::"],
+} as const;
+const PREFIX = { IPv4: 24, IPv6: 64 } as const;
+/** Of the far end of the overlay, and of the station. */
+const OVERLAY = { IPv4: ["10.42.0.2", "10.42.0.3"], IPv6: ["fd00:42::2", "fd00:42::3"] } as const;
+const ROUTED = { IPv4: "10.43.0.3", IPv6: "fd00:43::3" } as const;
+
+interface Setting {
+  readonly underlay: Family;
+  readonly use: "routed" | "bridged";
+  /** Of the tunnel, YAML. */
+  readonly keys?: string;
+  /** Of the station's wire. */
+  readonly mode?: WireMode;
+}
+
+interface Network {
+  readonly station: Host;
+  readonly left: Host;
+  readonly near: Host;
+  readonly right: Host;
+  readonly running: RunningDaemon;
+}
+
+const family = (address: string): string => (address.includes(":") ? "-6" : "-4");
+
+const underlay = (kind: Family): { left: Host; near: Host; right: Host } => {
+  const [left, near, far, right] = ["left", "near", "far", "right"].map((label) => lab.host(label)) as [
+    Host,
+    Host,
+    Host,
+    Host,
+  ];
+  const nets = NETS[kind];
+  const prefix = PREFIX[kind];
+  const ends = (net: string): [string, string] => [`${net}1/${prefix}`, `${net}2/${prefix}`];
+  lab.wire(left, "eth0", near, "eth0", { addresses: ends(nets[0]) });
+  lab.wire(near, "eth1", far, "eth1", { addresses: ends(nets[1]), mtu: 1400 });
+  lab.wire(far, "eth0", right, "eth0", { addresses: ends(nets[2]) });
+  for (const router of [near, far]) {
+    router.sysctl("net.ipv4.ip_forward", 1);
+    router.sysctl("net.ipv6.conf.all.forwarding", 1);
+  }
+  const route = (host: Host, via: string): string => host.ip(family(via), "route", "add", "default", "via", via);
+  route(left, `${nets[0]}2`);
+  route(near, `${nets[1]}2`);
+  route(far, `${nets[1]}1`);
+  route(right, `${nets[2]}1`);
+  return { left, near, right };
+};
+
+const start = async ({ underlay: kind, use, keys = "", mode }: Setting): Promise<Network> => {
+  lab = Lab.create();
+  const { left, near, right } = underlay(kind);
+  const [a, b] = [`${NETS[kind][0]}1`, `${NETS[kind][2]}2`];
+  // Without `dev` the kernel leaves the device at 1500, as a switch would have it.
+  right.ip("link", "add", "ov0", "type", "vxlan", "id", "42", "dstport", "4789", "local", b, "remote", a);
+  right.address("ov0", `${OVERLAY.IPv4[0]}/24`);
+  right.address("ov0", `${OVERLAY.IPv6[0]}/64`);
+  const running = await RunningDaemon.start(
+    left,
+    `{ ov0: { mode: vxlan, id: 42, local: "${a}", remote: "${b}"${keys === "" ? "" : `, ${keys}`} } }`,
+  );
+  const station = lab.host("station");
+  lab.wire(station, "eth0", left, "to-station", { ...(mode === undefined ? {} : { mode }) });
+  if (use === "bridged") bridge(left, station);
+  else route(left, station, right);
+  return { station, left, near, right, running };
+};
+
+const bridge = (left: Host, station: Host): void => {
+  bridgePorts(left, "to-station");
+  station.address("eth0", `${OVERLAY.IPv4[1]}/24`);
+  station.address("eth0", `${OVERLAY.IPv6[1]}/64`);
+};
+
+const bridgePorts = (left: Host, port: string): void => {
+  left.ip("link", "add", "br0", "type", "bridge");
+  for (const dev of ["ov0", port]) left.ip("link", "set", dev, "master", "br0");
+  left.ip("link", "set", "br0", "up");
+};
+
+const route = (left: Host, station: Host, right: Host): void => {
+  left.sysctl("net.ipv4.ip_forward", 1);
+  left.sysctl("net.ipv6.conf.all.forwarding", 1);
+  left.address("ov0", "10.42.0.1/24");
+  left.address("ov0", "fd00:42::1/64");
+  left.address("to-station", "10.43.0.1/24");
+  left.address("to-station", "fd00:43::1/64");
+  station.address("eth0", `${ROUTED.IPv4}/24`);
+  station.address("eth0", `${ROUTED.IPv6}/64`);
+  for (const [gateway, beyond] of [
+    ["10.43.0.1", "10.42.0.1"],
+    ["fd00:43::1", "fd00:42::1"],
+  ] as const) {
+    station.ip(family(gateway), "route", "add", "default", "via", gateway);
+    right.ip(family(beyond), "route", "add", beyond.includes(":") ? "fd00:43::/64" : "10.43.0.0/24", "via", beyond);
+  }
+};
+
+const MEGABYTE = 1_000_000;
+
+const stationAddress = (use: Setting["use"], kind: Family): string =>
+  use === "routed" ? ROUTED[kind] : OVERLAY[kind][1];
+
+/** Fragments that the host has made of its own packets. */
+const fragments = (host: Host): number => {
+  const { kernel } = JSON.parse(host.run("nstat", ["-a", "-s", "-z", "-j"])) as { kernel: Record<string, number> };
+  return (kernel["IpFragCreates"] ?? 0) + (kernel["Ip6FragCreates"] ?? 0);
+};
+
+const USES = ["routed", "bridged"] as const;
+const KINDS = ["IPv4", "IPv6"] as const;
+const CASES = KINDS.flatMap((kind) => KINDS.flatMap((inner) => USES.map((use) => ({ kind, inner, use }))));
+
+/** Bridged, the device must take what the station sends; a kernel vxlan without `dev` has 1500 too. */
+const mtuOf = (use: Setting["use"]): string => (use === "bridged" ? "mtu: 1500" : "");
+
+describe("over a path of 1400 that nobody was told of", () => {
+  it.each(CASES)("HTTP over $inner over $kind, $use, without a fragment", async ({ kind, inner, use }) => {
+    const keys = ["do-not-fragment: true", mtuOf(use)].filter((key) => key !== "").join(", ");
+    const { station, left, near, right, running } = await start({ underlay: kind, use, keys });
+    expect(await httpGet(station, right, stationAddress(use, inner), MEGABYTE)).toBe(MEGABYTE);
+    expect(running.drops("encap")["pkt_too_big_told"]).toBeGreaterThan(0);
+    expect([fragments(left), fragments(near)]).toEqual([0, 0]);
+  });
+
+  it.each(KINDS)("HTTP over %s, bridged, with nothing set and superframes", async (kind) => {
+    const { station, right } = await start({ underlay: kind, use: "bridged", mode: "virtual" });
+    expect(await httpGet(station, right, OVERLAY.IPv4[1], MEGABYTE)).toBe(MEGABYTE);
+  });
+
+  it.each(KINDS)("large pings over %s, fragmented outside because the tunnel says so", async (kind) => {
+    const keys = "oversize: fragment, mtu: 1500";
+    const { station, left, near } = await start({ underlay: kind, use: "bridged", keys });
+    const ping = (): string =>
+      station.exec("ping", ["-M", "do", "-c", "3", "-i", "0.2", "-W", "1", "-s", "1472", "10.42.0.2"]).stdout;
+    await waitFor(() => ping().includes(" 0% packet loss"), { what: "pings of 1500 bytes", timeoutMs: 15_000 });
+    expect(fragments(left) + fragments(near)).toBeGreaterThan(0);
+  });
+
+  it("nothing too large, where the tunnel says drop", async () => {
+    const { station, running } = await start({ underlay: "IPv4", use: "bridged", keys: "oversize: drop, mtu: 1500" });
+    const { stdout } = station.exec("ping", ["-M", "do", "-c", "2", "-i", "0.2", "-W", "1", "-s", "1472", "10.42.0.2"]);
+    expect(stdout).toContain("100% packet loss");
+    expect(running.drops("encap")).toEqual({ pkt_too_big: 2 });
+  });
+});
+
+describe("a tagged packet that does not fit", () => {
+  // The station is a VTEP of its own whose frames the kernel bridges to vtepd's device: so the test sees each byte.
+  const inject = async (flow: { srcIp: string; dstIp: string }): Promise<Buffer> => {
+    lab = Lab.create();
+    const [station, left] = [lab.host("station"), lab.host("left")];
+    lab.wire(station, "eth0", left, "to-station", { mtu: 1600, addresses: ["198.51.100.1/24", "198.51.100.2/24"] });
+    left.ip("link", "add", "eth0", "type", "veth", "peer", "name", "eth0-peer");
+    left.ip("link", "set", "eth0-peer", "up");
+    left.address("eth0", "192.0.2.1/24");
+    await RunningDaemon.start(left, "{ ov0: { mode: vxlan, id: 42, local: 192.0.2.1, remote: 192.0.2.2, mtu: 1500 } }");
+    const vxlan = "id 9 dstport 4800 local 198.51.100.2 remote 198.51.100.1".split(" ");
+    left.ip("link", "add", "vs", "mtu", "1500", "type", "vxlan", ...vxlan);
+    left.ip("link", "set", "vs", "up");
+    bridgePorts(left, "vs");
+    const raw = await RawVtep.start(station, { address: "198.51.100.1", port: 4800 });
+    const frame = udpFrame({
+      ...flow,
+      dst: MAC_B,
+      src: MAC_A,
+      vlans: [7],
+      srcPort: 1,
+      dstPort: 2,
+      payload: new Uint8Array(1452),
+    });
+    const isAnswer = (bytes: Uint8Array): boolean => Buffer.from(bytes).subarray(8, 14).equals(macBytes(MAC_A));
+    await waitFor(
+      () => {
+        raw.send("198.51.100.2", vxlanDatagram(9, frame), 4800);
+        return raw.received().some(({ bytes }) => isAnswer(bytes));
+      },
+      { what: "an answer", intervalMs: 200 },
+    );
+    return Buffer.from(raw.received().find(({ bytes }) => isAnswer(bytes))!.bytes).subarray(8);
+  };
+
+  it("is answered with its tag, and an MTU with room for it", async () => {
+    const answer = await inject({ srcIp: "10.42.0.3", dstIp: "10.42.0.2" });
+    expect([answer.readUInt16BE(12), answer.readUInt16BE(14), answer.readUInt16BE(16)]).toEqual([0x8100, 7, 0x0800]);
+    expect([answer[18 + 20], answer[18 + 21], answer.readUInt16BE(18 + 26)]).toEqual([3, 4, 1500 - 36 - 18]);
+  });
+
+  it("is answered so over IPv6 too", async () => {
+    const answer = await inject({ srcIp: "fd00:42::3", dstIp: "fd00:42::2" });
+    expect([answer.readUInt16BE(12), answer.readUInt16BE(14), answer.readUInt16BE(16)]).toEqual([0x8100, 7, 0x86dd]);
+    expect([answer[18 + 40], answer.readUInt32BE(18 + 44)]).toEqual([2, 1500 - 36 - 18]);
+  });
+});
