@@ -144,7 +144,9 @@ void UdpReceiver::ReadOrigin(Port& port, int32_t index) {
   const sockaddr_in6& source = sources_[index];
   if (source.sin6_family == AF_INET) {
     WriteMapped(origin_.source, &reinterpret_cast<const sockaddr_in*>(&source)->sin_addr);
-  } else {
+  } else if (!IN6_IS_ADDR_V4MAPPED(&source.sin6_addr)) {
+    // The kernel lets IPv6 packets with a mapped source in, which here would mean an IPv4 VTEP: it stays no address at
+    // all.
     memcpy(origin_.source, &source.sin6_addr, sizeof(origin_.source));
   }
   origin_.source_port = ntohs(source.sin6_port);  // At the same place for both families.

@@ -185,7 +185,7 @@ export class Decapsulator {
    */
   private checkStranger(row: number, bd: number, remote: number): number {
     if (remote === SELF) return LOOPED_BACK;
-    if (this.domains[bd * BD_WORDS + BD_ACCEPT_ANY] === 0) return UNKNOWN_VTEP;
+    if (this.domains[bd * BD_WORDS + BD_ACCEPT_ANY] === 0 || this.hasNoSource(row)) return UNKNOWN_VTEP;
     const { frames, upcalls } = this;
     const record = upcalls.begin();
     if (record !== 0) {
@@ -196,6 +196,13 @@ export class Decapsulator {
       upcalls.commit();
     }
     return this.checkInner(row, bd, UNKNOWN);
+  }
+
+  /** An IPv6 packet that claims an IPv4 address (native/udp-receiver.cc): nobody could answer it. */
+  private hasNoSource(row: number): boolean {
+    const { frames } = this;
+    const at = row + FRAME_SOURCE;
+    return (frames[at]! | frames[at + 1]! | frames[at + 2]! | frames[at + 3]!) === 0;
   }
 
   /** Checks the inner frame and learns its source. Returns a drop reason. */
@@ -215,9 +222,9 @@ export class Decapsulator {
       const reason = this.markSuperframe(row, domains[domain + BD_MTU]!);
       if (reason !== NOT_DROPPED) return reason;
     }
-    return domains[domain + BD_LEARNING] === 0 || remote === UNKNOWN
-      ? NOT_DROPPED
-      : this.learner.learn(bd, macHi, macLo, remote);
+    if (domains[domain + BD_LEARNING] === 0) return NOT_DROPPED;
+    const { learner } = this;
+    return remote === UNKNOWN ? learner.check(bd, macHi, macLo) : learner.learn(bd, macHi, macLo, remote);
   }
 
   /** The underlay marks congestion on the outer header; the inner sender shall hear of it. */

@@ -71,6 +71,13 @@ export class Learner {
     upcalls.commit();
   }
 
+  /** As `learn`, from a VTEP that has no slot and therefore is that of no static entry. */
+  check(bd: number, macHi: number, macLo: number): number {
+    const { fdb } = this;
+    const entry = fdb.find(bd, macHi, macLo);
+    return entry >= 0 && fdb.isStatic(entry) ? VXLAN_ENTRY_EXISTS : NOT_DROPPED;
+  }
+
   /** A static MAC may come from its own VTEP even when the entry has a UDP port or VNI of its own, hence another slot. */
   private staticSource(entry: number, remote: number): number {
     return this.remotes.sameAddress(this.fdb.target(entry), remote) ? NOT_DROPPED : VXLAN_ENTRY_EXISTS;

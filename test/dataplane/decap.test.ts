@@ -8,6 +8,7 @@ import {
   GSO_TCPV4,
   GSO_TCPV6,
 } from "../../src/binding/abi.ts";
+import { BD_ACCEPT_ANY, BD_LEARNING } from "../../src/dataplane/bridge-domain.ts";
 import {
   DECAP,
   DROP_COLUMNS,
@@ -223,6 +224,26 @@ describe("decap refuses", () => {
     expect(vtep.fromUnderlay(frame).run()).toEqual([]);
     expect(dropped(VXLAN_ENTRY_EXISTS)).toBe(1);
     expect(learnedAt(STATION)).toBe(second);
+  });
+
+  it("a static MAC from a VTEP that nobody named, also in the first frame, where everybody is accepted and learned", () => {
+    const { vtep, bd, second, frame, dropped } = setUp();
+    vtep.tables.bridgeDomains.set(bd, BD_ACCEPT_ANY, 1);
+    vtep.tables.fdb.setStatic(bd, ...macWords(STATION), second, 0, 1);
+    const strange = { ...frame, from: "198.51.100.7" };
+    expect(vtep.fromUnderlay(strange).run()).toEqual([]);
+    expect(dropped(VXLAN_ENTRY_EXISTS)).toBe(1);
+    expect(vtep.fromUnderlay({ ...strange, src: "02:00:00:00:00:06" }).run()).toHaveLength(1);
+    // The kernel's device looks at nothing when it does not learn.
+    vtep.tables.bridgeDomains.set(bd, BD_LEARNING, 0);
+    expect(vtep.fromUnderlay(strange).run()).toHaveLength(1);
+  });
+
+  it("a frame of no source address, also where everybody is accepted, and tells nobody of it", () => {
+    const { vtep, bd, frame, dropped } = setUp();
+    vtep.tables.bridgeDomains.set(bd, BD_ACCEPT_ANY, 1);
+    expect(vtep.fromUnderlay({ ...frame, from: "::" }).run()).toEqual([]);
+    expect(dropped(UNKNOWN_VTEP)).toBe(1);
   });
 
   it.each([
