@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "abi-object.h"
+#include "descriptors.h"
 #include "event.h"
 #include "io.h"
 #include "packet-socket.h"
@@ -24,6 +25,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openEvent", Napi::Function::New<OpenEvent>(env, "openEvent"));
   exports.Set("signalEvent", Napi::Function::New<SignalEvent>(env, "signalEvent"));
   exports.Set("closeFd", Napi::Function::New<CloseFd>(env, "closeFd"));
+  exports.Set("closeFds", Napi::Function::New<CloseFds>(env, "closeFds"));
   exports.Set("probeUdp", Napi::Function::New<ProbeUdp>(env, "probeUdp"));
   exports.Set("probeTap", Napi::Function::New<ProbeTap>(env, "probeTap"));
   exports.Set("pinThread", Napi::Function::New<PinThread>(env, "pinThread"));

@@ -33,11 +33,4 @@ void SignalEvent(const Napi::CallbackInfo& info) {
   if (written < 0 && errno != EAGAIN) Throw(info.Env(), LastError("write(eventfd)", std::to_string(*fd)));
 }
 
-void CloseFd(const Napi::CallbackInfo& info) {
-  const std::optional<int32_t> fd = IntegerArgument(info, 0, "closeFd: fd", 0, INT32_MAX);
-  if (!fd) return;
-  // On Linux the descriptor is free even when close() says EINTR; trying again could close another thread's.
-  if (close(*fd) != 0 && errno != EINTR) Throw(info.Env(), LastError("close", std::to_string(*fd)));
-}
-
 }  // namespace vtepd

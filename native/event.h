@@ -1,4 +1,4 @@
-// The eventfd that wakes a worker out of `Io.receive`, and closing of descriptors in general.
+// The eventfd that wakes a worker out of `Io.receive`.
 #ifndef VTEPD_EVENT_H_
 #define VTEPD_EVENT_H_
 
@@ -8,7 +8,6 @@ namespace vtepd {
 
 Napi::Value OpenEvent(const Napi::CallbackInfo& info);
 void SignalEvent(const Napi::CallbackInfo& info);
-void CloseFd(const Napi::CallbackInfo& info);
 
 }  // namespace vtepd
 

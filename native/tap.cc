@@ -19,6 +19,7 @@
 #include "link-move.h"
 #include "netns.h"
 #include "options.h"
+#include "qdisc.h"
 
 // Linux 6.2 and 5.11; the headers of a build host may be older than the kernel below it.
 #ifndef TUN_F_USO4
@@ -174,10 +175,10 @@ SystemError MakeDown(const TapOptions& options, std::string& name, OpenedTap& ta
 SystemError Finish(const TapOptions& options, OpenedTap& tap) {
   Device device(options.name, options.name);
   if (SystemError error = device.Open()) return error;
-  if (options.up) {
-    if (SystemError error = device.SetUp()) return error;
-  }
-  return device.GetIfindex(tap.ifindex);
+  if (SystemError error = device.GetIfindex(tap.ifindex)) return error;
+  // Only memory depends on it, and a kernel without traffic control has none to remove.
+  RemoveQdisc(tap.ifindex, options.name);
+  return options.up ? device.SetUp() : SystemError{};
 }
 
 // A device for another namespace is made here and moved there. Made there, its descriptors would keep that namespace
