@@ -43,6 +43,7 @@ export type ErrorCode =
   | "ERR_FDB_ENTRY_NOT_FOUND"
   | "ERR_FDB_ENTRY_EXISTS"
   | "ERR_LIMIT"
+  | "ERR_OPEN_FILES"
   | "ERR_CONTROL_SOCKET"
   | "ERR_WORKER"
   | "ERR_INTERNAL";
@@ -72,6 +73,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorKind>> = {
   ERR_FDB_ENTRY_NOT_FOUND: refused("no such FDB entry", 404),
   ERR_FDB_ENTRY_EXISTS: refused("a static FDB entry for that MAC exists already"),
   ERR_LIMIT: refused("a fixed table is full"),
+  ERR_OPEN_FILES: refused("the limit of open files is reached", 500),
   ERR_CONTROL_SOCKET: refused("the control socket cannot be opened or reached", 503),
   ERR_WORKER: refused("a data-plane worker ended unexpectedly", 500),
   ERR_INTERNAL: refused("a bug in vtepd", 500),

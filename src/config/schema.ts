@@ -209,7 +209,7 @@ const modes = {
     }),
     queues: key(
       autoOrInteger(1, 256).default("auto"),
-      "Queues of the TAP device, at most one per worker. `auto` is one per worker.",
+      "Queues of the TAP device, at most one per worker. `auto` is one per worker, and fewer where all tunnels together would have more than 1024.",
       {
         unit: "queues",
       },

@@ -19,6 +19,8 @@ import { scrape } from "../metrics/scrape.ts";
 import { startMetrics } from "../metrics/server.ts";
 import { Ageing } from "./ageing.ts";
 import { monotonicS } from "./clock.ts";
+import { Device } from "./device.ts";
+import { planDevices } from "./device-plan.ts";
 import { setUpDevices } from "./device-setup.ts";
 import { DeviceWatch } from "./device-watch.ts";
 import { Eviction } from "./eviction.ts";
@@ -29,7 +31,7 @@ import { Statistics } from "./statistics.ts";
 import { Strangers } from "./strangers.ts";
 import { Supervisor, type WorkerPlan } from "./supervisor.ts";
 import { Transmitters } from "./transmitters.ts";
-import { Tunnel } from "./tunnel.ts";
+import { type Ground, Tunnel } from "./tunnel.ts";
 import { UnderlayPlanner } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
 import { Vtep } from "./vtep.ts";
@@ -142,18 +144,23 @@ const start = async (
   const vtep = new Vtep({ tables, receivers, statistics, tunnels, offload, configPath, version });
 
   const planner = await UnderlayPlanner.look(config.tunnels);
-  for (const tunnelConfig of config.tunnels) {
-    const tunnel = await Tunnel.open(tunnelConfig, planner.plan(tunnelConfig), {
-      tables,
-      sockets: { receivers, transmitters },
+  const devices = planDevices(config.tunnels.length, supervisor.count);
+  const ground: Ground = { tables, sockets: { receivers, transmitters }, supervisor, offload, paths, devices };
+  const removeDevices = (): Promise<void> =>
+    Device.removeAll(
+      [...tunnels.values()].map(({ device }) => device),
       supervisor,
-      offload,
-      paths,
-    });
-    undo.push(() => tunnel.close());
-    tunnels.set(tunnelConfig.name, tunnel);
-    ageing.set(tunnel.bd, tunnelConfig.ageingS);
-    eviction.reset(tunnel.bd);
+    );
+  try {
+    for (const tunnelConfig of config.tunnels) {
+      const tunnel = await Tunnel.open(tunnelConfig, planner.plan(tunnelConfig), ground);
+      undo.push(() => tunnel.close());
+      tunnels.set(tunnelConfig.name, tunnel);
+      ageing.set(tunnel.bd, tunnelConfig.ageingS);
+      eviction.reset(tunnel.bd);
+    }
+  } finally {
+    undo.push(removeDevices); // the first of these steps to be taken: the tunnels then have none left to remove
   }
   await receivers.activate();
   await setUpDevices([...tunnels.values()]);

@@ -1,7 +1,8 @@
 /**
  * A tunnel's TAP: made with name, MAC and MTU in one go, and made again when somebody deletes
  * it, since the configuration says it shall be there. Each queue is polled by one worker; a worker without a queue of its own only writes,
- * through the first. The port id stays the same for life; behind it the descriptors change.
+ * through the first. Devices with fewer queues than there are workers begin with different workers, so that many of them
+ * are spread over all. The port id stays the same for life; behind it the descriptors change.
  */
 import { randomBytes } from "node:crypto";
 import { PORT_TAP, PORT_TAP_TX } from "../binding/abi.ts";
@@ -13,9 +14,6 @@ import { attempt } from "./native-error.ts";
 import type { Offload } from "./offload.ts";
 import type { Supervisor } from "./supervisor.ts";
 
-/** Frames the device holds while its worker is busy; the kernel's default of 1000 loses bursts of small frames. */
-const TX_QUEUE_FRAMES = 4096;
-
 export interface DeviceSpec {
   readonly name: string;
   readonly mtu: number;
@@ -23,6 +21,8 @@ export interface DeviceSpec {
   readonly netns: string | undefined;
   /** At most one per worker. */
   readonly queues: number;
+  /** Frames that each holds while its worker is busy. */
+  readonly txQueueFrames: number;
   /** Id under which the workers know it. */
   readonly port: number;
 }
@@ -34,6 +34,7 @@ export class Device {
   private readonly supervisor: Supervisor;
   private readonly offload: Offload;
   private fds: number[] = [];
+  private isAttached = false;
 
   constructor(spec: DeviceSpec, supervisor: Supervisor, offload: Offload) {
     this.spec = spec;
@@ -53,7 +54,7 @@ export class Device {
 
   /** Makes the device, up. @throws ERR_NO_TUN, ERR_PERMISSION, ERR_DEVICE_EXISTS, ERR_NETNS_NOT_FOUND, ERR_SYSCALL */
   open(): void {
-    const { name, mtu, netns } = this.spec;
+    const { name, mtu, netns, txQueueFrames } = this.spec;
     const tap = attempt(`TAP ${name}`, () =>
       addon.openTap({
         name,
@@ -62,7 +63,7 @@ export class Device {
         ...this.offload.tap,
         macAddress: this.macAddress,
         mtu,
-        txQueueLength: TX_QUEUE_FRAMES,
+        txQueueLength: txQueueFrames,
         up: true,
         ...(netns === undefined ? {} : { netns: netnsPath(netns) }),
       }),
@@ -73,25 +74,43 @@ export class Device {
   /** Lets the workers poll it. */
   async attach(): Promise<void> {
     const { port } = this.spec;
+    const { count } = this.supervisor;
     const features = this.offload.tapFeatures;
-    const changes = Array.from({ length: this.supervisor.count }, (_, worker): PortChange[] => {
-      const fd = this.fds[worker];
+    const changes = Array.from({ length: count }, (_, worker): PortChange[] => {
+      const fd = this.fds[(worker + port) % count];
       return fd === undefined
         ? [{ verb: "add", port, fd: this.fds[0]!, kind: PORT_TAP_TX, headerLength: 0, features }]
         : [{ verb: "add", port, fd, kind: PORT_TAP, headerLength: 0, features }];
     });
+    this.isAttached = true;
     await this.supervisor.changePorts(changes);
   }
 
   async detach(): Promise<void> {
-    const { port } = this.spec;
-    const removal: PortChange[] = [{ verb: "remove", port }];
-    await this.supervisor.changePorts(Array.from({ length: this.supervisor.count }, () => removal));
+    await Device.detachAll([this], this.supervisor);
   }
 
   /** Removes the device, if it is still there. Workers must have let go of it. */
   close(): void {
-    for (const fd of this.fds.splice(0)) addon.closeFd(fd);
+    addon.closeFds(Int32Array.from(this.fds.splice(0)));
+  }
+
+  /** Removes many: one command for each worker, and the kernel's waiting is shared (closeFds). */
+  static async removeAll(devices: readonly Device[], supervisor: Supervisor): Promise<void> {
+    try {
+      await Device.detachAll(devices, supervisor);
+    } finally {
+      addon.closeFds(Int32Array.from(devices.flatMap(({ fds }) => fds.splice(0))));
+    }
+  }
+
+  private static async detachAll(devices: readonly Device[], supervisor: Supervisor): Promise<void> {
+    const removals: PortChange[] = [];
+    for (const device of devices) {
+      if (device.isAttached) removals.push({ verb: "remove", port: device.spec.port });
+      device.isAttached = false;
+    }
+    await supervisor.changePorts(Array.from({ length: supervisor.count }, () => removals));
   }
 
   /** The device as it is now, or undefined when it is gone. */

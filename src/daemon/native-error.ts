@@ -3,6 +3,7 @@ import type { NativeError } from "../binding/addon.ts";
 import { type ErrorCode, VtepdError } from "../errors.ts";
 
 const codeOf = ({ code, syscall }: NativeError): ErrorCode => {
+  if (code === "EMFILE" || code === "ENFILE") return "ERR_OPEN_FILES";
   if (syscall.startsWith("open(/dev/net/tun)")) return "ERR_NO_TUN";
   if (code === "EPERM" || code === "EACCES") return "ERR_PERMISSION";
   if (syscall.startsWith("ioctl(TUNSETIFF)") && code === "EBUSY") return "ERR_DEVICE_EXISTS";
@@ -18,6 +19,8 @@ const codeOf = ({ code, syscall }: NativeError): ErrorCode => {
 const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_NO_TUN: "; the tun module is missing, or a container was started without --device /dev/net/tun",
   ERR_PERMISSION: "; vtepd needs CAP_NET_ADMIN, and CAP_SYS_ADMIN for other network namespaces",
+  ERR_OPEN_FILES:
+    "; each queue of a device takes one: raise the limit (`ulimit -n`, LimitNOFILE= of a systemd unit) or set fewer `queues`",
   ERR_DEVICE_EXISTS: "; `ip link del` it, or choose another name",
 };
 

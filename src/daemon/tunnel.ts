@@ -30,6 +30,7 @@ import { vxlanDatagramBytes } from "../tunnel/vxlan.ts";
 import { readMacHi, readMacLo } from "../wire/mac.ts";
 import { monotonicS } from "./clock.ts";
 import { Device } from "./device.ts";
+import type { DevicePlan } from "./device-plan.ts";
 import { Endpoints, type Sockets } from "./endpoint.ts";
 import { FLOOD_MAC, Forwarding, type Static } from "./forwarding.ts";
 import type { Offload } from "./offload.ts";
@@ -51,6 +52,7 @@ export interface Ground {
   readonly supervisor: Supervisor;
   readonly offload: Offload;
   readonly paths: PathMtus;
+  readonly devices: DevicePlan;
 }
 
 export class Tunnel {
@@ -109,8 +111,10 @@ export class Tunnel {
     const port = tables.ports.allocate(PORT_TAP, bd);
     undo.push(() => tables.ports.release(port));
     const { name, macAddress, netns } = config;
-    const queues = Tunnel.queuesOf(config, supervisor.count);
-    const device = new Device({ name, mtu: plan.mtu, macAddress, netns, queues, port }, supervisor, offload);
+    const queues = Tunnel.queuesOf(config, ground);
+    const { txQueueFrames } = ground.devices;
+    const spec = { name, mtu: plan.mtu, macAddress, netns, queues, txQueueFrames, port };
+    const device = new Device(spec, supervisor, offload);
     const tunnel = new Tunnel(config, ground, undo, bd, endpoints, device);
     tunnel.fill();
     device.open();
@@ -126,8 +130,9 @@ export class Tunnel {
   }
 
   /** A queue that no worker polls would swallow its flows. @throws ERR_CONFIG_CONFLICT */
-  private static queuesOf({ name, queues }: TunnelConfig, workers: number): number {
-    if (queues === undefined || queues <= workers) return queues ?? workers;
+  private static queuesOf({ name, queues }: TunnelConfig, ground: Ground): number {
+    const workers = ground.supervisor.count;
+    if (queues === undefined || queues <= workers) return queues ?? ground.devices.queues;
     const path = `tunnels.${name}.queues`;
     throw new VtepdError(
       "ERR_CONFIG_CONFLICT",

@@ -160,6 +160,17 @@ describe("vtepd refuses to start:", () => {
     nothingLeft();
   });
 
+  it("the limit of open files is too low for its queues", () => {
+    const tunnels = Array.from(
+      { length: 80 },
+      (_, n) => `ov${n}: { mode: vxlan, id: ${n}, local: 192.0.2.1, remote: 192.0.2.2 }`,
+    );
+    const { status, stderr } = start(`{ ${tunnels.join(", ")} }`, ["prlimit", "--nofile=100:100"]);
+    expect([status, stderr]).toEqual([2, expect.stringContaining("ERR_OPEN_FILES: ")]);
+    expect(stderr).toContain("LimitNOFILE=");
+    nothingLeft();
+  });
+
   it("CAP_NET_ADMIN is missing", () => {
     const { status, stderr } = start(`{ ov0: { mode: vxlan, ${GOOD} } }`, [
       "setpriv",
