@@ -95,7 +95,7 @@ describe("vtepd refuses to start:", () => {
       "two tunnels with one VNI, seen only when the local address is known",
       `{ ov0: { mode: vxlan, ${GOOD} }, ov1: { mode: vxlan, id: 42, remote: 192.0.2.2 } }`,
       "ERR_CONFIG_CONFLICT",
-      "192.0.2.1:4789",
+      "port 4789 and local address 192.0.2.1",
     ],
     [
       "more queues than workers",
