@@ -27,3 +27,30 @@ export const transfer = async (
   await Promise.all([receiver.stop(), sender.stop()]);
   return { sent: sent!, received: received! };
 };
+
+/**
+ * A transfer between a host and a machine that is only known by its shell, which connects to `address` of the host:
+ * `to` the host or `from` it. Returns the two hashes, which must be equal.
+ */
+export const shellTransfer = async (
+  host: Host,
+  address: string,
+  direction: "to" | "from",
+  shell: (line: string, timeoutMs?: number) => Promise<string>,
+  bytes: number,
+): Promise<{ sent: string; received: string }> => {
+  const verb = direction === "to" ? ["receive", address, PORT] : ["serve", address, PORT, String(bytes), "7"];
+  const server = end(host, ...verb);
+  await server.waitForOutput(/listening/, 10_000);
+  const socket = `/dev/tcp/${address}/${PORT}`;
+  // Numbers that count up: a lost, repeated or swapped segment changes the hash.
+  const numbers = `seq 1000000 | head -c ${bytes}`;
+  const line =
+    direction === "to"
+      ? `${numbers} >${socket} && ${numbers} | sha256sum`
+      : `set -o pipefail; cat <${socket} | sha256sum`;
+  const [there = ""] = (await shell(line)).split(" ");
+  const [, here = ""] = await server.waitForOutput(/sha256 (\w+)/, 10_000);
+  await server.stop();
+  return direction === "to" ? { sent: there, received: here } : { sent: here, received: there };
+};
