@@ -68,6 +68,7 @@ const ownWords = ({
   fdb,
   limit_per_remote,
   eviction,
+  move_damping,
   flood,
 }: LinkJson["vtepd"]): (string | number)[] => {
   const words: (string | number)[] = ["vtepd", "state", state, "queues", queues, "offload", offload];
@@ -79,6 +80,7 @@ const ownWords = ({
   if (fwmark !== null) words.push("fwmark", `0x${fwmark.toString(16)}`);
   if (limit_per_remote !== null) words.push("limit-per-remote", limit_per_remote);
   if (eviction === "none") words.push("eviction", eviction);
+  if (!move_damping) words.push("nomove-damping");
   words.push("learned", fdb.learned, "static", fdb.static);
   if (flood.length > 0) words.push("flood", ...flood);
   return words;

@@ -9,7 +9,7 @@ const dropLines = (prefix: string, drops: Readonly<Record<string, number>>): str
 
 const linkLines = ({ ifname, flooded, reserved_bits, fdb, drops, remotes, ...counters }: LinkStatsJson): string[] => [
   `${ifname} ${traffic(counters)} flooded ${flooded} reserved_bits ${reserved_bits}`,
-  `${ifname} fdb learns ${fdb.learns} moves ${fdb.moves} aged ${fdb.aged} full ${fdb.full} remote_full ${fdb.remote_full} evicted ${fdb.evicted}`,
+  `${ifname} fdb learns ${fdb.learns} moves ${fdb.moves} damped ${fdb.moves_damped} aged ${fdb.aged} full ${fdb.full} remote_full ${fdb.remote_full} evicted ${fdb.evicted}`,
   ...dropLines(`${ifname} drop encap`, drops.encap),
   ...dropLines(`${ifname} drop decap`, drops.decap),
   ...remotes.map(

@@ -96,6 +96,8 @@ export interface VxlanConfig {
   readonly limitPerRemote?: number | undefined;
   /** When `limit` is reached: whether remote VTEPs with many entries make room for those with few. */
   readonly eviction: "fair" | "none";
+  /** Whether a MAC that moves too often is held where it is. */
+  readonly moveDamping: boolean;
   /** Bytes; undefined = what the underlay leaves. */
   readonly mtu?: number | undefined;
   readonly macAddress?: string | undefined;

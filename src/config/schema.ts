@@ -184,6 +184,10 @@ const modes = {
         "with the most removed; `none` learns nothing more. Without it, `fair`, and `none` with `accept: any`.",
       { examples: ["none"] },
     ),
+    "move-damping": key(
+      flag().default(true),
+      "A MAC that moved between remote VTEPs five times within ten seconds stays where it is for five seconds.",
+    ),
     mtu: key(integer(68, 65_535).optional(), "MTU of the device. Without it, what the underlay leaves.", {
       unit: "bytes",
       examples: [1450],
@@ -287,6 +291,7 @@ const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   limit: keys.limit,
   limitPerRemote: keys["limit-per-remote"],
   eviction: keys.eviction ?? (acceptOf(keys) === "any" ? "none" : "fair"),
+  moveDamping: keys["move-damping"],
   mtu: keys.mtu,
   macAddress: keys.macaddress,
   addresses: keys.addresses,

@@ -85,6 +85,7 @@ export interface LinkJson {
     readonly limit_per_remote: number | null;
     /** When the limit is reached. */
     readonly eviction: "fair" | "none";
+    readonly move_damping: boolean;
   };
 }
 
@@ -173,5 +174,6 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     fdb: { learned: link.fdbLearned, static: link.fdbStatic },
     limit_per_remote: link.fdbLimitPerRemote === 0 ? null : link.fdbLimitPerRemote,
     eviction: link.eviction,
+    move_damping: link.moveDamping,
   },
 });

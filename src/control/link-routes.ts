@@ -61,6 +61,7 @@ const LinkSchema = z
       fdb: z.object({ learned: count(), static: count() }),
       limit_per_remote: count().nullable(),
       eviction: z.enum(["fair", "none"]),
+      move_damping: z.boolean(),
     }),
   })
   .openapi("Link") as z.ZodType<LinkJson>;

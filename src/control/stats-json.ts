@@ -15,6 +15,8 @@ export interface LinkStatsJson extends TrafficJson {
   readonly fdb: {
     readonly learns: number;
     readonly moves: number;
+    /** Frames whose MAC was held where it is although it was seen elsewhere. */
+    readonly moves_damped: number;
     readonly aged: number;
     /** MACs not learned, because the tunnel or the table was full, or their remote VTEP had its share. */
     readonly full: number;
@@ -87,6 +89,7 @@ export const linkStatsJson = (stats: LinkStats): LinkStatsJson => ({
   fdb: {
     learns: stats.fdbLearns,
     moves: stats.fdbMoves,
+    moves_damped: stats.fdbMovesDamped,
     aged: stats.fdbAged,
     full: stats.fdbFull,
     remote_full: stats.fdbRemoteFull,

@@ -50,6 +50,7 @@ const StatsSchema: z.ZodType<StatsJson> = z
         fdb: z.object({
           learns: count(),
           moves: count(),
+          moves_damped: count(),
           aged: count(),
           full: count(),
           remote_full: count(),

@@ -10,6 +10,7 @@ import { allocateTableMemory, openTables } from "../dataplane/tables.ts";
 import {
   UPCALL_FDB_FULL,
   UPCALL_KIND,
+  UPCALL_MAC_HELD,
   UPCALL_PKT_TOO_BIG,
   UPCALL_REMOTE,
   UPCALL_UNKNOWN_VTEP,
@@ -24,6 +25,7 @@ import { planDevices } from "./device-plan.ts";
 import { setUpDevices } from "./device-setup.ts";
 import { DeviceWatch } from "./device-watch.ts";
 import { Eviction } from "./eviction.ts";
+import { MoveWarnings } from "./move-warnings.ts";
 import { type Offload, type OffloadRequest, probeOffload } from "./offload.ts";
 import { PathMtus } from "./path-mtu.ts";
 import { Receivers } from "./receivers.ts";
@@ -115,10 +117,15 @@ const start = async (
   const tunnels = new Map<string, Tunnel>();
   const watch = new DeviceWatch(tunnels, log);
   const strangers = new Strangers(tables, tunnels);
+  const tunnelOf = (bd: number): Tunnel | undefined => [...tunnels.values()].find((tunnel) => tunnel.bd === bd);
   const eviction = new Eviction(tables.fdb, (bd) => {
-    const tunnel = [...tunnels.values()].find((candidate) => candidate.bd === bd);
-    return tunnel?.forwarding.remotes.list().map(({ slot }) => slot) ?? [];
+    return (
+      tunnelOf(bd)
+        ?.forwarding.remotes.list()
+        .map(({ slot }) => slot) ?? []
+    );
   });
+  const moveWarnings = new MoveWarnings(tables.remotes, (bd) => tunnelOf(bd)?.config.name, log);
   undo.push(() => eviction.stop());
   const supervisor = new Supervisor(workerPlan(config), memory, {
     gone: (port) => {
@@ -131,6 +138,7 @@ const start = async (
       if (kind === UPCALL_UNKNOWN_VTEP) strangers.seen(record);
       else if (kind === UPCALL_FDB_FULL) eviction.asked(record);
       else if (kind === UPCALL_PKT_TOO_BIG) paths.refused(record[UPCALL_REMOTE]!, performance.now());
+      else if (kind === UPCALL_MAC_HELD) moveWarnings.held(record, monotonicS());
     },
   });
   undo.push(() => supervisor.stop());

@@ -150,6 +150,7 @@ export class Tunnel {
       limit: config.limit,
       limitPerRemote: config.limitPerRemote ?? 0,
       isFair: config.eviction === "fair",
+      isDamped: config.moveDamping,
     });
     for (const [kind, policer] of [
       [BROADCAST, config.policers.broadcast],

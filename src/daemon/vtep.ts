@@ -174,6 +174,7 @@ export class Vtep implements VtepService {
       fdbLimit: config.limit,
       fdbLimitPerRemote: config.limitPerRemote ?? 0,
       eviction: config.eviction,
+      moveDamping: config.moveDamping,
       fdbLearned: accounts.learned(bd),
       fdbStatic: accounts.fixed(bd),
       netns: config.netns ?? null,

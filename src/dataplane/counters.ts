@@ -30,6 +30,8 @@ export const LINK_FDB_FULL = 7;
 export const LINK_RESERVED_BITS = 8;
 /** MACs not learned because their VTEP had all the entries it may have. */
 export const LINK_FDB_REMOTE_FULL = 9;
+/** Frames whose MAC was held where it is. */
+export const LINK_MOVES_DAMPED = 10;
 
 export const ENCAP = 0;
 export const DECAP = 1;

@@ -4,6 +4,7 @@
  */
 import {
   ASKED,
+  DAMPED,
   FAIR,
   FDB_DOMAIN_WORDS,
   type FdbMemory,
@@ -12,6 +13,7 @@ import {
   LIMIT,
   LIMIT_PER_REMOTE,
   MOST,
+  OPTIONS,
   SHARE,
 } from "./fdb-memory.ts";
 
@@ -23,6 +25,8 @@ export interface FdbPolicy {
   readonly limitPerRemote: number;
   /** When the limit is reached: whether entries of remote VTEPs with many make room for those with few. */
   readonly isFair: boolean;
+  /** Whether an entry that moves too often is held where it is. */
+  readonly isDamped: boolean;
 }
 
 export class FdbAccounts {
@@ -39,7 +43,7 @@ export class FdbAccounts {
     const row = bd * FDB_DOMAIN_WORDS;
     Atomics.store(this.domains, row + LIMIT, policy.limit);
     Atomics.store(this.domains, row + LIMIT_PER_REMOTE, policy.limitPerRemote);
-    Atomics.store(this.domains, row + FAIR, policy.isFair ? 1 : 0);
+    Atomics.store(this.domains, row + OPTIONS, (policy.isFair ? FAIR : 0) | (policy.isDamped ? DAMPED : 0));
   }
 
   limit(bd: number): number {
@@ -65,10 +69,14 @@ export class FdbAccounts {
     return share !== 0 && this.targets[target]! >= share;
   }
 
+  isDamped(bd: number): boolean {
+    return (this.domains[bd * FDB_DOMAIN_WORDS + OPTIONS]! & DAMPED) !== 0;
+  }
+
   /** Whether a remote VTEP of a full bridge domain may have entries of another evicted. */
   mayAsk(bd: number, target: number): boolean {
     const row = bd * FDB_DOMAIN_WORDS;
-    return this.domains[row + FAIR]! !== 0 && this.targets[target]! + 1 < this.domains[row + MOST]!;
+    return (this.domains[row + OPTIONS]! & FAIR) !== 0 && this.targets[target]! + 1 < this.domains[row + MOST]!;
   }
 
   /** True once for each value of `tick`, give or take a worker. */

@@ -11,7 +11,7 @@ export const SLOT = 6; // words
 export const KEY_LO = 0; // MAC bytes 2..5
 export const KEY_HI = 1; // bridge domain << 16 | MAC bytes 0..1; or one of the three markers
 export const TARGET = 2; // slot of the remote VTEP, see remote-table.ts
-export const FLAGS = 3; // FDB_* bits
+export const FLAGS = 3; // FDB_* bits, and what move-damping.ts remembers
 export const UPDATED = 4; // second when made or moved; in a grave: when it was buried
 export const USED = 5; // second of the last hit, as source or as destination
 
@@ -24,6 +24,8 @@ export const FIRST_KEY: number = 1 << 16;
 export const FDB_STATIC = 1;
 /** Made over the control socket rather than by the configuration file. */
 export const FDB_CONTROL = 2;
+/** All FDB_* bits, with room for one. */
+export const FDB_FLAGS = 7;
 
 /** Slots swept under one hold of the lock: some 5 us. */
 export const BLOCK_SLOTS = 1024;
@@ -41,14 +43,20 @@ export const FIXED = 1;
 /** Learned entries allowed in all, and behind one remote VTEP; 0 = as many as there is room for. */
 export const LIMIT = 2;
 export const LIMIT_PER_REMOTE = 3;
-/** 1 = who has few may have entries of who has many evicted; see daemon/eviction.ts. */
-export const FAIR = 4;
+/** FAIR, DAMPED. */
+export const OPTIONS = 4;
 /** Learned entries that one remote VTEP may have while the bridge domain is full, so that others have some; 0 = any. */
 export const SHARE = 5;
 /** At least what the remote VTEP with the most learned entries has. */
 export const MOST = 6;
 /** When eviction was last asked for. */
 export const ASKED = 7;
+
+// In OPTIONS.
+/** Who has few entries may have those of who has many evicted; see daemon/eviction.ts. */
+export const FAIR = 1;
+/** An entry that moves too often is held; see move-damping.ts. */
+export const DAMPED = 2;
 
 /** The shared parts; typed arrays over SharedArrayBuffers, so that they can be handed to a worker. */
 export interface FdbMemory {

@@ -28,6 +28,7 @@ import {
   BLOCK_SLOTS,
   EMPTY,
   type FDB_CONTROL,
+  FDB_FLAGS,
   FDB_STATIC,
   type FdbMemory,
   FIRST_KEY,
@@ -45,6 +46,7 @@ import {
   UPDATED,
   USED,
 } from "./fdb-memory.ts";
+import { countMove, isHeld } from "./move-damping.ts";
 
 const GRAVE_S = 2;
 const LOCK_SPINS = 200;
@@ -58,6 +60,8 @@ export const LEARN_BUSY = 5;
 export const LEARN_REMOTE_FULL = 6;
 /** As LEARN_FULL, but another remote VTEP has more than this one: the main thread should evict (daemon/eviction.ts). */
 export const LEARN_UNFAIR = 7;
+/** The MAC moved too often: from now on it is held where it is, for a while. */
+export const LEARN_HELD = 8;
 
 /** One entry as the main thread reads it. */
 export interface FdbEntry {
@@ -118,6 +122,11 @@ export class Fdb {
     return (this.slots[handle + FLAGS]! & FDB_STATIC) !== 0;
   }
 
+  /** Whether the entry may not move, for the time being. */
+  isHeld(handle: number, nowS: number): boolean {
+    return isHeld(this.slots[handle + FLAGS]!, nowS);
+  }
+
   /** Notes a hit. Writes only when the second changed, so that a busy entry's cache line stays shared between workers. */
   touch(handle: number, nowS: number): void {
     if (this.slots[handle + USED] !== nowS) this.slots[handle + USED] = nowS;
@@ -153,6 +162,11 @@ export class Fdb {
     const from = slots[handle + TARGET]!;
     if (from !== target) {
       const bd = slots[handle + KEY_HI]! >>> 16;
+      if (accounts.isDamped(bd)) {
+        const flags = countMove(slots[handle + FLAGS]!, nowS);
+        slots[handle + FLAGS] = flags;
+        if (isHeld(flags, nowS)) return LEARN_HELD;
+      }
       if (accounts.isRemoteFull(bd, target)) {
         this.bury(handle, nowS);
         return LEARN_REMOTE_FULL;
@@ -262,7 +276,7 @@ export class Fdb {
           macHi: key & 0xffff,
           macLo: slots[at + KEY_LO]!,
           target: slots[at + TARGET]!,
-          flags: slots[at + FLAGS]!,
+          flags: slots[at + FLAGS]! & FDB_FLAGS,
           updatedS: slots[at + UPDATED]!,
           usedS: slots[at + USED]!,
         };

@@ -12,11 +12,32 @@ import {
   LINK_FDB_REMOTE_FULL,
   LINK_LEARNS,
   LINK_MOVES,
+  LINK_MOVES_DAMPED,
 } from "./counters.ts";
-import { type Fdb, LEARN_FULL, LEARN_MOVED, LEARN_NEW, LEARN_REMOTE_FULL, LEARN_STATIC, LEARN_UNFAIR } from "./fdb.ts";
+import {
+  type Fdb,
+  LEARN_FULL,
+  LEARN_HELD,
+  LEARN_MOVED,
+  LEARN_NEW,
+  LEARN_REMOTE_FULL,
+  LEARN_STATIC,
+  LEARN_UNFAIR,
+} from "./fdb.ts";
 import type { RemoteTable } from "./remote-table.ts";
 import type { Tables } from "./tables.ts";
-import { UPCALL_BD, UPCALL_FDB_FULL, UPCALL_KIND, UPCALL_REMOTE, type UpcallRing } from "./upcall-ring.ts";
+import {
+  UPCALL_BD,
+  UPCALL_FDB_FULL,
+  UPCALL_HELD_AT,
+  UPCALL_KIND,
+  UPCALL_MAC_HELD,
+  UPCALL_MAC_HI,
+  UPCALL_MAC_LO,
+  UPCALL_REMOTE,
+  UPCALL_SEEN_AT,
+  type UpcallRing,
+} from "./upcall-ring.ts";
 
 /** Of milliseconds, as a right shift: eviction is asked for once in 128. */
 const ASK_SHIFT = 7;
@@ -47,6 +68,10 @@ export class Learner {
         return NOT_DROPPED;
       }
       if (fdb.isStatic(entry)) return this.staticSource(entry, remote);
+      if (fdb.isHeld(entry, nowS)) {
+        this.link[bd * LINK_COLUMNS + LINK_MOVES_DAMPED]!++;
+        return NOT_DROPPED;
+      }
     }
     const result = fdb.learn(bd, macHi, macLo, remote, nowS);
     const row = bd * LINK_COLUMNS;
@@ -55,6 +80,7 @@ export class Learner {
     else if (result === LEARN_FULL) this.link[row + LINK_FDB_FULL]!++;
     else if (result === LEARN_UNFAIR) this.askForRoom(bd, remote);
     else if (result === LEARN_REMOTE_FULL) this.link[row + LINK_FDB_REMOTE_FULL]!++;
+    else if (result === LEARN_HELD) this.tellOfHold(bd, macHi, macLo, entry, remote);
     else if (result === LEARN_STATIC) return VXLAN_ENTRY_EXISTS;
     return NOT_DROPPED;
   }
@@ -76,6 +102,21 @@ export class Learner {
     const { fdb } = this;
     const entry = fdb.find(bd, macHi, macLo);
     return entry >= 0 && fdb.isStatic(entry) ? VXLAN_ENTRY_EXISTS : NOT_DROPPED;
+  }
+
+  private tellOfHold(bd: number, macHi: number, macLo: number, entry: number, remote: number): void {
+    const { upcalls } = this;
+    this.link[bd * LINK_COLUMNS + LINK_MOVES_DAMPED]!++;
+    const record = upcalls.begin();
+    if (record === 0) return;
+    const words = upcalls.record;
+    words[record + UPCALL_KIND] = UPCALL_MAC_HELD;
+    words[record + UPCALL_BD] = bd;
+    words[record + UPCALL_MAC_HI] = macHi;
+    words[record + UPCALL_MAC_LO] = macLo;
+    words[record + UPCALL_HELD_AT] = this.fdb.target(entry);
+    words[record + UPCALL_SEEN_AT] = remote;
+    upcalls.commit();
   }
 
   /** A static MAC may come from its own VTEP even when the entry has a UDP port or VNI of its own, hence another slot. */

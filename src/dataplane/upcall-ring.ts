@@ -20,6 +20,12 @@ export const UPCALL_FDB_FULL = 8;
 /** The kernel refused a packet for its size; word UPCALL_REMOTE is the remote VTEP's slot. */
 export const UPCALL_PKT_TOO_BIG = 6;
 export const UPCALL_REMOTE = 2;
+/** A MAC moved too often and is held: the MAC, and the slots of where it is held and of where it was seen, too. */
+export const UPCALL_MAC_HELD = 9;
+export const UPCALL_MAC_HI = 2;
+export const UPCALL_MAC_LO = 3;
+export const UPCALL_HELD_AT = 4;
+export const UPCALL_SEEN_AT = 5;
 
 const HEAD = 0;
 const TAIL = 1;

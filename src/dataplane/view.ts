@@ -31,6 +31,7 @@ export interface LinkView {
   readonly fdbLimitPerRemote: number;
   /** When the limit is reached. */
   readonly eviction: "fair" | "none";
+  readonly moveDamping: boolean;
   readonly fdbLearned: number;
   readonly fdbStatic: number;
   readonly netns: string | null;
@@ -80,6 +81,8 @@ export interface LinkStats extends TrafficCounters {
   readonly fdbRemoteFull: number;
   /** Entries that made room for remote VTEPs with fewer. */
   readonly fdbEvicted: number;
+  /** Frames whose MAC was held where it is although it was seen elsewhere. */
+  readonly fdbMovesDamped: number;
   /** Accepted datagrams in which a reserved bit of the tunnel header was set (RFC 7348: ignored on receipt). */
   readonly reservedBits: number;
   /** Keyed by the reason's name; only non-zero ones. `encap` = overlay to underlay, `decap` = the other way. */

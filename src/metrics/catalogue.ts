@@ -89,6 +89,11 @@ export const FDB_MOVES: Metric = counter(
   "Learned MAC addresses that appeared behind another remote VTEP.",
   "link",
 );
+export const FDB_MOVES_DAMPED: Metric = counter(
+  "vtepd_fdb_moves_damped_total",
+  "Packets whose MAC address was held where it is although it appeared behind another remote VTEP.",
+  "link",
+);
 export const FDB_AGED: Metric = counter("vtepd_fdb_aged_total", "Learned FDB entries that aged out.", "link");
 export const FDB_FULL: Metric = counter(
   "vtepd_fdb_full_total",

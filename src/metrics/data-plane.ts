@@ -73,6 +73,7 @@ const FAMILIES: readonly (readonly [catalogue.Metric, Source])[] = [
   [catalogue.FDB_CAPACITY, ({ status }) => [[status.fdbCapacity]]],
   [catalogue.FDB_LEARNS, perStats((stats) => stats.fdbLearns)],
   [catalogue.FDB_MOVES, perStats((stats) => stats.fdbMoves)],
+  [catalogue.FDB_MOVES_DAMPED, perStats((stats) => stats.fdbMovesDamped)],
   [catalogue.FDB_AGED, perStats((stats) => stats.fdbAged)],
   [catalogue.FDB_FULL, perStats((stats) => stats.fdbFull)],
   [catalogue.FDB_REMOTE_FULL, perStats((stats) => stats.fdbRemoteFull)],

@@ -53,6 +53,7 @@ describe("a configuration", () => {
       ageingS: 300,
       limit: 65_536,
       eviction: "fair",
+      moveDamping: true,
       addresses: [],
       locals: [],
       tos: 0,
@@ -96,6 +97,7 @@ tunnels:
     limit: 10
     limit-per-remote: 5
     eviction: fair
+    move-damping: false
     mtu: 1400
     macaddress: 02:00:00:00:00:01
     addresses: [10.42.0.1/24, "fd00:42::1/64"]
@@ -145,6 +147,7 @@ tunnels:
           limit: 10,
           limitPerRemote: 5,
           eviction: "fair",
+          moveDamping: false,
           mtu: 1400,
           macAddress: "02:00:00:00:00:01",
           addresses: ["10.42.0.1/24", "fd00:42::1/64"],

@@ -101,6 +101,7 @@ describe("GET", () => {
         fdb: { learned: 1, static: 2 },
         limit_per_remote: null,
         eviction: "fair",
+        move_damping: true,
       },
     });
     expect(Object.keys((link as { linkinfo: { info_data: object } }).linkinfo.info_data).slice(0, 4)).toEqual([
@@ -219,7 +220,7 @@ describe("GET", () => {
       tx: { packets: 9, bytes: 900 },
       flooded: 2,
       reserved_bits: 0,
-      fdb: { learns: 3, moves: 1, aged: 0, full: 0, remote_full: 0, evicted: 0 },
+      fdb: { learns: 3, moves: 1, moves_damped: 0, aged: 0, full: 0, remote_full: 0, evicted: 0 },
       drops: { encap: { ip_outnoroutes: 2, tx_error: 3, no_tx_target: 4 }, decap: { hdr_trunc: 5, unknown_vtep: 6 } },
       remotes: [
         {

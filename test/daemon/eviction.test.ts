@@ -10,7 +10,7 @@ const HI = 0x0200;
 
 const setUp = (limit: number, slots: readonly number[] = [1, 2, 3]) => {
   const fdb = new Fdb(allocateFdb(4096, 4, 16));
-  fdb.accounts.setPolicy(BD, { limit, limitPerRemote: 0, isFair: true });
+  fdb.accounts.setPolicy(BD, { limit, limitPerRemote: 0, isFair: true, isDamped: false });
   const eviction = new Eviction(fdb, () => slots);
   const ask = (remote: number): void => {
     const record = new Int32Array(UPCALL_WORDS);

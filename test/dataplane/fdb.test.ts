@@ -53,7 +53,7 @@ describe("Fdb", () => {
 
   it("refuses to learn beyond the bridge domain's limit, and says so", () => {
     const { fdb } = make();
-    fdb.accounts.setPolicy(1, { limit: 2, limitPerRemote: 0, isFair: false });
+    fdb.accounts.setPolicy(1, { limit: 2, limitPerRemote: 0, isFair: false, isDamped: false });
     expect(fdb.learn(1, 0x0200, 1, 7, 10)).toBe(LEARN_NEW);
     expect(fdb.learn(1, 0x0200, 2, 7, 10)).toBe(LEARN_NEW);
     expect(fdb.learn(1, 0x0200, 3, 7, 10)).toBe(LEARN_FULL);
@@ -63,7 +63,7 @@ describe("Fdb", () => {
 
   it("refuses to learn more behind one remote VTEP than it may have, and goes on behind others", () => {
     const { fdb } = make();
-    fdb.accounts.setPolicy(1, { limit: 0, limitPerRemote: 2, isFair: false });
+    fdb.accounts.setPolicy(1, { limit: 0, limitPerRemote: 2, isFair: false, isDamped: false });
     expect(fdb.learn(1, 0x0200, 1, 7, 10)).toBe(LEARN_NEW);
     expect(fdb.learn(1, 0x0200, 2, 7, 10)).toBe(LEARN_NEW);
     expect(fdb.learn(1, 0x0200, 3, 7, 10)).toBe(LEARN_REMOTE_FULL);
@@ -77,7 +77,7 @@ describe("Fdb", () => {
 
   it("forgets a MAC that moved to a remote VTEP that may have no more", () => {
     const { fdb } = make();
-    fdb.accounts.setPolicy(1, { limit: 0, limitPerRemote: 1, isFair: false });
+    fdb.accounts.setPolicy(1, { limit: 0, limitPerRemote: 1, isFair: false, isDamped: false });
     fdb.learn(1, 0x0200, 1, 7, 10);
     fdb.learn(1, 0x0200, 2, 8, 10);
     expect(fdb.learn(1, 0x0200, 2, 7, 10)).toBe(LEARN_REMOTE_FULL);

@@ -113,6 +113,33 @@ describe("eviction", () => {
   });
 });
 
+describe("move damping", () => {
+  it("holds a MAC that is behind two VTEPs for five seconds, counts and says so, and then lets it move", async () => {
+    await start("");
+    const isAt = (address: string): boolean => daemon.learned("ov0").includes(`${macOf(1)} ${address}`);
+    for (let n = 0; n < 10; n++) {
+      send(n % 2 === 0 ? second : third, 1);
+      await received(n + 1);
+    }
+    const heldSince = performance.now();
+    expect(isAt("192.0.2.3")).toBe(true);
+    expect(daemon.stats().links[0]!.fdb).toMatchObject({ learns: 1, moves: 5, moves_damped: 2 });
+    await daemon.child.waitForOutput(/MAC moves too often/);
+    const warnings = daemon.child.stdout.split("\n").filter((line) => line.includes("MAC moves too often"));
+    expect(warnings.map((line) => JSON.parse(line))).toMatchObject([
+      { level: "warn", link: "ov0", mac: macOf(1), remoteVtep: "192.0.2.3", alsoAt: "192.0.2.2" },
+    ]);
+    let sent = 10;
+    const moves = async (): Promise<boolean> => {
+      send(second, 1);
+      await received(++sent);
+      return isAt("192.0.2.2");
+    };
+    await waitFor(moves, { what: "the end of the hold", timeoutMs: 10_000, intervalMs: 200 });
+    expect(performance.now() - heldSince).toBeGreaterThan(3500);
+  });
+});
+
 describe("limit-per-remote", () => {
   it("holds for each VTEP by itself; frames beyond it are delivered and counted", async () => {
     await start("limit-per-remote: 3");

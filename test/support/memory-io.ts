@@ -131,6 +131,7 @@ export class MemoryVtep {
       limit?: number;
       limitPerRemote?: number;
       isFair?: boolean;
+      isDamped?: boolean;
       mac?: string;
       mtu?: number;
     } = {},
@@ -145,6 +146,7 @@ export class MemoryVtep {
       limit: options.limit ?? 1024,
       limitPerRemote: options.limitPerRemote ?? 0,
       isFair: options.isFair ?? false,
+      isDamped: options.isDamped ?? false,
     });
     bridgeDomains.set(bd, BD_MTU, options.mtu ?? 1450);
     bridgeDomains.set(bd, BD_MAC_HI, macHi);
