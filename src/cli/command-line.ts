@@ -137,7 +137,7 @@ const takeList = (words: string[], { operand, values, list }: Verb): Command["li
 };
 
 const takeValues = (words: string[], verb: Verb): Command["values"] => {
-  const { operand, implied = [], refused = {} } = verb;
+  const { operand, flags = [], implied = [], refused = {} } = verb;
   const all = operand === undefined ? verb.values : [operand, ...verb.values];
   const values = new Map<string, string>();
 
@@ -147,6 +147,8 @@ const takeValues = (words: string[], verb: Verb): Command["values"] => {
       const text = words.shift();
       if (text === undefined) throw incomplete();
       set(values, named, text);
+    } else if (flags.includes(word)) {
+      values.set(word, "true");
     } else if (Object.hasOwn(refused, word)) {
       throw usage(refused[word]!);
     } else if (!implied.flat().includes(word)) {

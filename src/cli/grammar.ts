@@ -27,6 +27,8 @@ export interface Verb {
   readonly values: readonly Value[];
   /** A list: its values stand behind their keywords, the first one of them begins each element. `none` is the empty list. */
   readonly list?: readonly [Value, ...Value[]];
+  /** Words that stand alone; a command that has one has it as a value, too. */
+  readonly flags?: readonly string[];
   /** Words that say what vtepd does anyway; groups are alternatives in the help. */
   readonly implied?: readonly (readonly string[])[];
   /** Words that somebody may try, and why they are refused. */
@@ -99,6 +101,21 @@ const changeFdb = (name: string): Verb => ({
   refused: REFUSED_FDB,
 });
 
+const to: Value = { key: "to", placeholder: "ADDRESS", check: isAddress, required: true };
+const neighbourState: Value = {
+  key: "state",
+  placeholder: "{ learned | all }",
+  check: (text) => (["learned", "all"].includes(text) ? undefined : `argument "${text}" is wrong: invalid state`),
+};
+
+const changeNeighbour = (name: string): Verb => ({
+  names: [name],
+  operand: to,
+  values: [mac, { ...dev, required: true }],
+  flags: ["router"],
+  implied: [["nud"], ["permanent"]],
+});
+
 export const OBJECTS: readonly CommandObject[] = [
   { name: "link", summary: "tunnels", verbs: [{ names: SHOW, operand: dev, values: [] }] },
   {
@@ -143,6 +160,18 @@ export const OBJECTS: readonly CommandObject[] = [
       },
     ],
   },
+  {
+    name: "neighbour",
+    summary: "neighbours, which vtepd answers for",
+    verbs: [
+      { names: SHOW, values: [dev] },
+      changeNeighbour("add"),
+      changeNeighbour("replace"),
+      { names: ["del", "delete"], operand: to, values: [{ ...dev, required: true }] },
+      { names: ["flush"], values: [{ ...dev, required: true }, neighbourState] },
+    ],
+  },
+  { name: "monitor", summary: "what happens, as it happens", verbs: [{ names: SHOW, values: [dev] }] },
   { name: "stats", summary: "counters", verbs: [{ names: SHOW, values: [dev] }] },
   { name: "status", summary: "the daemon itself", verbs: [{ names: SHOW, values: [] }] },
 ];

@@ -7,10 +7,11 @@ const optional = (text: string, required = false): string => (required ? text : 
 
 const valueText = ({ key, placeholder, required }: Value): string => optional(`${key} ${placeholder}`, required);
 
-const words = ({ operand, values, list, implied = [] }: Verb): string[] => [
+const words = ({ operand, values, list, flags = [], implied = [] }: Verb): string[] => [
   ...(operand === undefined ? [] : [optional(operand.placeholder, operand.required)]),
   ...values.map(valueText),
   ...(list === undefined ? [] : [`{ none | ${list.map(valueText).join(" ")} ... }`]),
+  ...flags.map((flag) => optional(flag)),
   ...implied.map((alternatives) => optional(alternatives.join(" | "))),
 ];
 

@@ -16,6 +16,7 @@ const vxlanWords = (data: VxlanData): (string | number)[] => {
   if (data.link !== undefined) words.push("dev", data.link);
   words.push("srcport", data.port_range.low, data.port_range.high, "dstport", data.port);
   if (!data.learning) words.push("nolearning");
+  for (const word of ["proxy", "l2miss", "l3miss"] as const) if (data[word]) words.push(word);
   if (data.tos !== undefined) words.push("tos", data.tos === "inherit" ? "inherit" : `0x${data.tos.toString(16)}`);
   words.push("ttl", data.ttl === 0 ? "auto" : data.ttl);
   if (data.label !== undefined) words.push("flowlabel", data.label);

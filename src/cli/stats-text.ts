@@ -7,8 +7,17 @@ const traffic = ({ rx, tx }: TrafficJson): string =>
 const dropLines = (prefix: string, drops: Readonly<Record<string, number>>): string[] =>
   Object.entries(drops).map(([reason, count]) => `${prefix} ${reason} ${count}`);
 
-const linkLines = ({ ifname, flooded, reserved_bits, fdb, drops, remotes, ...counters }: LinkStatsJson): string[] => [
-  `${ifname} ${traffic(counters)} flooded ${flooded} reserved_bits ${reserved_bits}`,
+const linkLines = ({
+  ifname,
+  flooded,
+  reserved_bits,
+  neighbour_answers,
+  fdb,
+  drops,
+  remotes,
+  ...counters
+}: LinkStatsJson): string[] => [
+  `${ifname} ${traffic(counters)} flooded ${flooded} reserved_bits ${reserved_bits} neighbour_answers ${neighbour_answers}`,
   `${ifname} fdb learns ${fdb.learns} moves ${fdb.moves} damped ${fdb.moves_damped} aged ${fdb.aged} full ${fdb.full} remote_full ${fdb.remote_full} evicted ${fdb.evicted}`,
   ...dropLines(`${ifname} drop encap`, drops.encap),
   ...dropLines(`${ifname} drop decap`, drops.decap),

@@ -1,12 +1,15 @@
 /** What each command of vtepctl asks of the daemon and prints, keyed by object and verb. */
+import type { EventJson } from "../control/event-routes.ts";
 import type { FdbJson } from "../control/fdb-json.ts";
 import type { LinkJson } from "../control/link-json.ts";
+import type { NeighbourJson } from "../control/neighbour-json.ts";
 import type { StatsJson, StatusJson } from "../control/stats-json.ts";
 import type { ControlClient } from "./client.ts";
 import type { Command } from "./command-line.ts";
 import { fdbText } from "./fdb-text.ts";
 import { JsonList, jsonText } from "./json-list.ts";
 import { linkText } from "./link-text.ts";
+import { eventText, neighbourText } from "./neighbour-text.ts";
 import { statsText, statusText } from "./stats-text.ts";
 
 interface Call {
@@ -120,6 +123,49 @@ const deleteFlood: Run = ({ client, values }) => {
 
 const setFlood: Run = ({ client, values, list }) => client.send("PUT", floodPath(values), list.map(memberOf));
 
+const showNeighbours: Run = async (call) => {
+  const dev = call.values.get("dev");
+  const query = dev === undefined ? "" : `?dev=${encodeURIComponent(dev)}`;
+  const neighbours = await call.client.getJson<NeighbourJson[]>(`/v1/neighbours${query}`);
+  if (!wantsJson(call)) {
+    call.out(neighbours.map((neighbour) => `${neighbourText(neighbour, wantsStats(call))}\n`).join(""));
+    return;
+  }
+  const timeless = ({ used: _used, updated: _updated, ...rest }: NeighbourJson) => rest;
+  call.out(jsonText(wantsStats(call) ? neighbours : neighbours.map(timeless), wantsPretty(call)));
+};
+
+const changeNeighbour =
+  (verb: "add" | "replace"): Run =>
+  ({ client, values }) =>
+    client.send("POST", `${linkPath(values.get("dev")!)}/neighbours`, {
+      verb,
+      address: values.get("to"),
+      mac: values.get("lladdr"),
+      ...(values.has("router") ? { router: true } : {}),
+    });
+
+const deleteNeighbour: Run = ({ client, values }) =>
+  client.send("DELETE", `${linkPath(values.get("dev")!)}/neighbours/${encodeURIComponent(values.get("to")!)}`);
+
+const flushNeighbours: Run = async (call) => {
+  const state = call.values.get("state") ?? "learned";
+  const path = `${linkPath(call.values.get("dev")!)}/neighbours?state=${state}`;
+  const answer = await call.client.sendForJson<{ flushed: number }>("DELETE", path);
+  call.out(wantsJson(call) ? jsonText(answer, wantsPretty(call)) : `flushed ${answer.flushed}\n`);
+};
+
+/** Until it is interrupted or the daemon ends. Empty lines say that the daemon is alive. */
+const monitor: Run = async (call) => {
+  const dev = call.values.get("dev");
+  const query = dev === undefined ? "" : `?dev=${encodeURIComponent(dev)}`;
+  const text = (line: string): string => `${wantsJson(call) ? line : eventText(JSON.parse(line) as EventJson)}\n`;
+  await call.client.getLines(`/v1/events${query}`, (lines) => {
+    const events = lines.filter((line) => line !== "");
+    if (events.length > 0) call.out(events.map(text).join(""));
+  });
+};
+
 const showStats: Run = async (call) => {
   const dev = call.values.get("dev");
   const query = dev === undefined ? "" : `?dev=${encodeURIComponent(dev)}`;
@@ -145,6 +191,12 @@ export const COMMANDS: Readonly<Record<string, Run>> = {
   "flood add": addFlood,
   "flood del": deleteFlood,
   "flood set": setFlood,
+  "neighbour show": showNeighbours,
+  "neighbour add": changeNeighbour("add"),
+  "neighbour replace": changeNeighbour("replace"),
+  "neighbour del": deleteNeighbour,
+  "neighbour flush": flushNeighbours,
+  "monitor show": monitor,
   "stats show": showStats,
   "status show": showStatus,
 };

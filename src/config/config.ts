@@ -68,6 +68,16 @@ export interface FdbConfig {
   readonly vni?: number | undefined;
 }
 
+export interface NeighbourConfig {
+  readonly address: string;
+  readonly mac: string;
+  readonly router: boolean;
+}
+
+/** What may be told of: unicast MACs without an FDB entry, addresses without a neighbour. */
+export const NOTIFICATIONS = ["l2-miss", "l3-miss"] as const;
+export type Notification = (typeof NOTIFICATIONS)[number];
+
 export interface VxlanConfig {
   readonly name: string;
   readonly mode: "vxlan";
@@ -88,6 +98,10 @@ export interface VxlanConfig {
   readonly unknownUnicast: "flood" | "drop";
   /** Of flooded frames from the overlay; undefined = no limit. */
   readonly policers: Readonly<Record<PolicedClass, Policer | undefined>>;
+  /** Whether questions for far neighbours are answered here. */
+  readonly arpProxy: boolean;
+  readonly neighbours: readonly NeighbourConfig[];
+  readonly notifications: readonly Notification[];
   /** 0 = learned entries never age. */
   readonly ageingS: number;
   /** Learned entries of this tunnel. */

@@ -223,15 +223,35 @@ const checkLink = (tunnel: TunnelConfig, tunnels: ReadonlyMap<string, TunnelConf
   }
 };
 
+/** A neighbour is looked up by its address, and only where somebody asks for neighbours. */
+const checkNeighbours = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
+  const owners = new Map<string, KeyPath>();
+  for (const [index, { address }] of tunnel.neighbours.entries()) {
+    const place = [...path, "neighbours", index, "address"];
+    const owner = owners.get(address);
+    if (owner === undefined) owners.set(address, place);
+    else conflicts.report(place, `expected each address once, got ${address} as in ${conflicts.at(owner)}`);
+  }
+  if (tunnel.neighbours.length > 0 && !tunnel.arpProxy && !tunnel.notifications.includes("l3-miss")) {
+    conflicts.report(
+      [...path, "neighbours"],
+      "expected `arp-proxy: true` or `notifications: [l3-miss]` beside neighbours, which are for nothing else",
+    );
+  }
+};
+
+const SPELLINGS = [
+  ["ageing", "aging"],
+  ["neighbours", "neighbors"],
+] as const;
+
 const checkSpellings = (document: ConfigDocument, conflicts: Conflicts): void => {
-  const names = document.keysAt(["tunnels"]);
-  for (const path of names.map((name) => ["tunnels", name])) {
-    if (document.valueAt([...path, "ageing"]).present && document.valueAt([...path, "aging"]).present) {
-      const aging = [...path, "aging"];
-      conflicts.report(
-        aging,
-        `expected one spelling of the key, got \`aging\` beside ${conflicts.at([...path, "ageing"])}`,
-      );
+  const tunnels = document.keysAt(["tunnels"]).map((name) => ["tunnels", name]);
+  for (const path of tunnels) {
+    for (const [ours, other] of SPELLINGS) {
+      if (!document.valueAt([...path, ours]).present || !document.valueAt([...path, other]).present) continue;
+      const at = conflicts.at([...path, ours]);
+      conflicts.report([...path, other], `expected one spelling of the key, got \`${other}\` beside ${at}`);
     }
   }
 };
@@ -254,6 +274,7 @@ export const findConflicts = (tunnels: readonly TunnelConfig[], document: Config
     checkOversize(tunnel, path, conflicts);
     checkFloodList(tunnel, path, conflicts);
     checkMacs(tunnel, path, conflicts);
+    checkNeighbours(tunnel, path, conflicts);
     checkAddresses(tunnel, path, conflicts);
     checkLink(tunnel, byName, conflicts);
   }

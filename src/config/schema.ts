@@ -11,6 +11,7 @@ import {
   type Config,
   type DaemonConfig,
   LOG_LEVELS,
+  NOTIFICATIONS,
   OFFLOAD_TIERS,
   OFFLOADS,
   type Policer,
@@ -118,6 +119,12 @@ const fdbEntry = map({
   vni: key(vni().optional(), "VNI to send with, if not the tunnel's own.", { examples: [201] }),
 });
 
+const neighbour = map({
+  address: key(vtepAddress(), "Its address in the overlay.", { examples: ["10.42.0.2"] }),
+  mac: key(unicastMac(), "Its MAC.", { examples: ["02:00:00:00:00:02"] }),
+  router: key(flag().default(false), "Whether it is a router; IPv6 hosts are told so."),
+});
+
 const policer = (what: string) =>
   key(
     integer(1, MAX_POLICER_RATE).optional(),
@@ -164,6 +171,17 @@ const modes = {
       "What happens to unicast frames from the overlay whose MAC is not known.",
     ),
     policers: key(policers, "How much of what the overlay sends is flooded, at most, whatever the number of workers."),
+    "arp-proxy": key(
+      flag().default(false),
+      "Answer ARP and neighbour discovery for stations behind remote VTEPs: for those of `neighbours` and those heard. What is not known is flooded.",
+    ),
+    neighbours: key(listOf(neighbour).default([]), "Stations of the overlay whose MACs are known beforehand."),
+    neighbors: key(listOf(neighbour).optional(), "Another spelling of `neighbours`.", { aliasOf: "neighbours" }),
+    notifications: key(
+      listOf(oneOf(NOTIFICATIONS)).default([]),
+      "What `vtepctl monitor` tells of: `l2-miss`, unicast frames whose MAC has no FDB entry; `l3-miss`, questions for addresses that no neighbour has.",
+      { examples: [["l2-miss", "l3-miss"]] },
+    ),
     ageing: key(
       ageingTime().default(300),
       "Time without a frame after which a learned entry goes, as a number, `300s`, `5m` or `1h`; `none` and 0 mean never.",
@@ -287,6 +305,9 @@ const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
     multicast: policerConfig(keys.policers.multicast),
     unknownUnicast: policerConfig(keys.policers["unknown-unicast"]),
   },
+  arpProxy: keys["arp-proxy"],
+  neighbours: keys.neighbors ?? keys.neighbours,
+  notifications: keys.notifications,
   ageingS: keys.aging ?? keys.ageing,
   limit: keys.limit,
   limitPerRemote: keys["limit-per-remote"],

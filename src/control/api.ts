@@ -8,8 +8,10 @@ import { HTTPException } from "hono/http-exception";
 import type { Logger } from "pino";
 import type { VtepService } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
+import { addEventRoutes } from "./event-routes.ts";
 import { addFdbRoutes } from "./fdb-routes.ts";
 import { addLinkRoutes } from "./link-routes.ts";
+import { addNeighbourRoutes } from "./neighbour-routes.ts";
 import { problem, problemOf, problemResponse } from "./problem.ts";
 import { requestProblem } from "./request-problem.ts";
 import { addStatusRoutes } from "./status-routes.ts";
@@ -50,6 +52,8 @@ export const makeApi = ({ service, metrics, log }: ApiParts): OpenAPIHono => {
   addStatusRoutes(api, service);
   addLinkRoutes(api, service);
   addFdbRoutes(api, service);
+  addNeighbourRoutes(api, service);
+  addEventRoutes(api, service);
   api.get("/metrics", async (context) => context.body(await metrics(), 200, { "content-type": METRICS_TYPE }));
   api.get("/healthz", (context) => context.text("ok\n"));
   api.doc31("/openapi.json", {

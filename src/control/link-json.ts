@@ -20,6 +20,10 @@ export interface VxlanData {
   readonly port_range: { readonly low: number; readonly high: number };
   readonly port: number;
   readonly learning: boolean;
+  /** Present when on. */
+  readonly proxy?: true;
+  readonly l2miss?: true;
+  readonly l3miss?: true;
   /** "inherit", or absent. */
   readonly tos?: number | "inherit";
   /** 0 = the host's default. */
@@ -139,6 +143,9 @@ const vxlanData = (link: LinkView): VxlanData => ({
   port_range: { low: link.sourcePorts?.first ?? 0, high: link.sourcePorts?.last ?? 0 },
   port: link.port,
   learning: link.learning,
+  ...(link.arpProxy ? { proxy: true } : {}),
+  ...(link.notifications.includes("l2-miss") ? { l2miss: true } : {}),
+  ...(link.notifications.includes("l3-miss") ? { l3miss: true } : {}),
   ...(link.tos === 0 ? {} : { tos: link.tos }),
   ttl: link.ttl ?? 0,
   df: link.df,

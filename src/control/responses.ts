@@ -30,6 +30,12 @@ export const answersJson = (description: string, schema: z.ZodType): RouteRespon
 
 export const answersNothing = (description: string): RouteResponses => ({ 204: { description }, ...refusal });
 
+/** A stream of lines, or with `Accept: text/event-stream` of server-sent events. */
+export const answersEvents = (description: string, event: z.ZodType): RouteResponses => ({
+  200: { description, content: { "application/x-ndjson": { schema: event }, "text/event-stream": { schema: event } } },
+  ...refusal,
+});
+
 /** One array, or with `Accept: application/x-ndjson` one entry a line. */
 export const answersStream = (description: string, entry: z.ZodType): RouteResponses => ({
   200: {

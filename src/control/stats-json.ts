@@ -12,6 +12,8 @@ export interface LinkStatsJson extends TrafficJson {
   readonly flooded: number;
   /** Accepted packets with a reserved bit set in the tunnel header. */
   readonly reserved_bits: number;
+  /** Questions for neighbours that were answered here. */
+  readonly neighbour_answers: number;
   readonly fdb: {
     readonly learns: number;
     readonly moves: number;
@@ -86,6 +88,7 @@ export const linkStatsJson = (stats: LinkStats): LinkStatsJson => ({
   ...trafficJson(stats),
   flooded: stats.floodedFrames,
   reserved_bits: stats.reservedBits,
+  neighbour_answers: stats.neighbourAnswers,
   fdb: {
     learns: stats.fdbLearns,
     moves: stats.fdbMoves,

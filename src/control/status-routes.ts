@@ -56,6 +56,7 @@ const StatsSchema: z.ZodType<StatsJson> = z
           remote_full: count(),
           evicted: count(),
         }),
+        neighbour_answers: count(),
         drops: z.object({ encap: counts(), decap: counts() }),
         remotes: z.array(
           z.object({

@@ -7,14 +7,6 @@ import type { Logger } from "pino";
 import { type Config, OFFLOAD_TIERS } from "../config/config.ts";
 import { startControl } from "../control/server.ts";
 import { allocateTableMemory, openTables } from "../dataplane/tables.ts";
-import {
-  UPCALL_FDB_FULL,
-  UPCALL_KIND,
-  UPCALL_MAC_HELD,
-  UPCALL_PKT_TOO_BIG,
-  UPCALL_REMOTE,
-  UPCALL_UNKNOWN_VTEP,
-} from "../dataplane/upcall-ring.ts";
 import { VtepdError } from "../errors.ts";
 import { scrape } from "../metrics/scrape.ts";
 import { startMetrics } from "../metrics/server.ts";
@@ -24,6 +16,7 @@ import { Device } from "./device.ts";
 import { planDevices } from "./device-plan.ts";
 import { setUpDevices } from "./device-setup.ts";
 import { DeviceWatch } from "./device-watch.ts";
+import { Events } from "./events.ts";
 import { Eviction } from "./eviction.ts";
 import { MoveWarnings } from "./move-warnings.ts";
 import { type Offload, type OffloadRequest, probeOffload } from "./offload.ts";
@@ -36,6 +29,7 @@ import { Transmitters } from "./transmitters.ts";
 import { type Ground, Tunnel } from "./tunnel.ts";
 import { UnderlayPlanner } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
+import { Upcalls } from "./upcalls.ts";
 import { Vtep } from "./vtep.ts";
 
 export interface DaemonOptions {
@@ -117,6 +111,7 @@ const start = async (
   const tunnels = new Map<string, Tunnel>();
   const watch = new DeviceWatch(tunnels, log);
   const strangers = new Strangers(tables, tunnels);
+  const events = new Events();
   const tunnelOf = (bd: number): Tunnel | undefined => [...tunnels.values()].find((tunnel) => tunnel.bd === bd);
   const eviction = new Eviction(tables.fdb, (bd) => {
     return (
@@ -133,13 +128,7 @@ const start = async (
       const uplink = transmitters.gone(port);
       if (uplink !== undefined) log.warn({ uplink }, "uplink was deleted; it will be made again");
     },
-    upcall: (record) => {
-      const kind = record[UPCALL_KIND];
-      if (kind === UPCALL_UNKNOWN_VTEP) strangers.seen(record);
-      else if (kind === UPCALL_FDB_FULL) eviction.asked(record);
-      else if (kind === UPCALL_PKT_TOO_BIG) paths.refused(record[UPCALL_REMOTE]!, performance.now());
-      else if (kind === UPCALL_MAC_HELD) moveWarnings.held(record, monotonicS());
-    },
+    upcall: (record) => upcalls.take(record),
   });
   undo.push(() => supervisor.stop());
   const transmitters = new Transmitters(tables, supervisor, offload);
@@ -147,9 +136,10 @@ const start = async (
     log.warn({ port, refusal }, "no receive offload in tier tunnel; UDP sockets are used");
   });
   const paths = new PathMtus(tables.remotes);
+  const upcalls = new Upcalls({ tunnels, tunnelOf, strangers, eviction, paths, moveWarnings, events });
   const ageing = new Ageing(tables.fdb);
   const statistics = new Statistics(supervisor.memory, tables.fdb.accounts, ageing, eviction);
-  const vtep = new Vtep({ tables, receivers, statistics, tunnels, offload, configPath, version });
+  const vtep = new Vtep({ tables, receivers, statistics, tunnels, events, offload, configPath, version });
 
   const planner = await UnderlayPlanner.look(config.tunnels);
   const devices = planDevices(config.tunnels.length, supervisor.count);
@@ -180,6 +170,7 @@ const start = async (
     watch.tick();
     strangers.tick(monotonicS());
     paths.tick();
+    upcalls.tick(monotonicS());
     segmentWatch();
     void transmitters.revive();
   }, TICK_MS);

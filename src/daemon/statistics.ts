@@ -12,6 +12,7 @@ import {
   LINK_LEARNS,
   LINK_MOVES,
   LINK_MOVES_DAMPED,
+  LINK_NEIGHBOUR_ANSWERS,
   LINK_RESERVED_BITS,
   LINK_RX_BYTES,
   LINK_RX_FRAMES,
@@ -72,6 +73,7 @@ export class Statistics {
       fdbFull: sum(LINK_FDB_FULL),
       fdbRemoteFull: sum(LINK_FDB_REMOTE_FULL),
       fdbEvicted: this.eviction.count(tunnel.bd),
+      neighbourAnswers: sum(LINK_NEIGHBOUR_ANSWERS),
       reservedBits: sum(LINK_RESERVED_BITS),
       drops: {
         encap: this.reasons("drop", drops + ENCAP * DROP_REASON_COLUMNS),

@@ -7,7 +7,6 @@
  * their MACs are not learned. Main thread.
  */
 import type { Tables } from "../dataplane/tables.ts";
-import { UPCALL_BD } from "../dataplane/upcall-ring.ts";
 import { formatVtepAddress } from "../dataplane/vtep-address.ts";
 import type { Tunnel } from "./tunnel.ts";
 
@@ -24,12 +23,9 @@ export class Strangers {
     this.tunnels = tunnels;
   }
 
-  /** Takes an UPCALL_UNKNOWN_VTEP. */
-  seen(record: Int32Array): void {
-    const bd = record[UPCALL_BD]!;
-    const tunnel = [...this.tunnels.values()].find((candidate) => candidate.bd === bd);
-    const { remotes } = tunnel?.forwarding ?? {};
-    if (remotes === undefined || remotes.strangers >= MAX_STRANGERS) return;
+  /** Takes an UPCALL_UNKNOWN_VTEP of the tunnel. */
+  seen({ forwarding: { remotes } }: Tunnel, record: Int32Array): void {
+    if (remotes.strangers >= MAX_STRANGERS) return;
     remotes.meet(formatVtepAddress(new Uint8Array(record.slice(2, 6).buffer)));
   }
 

@@ -16,10 +16,12 @@ import {
   BD_MAC_HI,
   BD_MAC_LO,
   BD_MTU,
+  BD_NEIGHBOURS,
   BD_OUTER,
   BD_OVERSIZE,
 } from "../dataplane/bridge-domain.ts";
 import { clearRow, DROP_COLUMNS, LINK_COLUMNS } from "../dataplane/counters.ts";
+import { ANSWER, TELL_L2_MISS, TELL_L3_MISS } from "../dataplane/neighbourhood.ts";
 import { outerPolicy } from "../dataplane/outer-header.ts";
 import { OVERSIZE_DROP, OVERSIZE_FRAGMENT, OVERSIZE_ICMP } from "../dataplane/oversize.ts";
 import { BROADCAST, MULTICAST, TOO_BIG_ANSWER, UNKNOWN_UNICAST_CLASS } from "../dataplane/policers.ts";
@@ -33,6 +35,7 @@ import { Device } from "./device.ts";
 import type { DevicePlan } from "./device-plan.ts";
 import { Endpoints, type Sockets } from "./endpoint.ts";
 import { FLOOD_MAC, Forwarding, type Static } from "./forwarding.ts";
+import { Neighbours } from "./neighbours.ts";
 import type { Offload } from "./offload.ts";
 import type { PathMtus } from "./path-mtu.ts";
 import { TunnelRemotes } from "./remotes.ts";
@@ -61,6 +64,7 @@ export class Tunnel {
   readonly endpoints: Endpoints;
   readonly device: Device;
   readonly forwarding: Forwarding;
+  readonly neighbours: Neighbours;
   private readonly undo: Undo;
   private readonly tables: Tables;
 
@@ -78,6 +82,7 @@ export class Tunnel {
     this.bd = bd;
     this.endpoints = endpoints;
     this.device = device;
+    this.neighbours = new Neighbours(config.name, ground.tables.neighbours, bd, config.ageingS);
     const own = { port: config.port, vni: config.id };
     const remotes = new TunnelRemotes(ground.tables, ground.supervisor.counters, ground.paths, bd, endpoints, own);
     this.forwarding = new Forwarding(config.name, ground.tables, bd, remotes, own);
@@ -165,6 +170,9 @@ export class Tunnel {
     bridgeDomains.set(bd, BD_OVERSIZE, OVERSIZE_POLICIES[config.oversize]);
     this.tables.policers.set(bd, TOO_BIG_ANSWER, TOO_BIG_RATE, TOO_BIG_BURST);
     bridgeDomains.set(bd, BD_OUTER, outerPolicy(config.tos, config.ttl, config.doNotFragment));
+    this.undo.push(() => void this.neighbours.flush("all"));
+    this.neighbours.configure(config.neighbours);
+    bridgeDomains.set(bd, BD_NEIGHBOURS, neighbourhoodOf(config));
     bridgeDomains.set(bd, BD_ACCESS_PORT, this.device.spec.port);
     if (config.group !== undefined) this.undo.push(this.forwarding.remotes.addSelf());
     this.undo.push(() => {
@@ -220,3 +228,8 @@ export class Tunnel {
     await this.undo.run();
   }
 }
+
+const neighbourhoodOf = ({ arpProxy, notifications }: TunnelConfig): number =>
+  (arpProxy ? ANSWER : 0) |
+  (notifications.includes("l2-miss") ? TELL_L2_MISS : 0) |
+  (notifications.includes("l3-miss") ? TELL_L3_MISS : 0);

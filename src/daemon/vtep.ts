@@ -9,12 +9,15 @@ import { FDB_CONTROL, FDB_STATIC } from "../dataplane/fdb-memory.ts";
 import { REMOTE_UDP_PORT, REMOTE_VNI } from "../dataplane/remote-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type {
+  EventView,
   FdbEntryView,
   FdbFilter,
   FdbRequest,
   FloodMember,
   LinkStats,
   LinkView,
+  NeighbourRequest,
+  NeighbourView,
   SocketStats,
   StatusView,
   VtepService,
@@ -25,6 +28,7 @@ import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
 import { admitEntry, admitRemote } from "./admission.ts";
 import { monotonicS } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { Events } from "./events.ts";
 import { FLOOD_MAC } from "./forwarding.ts";
 import type { Offload } from "./offload.ts";
 import type { Receivers } from "./receivers.ts";
@@ -37,6 +41,7 @@ export interface VtepParts {
   readonly statistics: Statistics;
   /** By name, in the order of creation. */
   readonly tunnels: ReadonlyMap<string, Tunnel>;
+  readonly events: Events;
   readonly offload: Offload;
   readonly configPath: string;
   readonly version: string;
@@ -132,6 +137,27 @@ export class Vtep implements VtepService {
     forwarding.deleteMember(forwarding.toStatic({ mac: FLOOD_MAC, ...member }, "control"));
   }
 
+  *neighbours(dev?: string): Iterable<NeighbourView> {
+    const tunnels = dev === undefined ? [...this.parts.tunnels.values()] : [this.tunnel(dev)];
+    for (const { neighbours } of tunnels) yield* neighbours.list();
+  }
+
+  changeNeighbour(dev: string, verb: "add" | "replace", request: NeighbourRequest): void {
+    this.tunnel(dev).neighbours.change(verb, request, "control");
+  }
+
+  deleteNeighbour(dev: string, address: string): void {
+    this.tunnel(dev).neighbours.delete(address);
+  }
+
+  flushNeighbours(dev: string, state: "learned" | "all"): number {
+    return this.tunnel(dev).neighbours.flush(state);
+  }
+
+  listen(listener: (event: EventView) => void): () => void {
+    return this.parts.events.listen(listener);
+  }
+
   stats(dev?: string): LinkStats[] {
     const { statistics, tunnels } = this.parts;
     const asked = dev === undefined ? [...tunnels.values()] : [this.tunnel(dev)];
@@ -192,6 +218,8 @@ export class Vtep implements VtepService {
       zeroChecksum6Rx: config.zeroChecksum6Rx,
       mark: config.mark ?? null,
       accept: config.accept,
+      arpProxy: config.arpProxy,
+      notifications: config.notifications,
       state: info === undefined ? "gone" : "up",
     };
   }

@@ -32,6 +32,8 @@ export const BD_ACCEPT_ANY = 9;
 export const BD_DROP_UNKNOWN = 10;
 /** What becomes of frames larger than the path carries: OVERSIZE_* (oversize.ts). */
 export const BD_OVERSIZE = 16;
+/** Whether vtepd answers for neighbours and tells of misses: bits of neighbourhood.ts; 0 = neither. */
+export const BD_NEIGHBOURS = 20;
 
 /** In BD_OUTER: DSCP, TTL or DF as in the frame's own IP header. ECN always goes by RFC 6040. */
 export const OUTER_INHERIT_TOS: number = 1 << 20;

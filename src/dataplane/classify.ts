@@ -16,9 +16,11 @@ import {
 import { DROP_REASON_COLUMNS, PKT_TOO_SMALL, POLICED, UNKNOWN_UNICAST } from "../drop-reason.ts";
 import { isGroupMac } from "../wire/mac.ts";
 import type { Batch } from "./batch.ts";
-import { BD_DROP_UNKNOWN, BD_WORDS } from "./bridge-domain.ts";
+import { BD_DROP_UNKNOWN, BD_NEIGHBOURS, BD_WORDS } from "./bridge-domain.ts";
 import { type Counters, DROP_COLUMNS, ENCAP } from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
+import type { Misses } from "./misses.ts";
+import { type Neighbourhood, TELL_L2_MISS } from "./neighbourhood.ts";
 import { BROADCAST, MULTICAST, type Policers, UNKNOWN_UNICAST_CLASS } from "./policers.ts";
 import type { Tables } from "./tables.ts";
 import { DISCARD, FLOOD, UNICAST } from "./verdict.ts";
@@ -32,8 +34,12 @@ export class Classifier {
   private readonly domains: Int32Array;
   private readonly policers: Policers;
   private readonly drop: Float64Array;
+  private readonly neighbourhood: Neighbourhood;
+  private readonly misses: Misses;
 
-  constructor(batch: Batch, tables: Tables, counters: Counters) {
+  constructor(batch: Batch, tables: Tables, counters: Counters, neighbourhood: Neighbourhood, misses: Misses) {
+    this.neighbourhood = neighbourhood;
+    this.misses = misses;
     this.frames = batch.frames;
     this.status = batch.status;
     this.fdb = tables.fdb;
@@ -50,6 +56,8 @@ export class Classifier {
       this.discard(row, bd, PKT_TOO_SMALL);
       return;
     }
+    const watch = this.domains[bd * BD_WORDS + BD_NEIGHBOURS]!;
+    if (watch !== 0 && this.neighbourhood.fromOverlay(row, bd, watch)) return;
     const macHi = frames[row + FRAME_DST_HI]!;
     if (isGroupMac(macHi)) {
       const isBroadcast = macHi === 0xffff && frames[row + FRAME_DST_LO] === -1;
@@ -67,6 +75,10 @@ export class Classifier {
   }
 
   private unknown(row: number, bd: number): void {
+    const { frames } = this;
+    if ((this.domains[bd * BD_WORDS + BD_NEIGHBOURS]! & TELL_L2_MISS) !== 0) {
+      this.misses.mac(bd, frames[row + FRAME_DST_HI]!, frames[row + FRAME_DST_LO]!);
+    }
     if (this.domains[bd * BD_WORDS + BD_DROP_UNKNOWN] === 0) this.flood(row, bd, UNKNOWN_UNICAST_CLASS);
     else this.discard(row, bd, UNKNOWN_UNICAST);
   }

@@ -32,6 +32,8 @@ export const LINK_RESERVED_BITS = 8;
 export const LINK_FDB_REMOTE_FULL = 9;
 /** Frames whose MAC was held where it is. */
 export const LINK_MOVES_DAMPED = 10;
+/** Questions for neighbours that were answered here. */
+export const LINK_NEIGHBOUR_ANSWERS = 13;
 
 export const ENCAP = 0;
 export const DECAP = 1;

@@ -49,7 +49,16 @@ import { decapsulateEcn, ECN_MASK } from "../wire/ecn.ts";
 import { isInvalidSourceMac } from "../wire/mac.ts";
 import { checkVxlan, hasReservedBits, readVni } from "../wire/vxlan.ts";
 import type { Batch } from "./batch.ts";
-import { BD_ACCEPT_ANY, BD_ACCESS_PORT, BD_LEARNING, BD_MAC_HI, BD_MAC_LO, BD_MTU, BD_WORDS } from "./bridge-domain.ts";
+import {
+  BD_ACCEPT_ANY,
+  BD_ACCESS_PORT,
+  BD_LEARNING,
+  BD_MAC_HI,
+  BD_MAC_LO,
+  BD_MTU,
+  BD_NEIGHBOURS,
+  BD_WORDS,
+} from "./bridge-domain.ts";
 import {
   type Counters,
   DECAP,
@@ -63,6 +72,7 @@ import {
   REMOTE_RX_FRAMES,
 } from "./counters.ts";
 import { Learner } from "./learner.ts";
+import type { Neighbourhood } from "./neighbourhood.ts";
 import type { Tables } from "./tables.ts";
 import { UPCALL_BD, UPCALL_KIND, UPCALL_UNKNOWN_VTEP, type UpcallRing } from "./upcall-ring.ts";
 import { DELIVER, DISCARD } from "./verdict.ts";
@@ -82,13 +92,15 @@ export class Decapsulator {
   private readonly counters: Counters;
   private readonly upcalls: UpcallRing;
   private readonly learner: Learner;
+  private readonly neighbourhood: Neighbourhood;
   private lastBinding = -1;
   private lastVni = 0;
   private lastBd = 0;
   private lastRemote = 0;
   private readonly lastSource = new Int32Array(4);
 
-  constructor(batch: Batch, tables: Tables, counters: Counters, upcalls: UpcallRing) {
+  constructor(batch: Batch, tables: Tables, counters: Counters, upcalls: UpcallRing, neighbourhood: Neighbourhood) {
+    this.neighbourhood = neighbourhood;
     this.upcalls = upcalls;
     this.arena = batch.arena;
     this.frames = batch.frames;
@@ -137,6 +149,7 @@ export class Decapsulator {
     link[bd * LINK_COLUMNS + LINK_RX_BYTES]! += bytes;
     remotes[remote * REMOTE_COLUMNS + REMOTE_RX_FRAMES]! += segments;
     remotes[remote * REMOTE_COLUMNS + REMOTE_RX_BYTES]! += bytes;
+    if (this.domains[bd * BD_WORDS + BD_NEIGHBOURS] !== 0) this.neighbourhood.fromUnderlay(row, bd);
     if (hasReservedBits(this.arena, headerOffset)) link[bd * LINK_COLUMNS + LINK_RESERVED_BITS]! += segments;
     frames[row + FRAME_VERDICT] = DELIVER;
     frames[row + FRAME_BD] = bd;

@@ -9,6 +9,8 @@ import { type Counters, WORKER_BATCHES, WORKER_FRAMES } from "./counters.ts";
 import { Decapsulator } from "./decap.ts";
 import { Encapsulator, type Sender } from "./encap.ts";
 import type { Fdb } from "./fdb.ts";
+import { Misses } from "./misses.ts";
+import { Neighbourhood } from "./neighbourhood.ts";
 import { PORT_KIND, PORT_OWNER, PORT_WORDS } from "./port-table.ts";
 import type { Tables } from "./tables.ts";
 import type { UpcallRing } from "./upcall-ring.ts";
@@ -32,8 +34,10 @@ export class Forwarder {
     this.ports = tables.ports.words;
     this.worker = counters.worker;
     this.fdb = tables.fdb;
-    this.classifier = new Classifier(batch, tables, counters);
-    this.decapsulator = new Decapsulator(batch, tables, counters, upcalls);
+    const misses = new Misses(batch.status, upcalls);
+    const neighbourhood = new Neighbourhood(batch, tables, counters, upcalls, misses);
+    this.classifier = new Classifier(batch, tables, counters, neighbourhood, misses);
+    this.decapsulator = new Decapsulator(batch, tables, counters, upcalls, neighbourhood);
     this.encapsulator = new Encapsulator(batch, tables, counters, upcalls, sender);
   }
 

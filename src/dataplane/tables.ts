@@ -6,6 +6,7 @@ import { BridgeDomains, MAX_BRIDGE_DOMAINS } from "./bridge-domain.ts";
 import { Fdb } from "./fdb.ts";
 import { allocateFdb, type FdbMemory } from "./fdb-memory.ts";
 import { FloodPool } from "./flood-pool.ts";
+import { allocateNeighbours, NeighbourTable } from "./neighbour-table.ts";
 import { allocatePolicers, Policers } from "./policers.ts";
 import { PortTable } from "./port-table.ts";
 import { allocateRemotes, MAX_REMOTES, type RemoteMemory, RemoteTable } from "./remote-table.ts";
@@ -19,6 +20,7 @@ export interface TableMemory {
   readonly floods: Int32Array;
   readonly remotes: RemoteMemory;
   readonly policers: Int32Array;
+  readonly neighbours: Int32Array;
 }
 
 export interface Tables {
@@ -29,6 +31,7 @@ export interface Tables {
   readonly floods: FloodPool;
   readonly remotes: RemoteTable;
   readonly policers: Policers;
+  readonly neighbours: NeighbourTable;
 }
 
 /** @param fdbCapacity entries of all bridge domains together */
@@ -40,6 +43,7 @@ export const allocateTableMemory = (fdbCapacity: number): TableMemory => ({
   floods: new FloodPool().words,
   remotes: allocateRemotes(),
   policers: allocatePolicers(),
+  neighbours: allocateNeighbours(),
 });
 
 export const openTables = (memory: TableMemory): Tables => ({
@@ -50,4 +54,5 @@ export const openTables = (memory: TableMemory): Tables => ({
   floods: new FloodPool(memory.floods),
   remotes: new RemoteTable(memory.remotes),
   policers: new Policers(memory.policers),
+  neighbours: new NeighbourTable(memory.neighbours),
 });

@@ -26,6 +26,14 @@ export const UPCALL_MAC_HI = 2;
 export const UPCALL_MAC_LO = 3;
 export const UPCALL_HELD_AT = 4;
 export const UPCALL_SEEN_AT = 5;
+/** A neighbour was heard behind a remote VTEP; words 2..5: address in network order, 6: MAC bytes 0..1 and NEIGHBOUR_* bits, 7: MAC bytes 2..5. */
+export const UPCALL_NEIGHBOUR = 2;
+/** A known neighbour was heard behind our own device; words 2..5: address in network order. */
+export const UPCALL_NEIGHBOUR_IS_HERE = 3;
+/** A unicast frame had no FDB entry; words 2 and 3: its MAC. */
+export const UPCALL_L2_MISS = 4;
+/** Somebody asked for an address that no neighbour has; words 2..5: address in network order. */
+export const UPCALL_L3_MISS = 5;
 
 const HEAD = 0;
 const TAIL = 1;

@@ -56,6 +56,9 @@ export interface LinkView {
   readonly mark: number | null;
   /** Whose frames are accepted. */
   readonly accept: "known" | "any";
+  /** Whether questions for far neighbours are answered here. */
+  readonly arpProxy: boolean;
+  readonly notifications: readonly ("l2-miss" | "l3-miss")[];
   /** `gone`: the device was deleted under us. */
   readonly state: "up" | "gone";
 }
@@ -85,6 +88,8 @@ export interface LinkStats extends TrafficCounters {
   readonly fdbMovesDamped: number;
   /** Accepted datagrams in which a reserved bit of the tunnel header was set (RFC 7348: ignored on receipt). */
   readonly reservedBits: number;
+  /** Questions for neighbours that were answered here instead of flooded. */
+  readonly neighbourAnswers: number;
   /** Keyed by the reason's name; only non-zero ones. `encap` = overlay to underlay, `decap` = the other way. */
   readonly drops: {
     readonly encap: Readonly<Record<string, number>>;
@@ -179,6 +184,40 @@ export interface FdbRequest {
 /** A remote VTEP that gets a copy of each flooded frame. */
 export type FloodMember = Omit<FdbRequest, "mac">;
 
+/** A neighbour as asked for. */
+export interface NeighbourRequest {
+  readonly address: string;
+  readonly mac: string;
+  readonly router?: boolean | undefined;
+}
+
+export interface NeighbourView {
+  readonly dev: string;
+  readonly address: string;
+  readonly mac: string;
+  readonly router: boolean;
+  /** Who made it. */
+  readonly owner: "config" | "control" | "learned";
+  /** Seconds since it was last heard, and since it was made or changed. */
+  readonly heardS: number;
+  readonly updatedS: number;
+}
+
+/** Something that happened in a tunnel. */
+export type EventView =
+  /** A unicast frame from the overlay had no FDB entry; told about once a second for each MAC. */
+  | { readonly event: "l2-miss"; readonly dev: string; readonly mac: string }
+  /** Somebody asked for an address that no neighbour is known to have. */
+  | { readonly event: "l3-miss"; readonly dev: string; readonly address: string }
+  /** `here`: it was heard on our own side, and is forgotten. */
+  | {
+      readonly event: "neighbour";
+      readonly dev: string;
+      readonly change: "learned" | "moved" | "aged" | "here";
+      readonly address: string;
+      readonly mac?: string;
+    };
+
 /** Which entries of a tunnel a flush takes: all that meet every condition that is given. */
 export interface FdbFilter {
   readonly mac?: string | undefined;
@@ -223,6 +262,16 @@ export interface VtepService {
   addFlood(dev: string, member: FloodMember): void;
   /** Without UDP port or VNI the tunnel's own are meant. @throws ERR_LINK_NOT_FOUND, ERR_FDB_ENTRY_NOT_FOUND */
   deleteFlood(dev: string, member: FloodMember): void;
+  /** All neighbours of one tunnel or of all. Lazy. @throws ERR_LINK_NOT_FOUND */
+  neighbours(dev?: string): Iterable<NeighbourView>;
+  /** `add` refuses a neighbour that was named before; both replace a learned one. @throws ERR_LINK_NOT_FOUND, ERR_NEIGHBOUR_EXISTS, ERR_LIMIT */
+  changeNeighbour(dev: string, verb: "add" | "replace", request: NeighbourRequest): void;
+  /** @throws ERR_LINK_NOT_FOUND, ERR_NEIGHBOUR_NOT_FOUND */
+  deleteNeighbour(dev: string, address: string): void;
+  /** Removes the learned neighbours, or all; returns how many. @throws ERR_LINK_NOT_FOUND */
+  flushNeighbours(dev: string, state: "learned" | "all"): number;
+  /** Calls `listener` for each event from now on, until the returned function is called. */
+  listen(listener: (event: EventView) => void): () => void;
   stats(dev?: string): LinkStats[];
   sockets(): SocketStats[];
 }

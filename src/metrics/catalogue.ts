@@ -123,6 +123,12 @@ export const LINK_RESERVED_BITS: Metric = counter(
   "link",
 );
 
+export const LINK_NEIGHBOUR_ANSWERS: Metric = counter(
+  "vtepd_link_neighbour_answers_total",
+  "ARP requests and neighbour solicitations that were answered here instead of flooded.",
+  "link",
+);
+
 export const REMOTE_RECEIVE_PACKETS: Metric = counter(
   "vtepd_remote_receive_packets_total",
   "Packets that came from a remote VTEP.",

@@ -25,6 +25,15 @@ export const readMacHi = (bytes: Uint8Array, offset: number): number => (bytes[o
 export const readMacLo = (bytes: Uint8Array, offset: number): number =>
   (bytes[offset + 2]! << 24) | (bytes[offset + 3]! << 16) | (bytes[offset + 4]! << 8) | bytes[offset + 5]!;
 
+export const writeMac = (bytes: Uint8Array, offset: number, hi: number, lo: number): void => {
+  bytes[offset] = hi >>> 8;
+  bytes[offset + 1] = hi;
+  bytes[offset + 2] = lo >>> 24;
+  bytes[offset + 3] = lo >>> 16;
+  bytes[offset + 4] = lo >>> 8;
+  bytes[offset + 5] = lo;
+};
+
 /** Six bytes from `aa:bb:cc:dd:ee:ff` in any case; undefined when the text is anything else. */
 export const parseMac = (text: string): Uint8Array | undefined =>
   MAC_TEXT.test(text) ? Uint8Array.from(text.split(":"), (octet) => Number.parseInt(octet, 16)) : undefined;

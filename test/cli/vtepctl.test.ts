@@ -287,7 +287,7 @@ describe("vtepctl stats and status", () => {
   it("prints one fact a line", async () => {
     expect(await ok("stats")).toBe(
       [
-        "vx42 rx packets 7 bytes 700 tx packets 9 bytes 900 flooded 2 reserved_bits 0",
+        "vx42 rx packets 7 bytes 700 tx packets 9 bytes 900 flooded 2 reserved_bits 0 neighbour_answers 0",
         "vx42 fdb learns 3 moves 1 damped 0 aged 0 full 0 remote_full 0 evicted 0",
         "vx42 drop encap ip_outnoroutes 2",
         "vx42 drop encap tx_error 3",
@@ -295,7 +295,7 @@ describe("vtepctl stats and status", () => {
         "vx42 drop decap hdr_trunc 5",
         "vx42 drop decap unknown_vtep 6",
         "vx42 remote 192.0.2.2 port 4789 vni 42 learned 1 rx packets 7 bytes 700 tx packets 9 bytes 900",
-        "vx43 rx packets 0 bytes 0 tx packets 0 bytes 0 flooded 0 reserved_bits 0",
+        "vx43 rx packets 0 bytes 0 tx packets 0 bytes 0 flooded 0 reserved_bits 0 neighbour_answers 0",
         "vx43 fdb learns 0 moves 0 damped 0 aged 0 full 0 remote_full 0 evicted 0",
         "socket 192.0.2.1:4789 drop vxlan_vni_not_found 8",
         "",
@@ -305,7 +305,7 @@ describe("vtepctl stats and status", () => {
 
   it("prints one tunnel with dev, the verb may be left out", async () => {
     const text =
-      "vx43 rx packets 0 bytes 0 tx packets 0 bytes 0 flooded 0 reserved_bits 0\nvx43 fdb learns 0 moves 0 damped 0 aged 0 full 0 remote_full 0 evicted 0\n";
+      "vx43 rx packets 0 bytes 0 tx packets 0 bytes 0 flooded 0 reserved_bits 0 neighbour_answers 0\nvx43 fdb learns 0 moves 0 damped 0 aged 0 full 0 remote_full 0 evicted 0\n";
     expect(await ok("stats dev vx43")).toBe(text);
     expect(await ok("stats show dev vx43")).toBe(text);
     expect(JSON.parse(await ok("-j stats dev vx43")).links).toHaveLength(1);

@@ -22,6 +22,32 @@ const tunnel = (...lines: string[]): string =>
 describe("a conflict", () => {
   it.each<[string, string, string[]]>([
     [
+      "between two neighbours with one address",
+      tunnel(
+        "arp-proxy: true",
+        "neighbours:",
+        "  - { address: fd00::2, mac: 02:00:00:00:00:02 }",
+        "  - { address: 'fd00:0::2', mac: 02:00:00:00:00:03 }",
+      ),
+      [
+        "9:20: tunnels.vx1.neighbours[1].address: expected each address once, got fd00::2 as in tunnels.vx1.neighbours[0].address (vtepd.yaml:8:20)",
+      ],
+    ],
+    [
+      "between neighbours and nobody who asks for them",
+      tunnel("notifications: [l2-miss]", "neighbours: [{ address: 10.0.0.2, mac: 02:00:00:00:00:02 }]"),
+      [
+        "7:17: tunnels.vx1.neighbours: expected `arp-proxy: true` or `notifications: [l3-miss]` beside neighbours, which are for nothing else",
+      ],
+    ],
+    [
+      "between two spellings of neighbours",
+      tunnel("neighbours: []", "neighbors: []"),
+      [
+        "7:16: tunnels.vx1.neighbors: expected one spelling of the key, got `neighbors` beside tunnels.vx1.neighbours (vtepd.yaml:6:17)",
+      ],
+    ],
+    [
       "between two tunnels with one VNI on one port and local address",
       tunnels(
         "vx1: { mode: vxlan, id: 7, local: 192.0.2.1, remote: 192.0.2.2 }",

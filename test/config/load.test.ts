@@ -50,6 +50,9 @@ describe("a configuration", () => {
       macLearning: true,
       unknownUnicast: "flood",
       policers: {},
+      arpProxy: false,
+      neighbours: [],
+      notifications: [],
       ageingS: 300,
       limit: 65_536,
       eviction: "fair",
@@ -93,6 +96,9 @@ tunnels:
     mac-learning: false
     unknown-unicast: drop
     policers: { broadcast: 1000, unknown-unicast: 5 }
+    arp-proxy: true
+    neighbours: [{ address: 10.42.0.2, mac: 02:00:00:00:00:02, router: true }]
+    notifications: [l2-miss, l3-miss]
     ageing: 5m
     limit: 10
     limit-per-remote: 5
@@ -143,6 +149,9 @@ tunnels:
           macLearning: false,
           unknownUnicast: "drop",
           policers: { broadcast: { rate: 1000, burst: 100 }, unknownUnicast: { rate: 5, burst: 10 } },
+          arpProxy: true,
+          neighbours: [{ address: "10.42.0.2", mac: "02:00:00:00:00:02", router: true }],
+          notifications: ["l2-miss", "l3-miss"],
           ageingS: 300,
           limit: 10,
           limitPerRemote: 5,

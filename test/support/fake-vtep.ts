@@ -4,12 +4,15 @@
  * test says they are.
  */
 import type {
+  EventView,
   FdbEntryView,
   FdbFilter,
   FdbRequest,
   FloodMember,
   LinkStats,
   LinkView,
+  NeighbourRequest,
+  NeighbourView,
   SocketStats,
   StatusView,
   VtepService,
@@ -58,6 +61,8 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   zeroChecksum6Rx: false,
   mark: null,
   accept: "known",
+  arpProxy: false,
+  notifications: [],
   state: "up",
   ...overrides,
 });
@@ -76,6 +81,7 @@ const fakeStats = (name: string, overrides: Partial<LinkStats> = {}): LinkStats 
   fdbRemoteFull: 0,
   fdbEvicted: 0,
   fdbMovesDamped: 0,
+  neighbourAnswers: 0,
   reservedBits: 0,
   drops: { encap: {}, decap: {} },
   remotes: [],
@@ -86,6 +92,8 @@ export class FakeVtep implements VtepService {
   readonly #links = new Map<string, LinkView>();
   readonly #stats = new Map<string, LinkStats>();
   #entries: FdbEntryView[] = [];
+  #neighbours: NeighbourView[] = [];
+  readonly listeners = new Set<(event: EventView) => void>();
   socketStats: SocketStats[] = [];
   workers: WorkerView[] = [{ id: 0, wakeups: 10, frames: 300, batches: 20, receiveOverflow: 4, receiveErrors: 0 }];
   /** Set to make every call fail with it: a bug in the service. */
@@ -225,6 +233,50 @@ export class FakeVtep implements VtepService {
   #isMember(dev: string, a: FloodMember, b: FloodMember): boolean {
     const { port, vni } = this.link(dev);
     return a.dst === b.dst && (a.port ?? port) === (b.port ?? port) && (a.vni ?? vni) === (b.vni ?? vni);
+  }
+
+  *neighbours(dev?: string): Iterable<NeighbourView> {
+    if (dev !== undefined) this.link(dev);
+    for (const neighbour of this.#neighbours) if (dev === undefined || neighbour.dev === dev) yield neighbour;
+  }
+
+  changeNeighbour(dev: string, verb: "add" | "replace", { address, mac, router = false }: NeighbourRequest): void {
+    this.link(dev);
+    const isSame = (other: NeighbourView): boolean => other.dev === dev && other.address === address;
+    if (verb === "add" && this.#neighbours.some((other) => isSame(other) && other.owner !== "learned")) {
+      throw new VtepdError("ERR_NEIGHBOUR_EXISTS", `${address} dev ${dev} exists already`);
+    }
+    this.#neighbours = this.#neighbours.filter((other) => !isSame(other));
+    this.#neighbours.push({ dev, address, mac, router, owner: "control", heardS: 3, updatedS: 10 });
+  }
+
+  /** As if the neighbour had been heard behind a remote VTEP. */
+  hear(dev: string, address: string, mac: string): void {
+    this.#neighbours.push({ dev, address, mac, router: false, owner: "learned", heardS: 1, updatedS: 20 });
+  }
+
+  deleteNeighbour(dev: string, address: string): void {
+    this.link(dev);
+    const rest = this.#neighbours.filter((other) => other.dev !== dev || other.address !== address);
+    if (rest.length === this.#neighbours.length) {
+      throw new VtepdError("ERR_NEIGHBOUR_NOT_FOUND", `no neighbour ${address} dev ${dev}`);
+    }
+    this.#neighbours = rest;
+  }
+
+  flushNeighbours(dev: string, state: "learned" | "all"): number {
+    this.link(dev);
+    const rest = this.#neighbours.filter(
+      (other) => other.dev !== dev || (state === "learned" && other.owner !== "learned"),
+    );
+    const flushed = this.#neighbours.length - rest.length;
+    this.#neighbours = rest;
+    return flushed;
+  }
+
+  listen(listener: (event: EventView) => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
   }
 
   stats(dev?: string): LinkStats[] {

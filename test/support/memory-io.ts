@@ -82,6 +82,7 @@ export interface UnderlayFrame {
   readonly length?: number;
   readonly flags?: number;
   readonly headers?: number;
+  readonly bytes?: Uint8Array;
   /** Changes the 8 header bytes. */
   readonly header?: (bytes: Uint8Array) => void;
   readonly datagramLength?: number;
@@ -180,12 +181,7 @@ export class MemoryVtep {
     const { frames } = this.batch;
     this.describe(row, frame.dst, frame.src ?? "02:00:00:00:00:01", frame.bytes?.length ?? frame.length ?? 64);
     frames[row + FRAME_FLOW_HASH] = frame.hash ?? 0;
-    if (frame.bytes !== undefined) {
-      const offset = WHOLE_FRAMES + (row / FRAME_WORDS) * WHOLE_FRAME_STRIDE + SLOT_HEADROOM;
-      frames[row + FRAME_OFFSET] = offset;
-      this.batch.arena.fill(0xa5, offset - SLOT_HEADROOM, offset);
-      this.batch.arena.set(frame.bytes, offset);
-    }
+    if (frame.bytes !== undefined) this.place(row, frame.bytes);
     for (const [word, value] of Object.entries(frame.words ?? {})) frames[row + Number(word)] = value;
     return this;
   }
@@ -193,7 +189,7 @@ export class MemoryVtep {
   fromUnderlay(frame: UnderlayFrame): this {
     const row = this.nextRow(frame.port);
     const { frames, arena } = this.batch;
-    const length = frame.length ?? 64;
+    const length = frame.bytes?.length ?? frame.length ?? 64;
     const header = (row / FRAME_WORDS) * FRAME_STRIDE;
     arena.fill(0xa5, header, header + VXLAN_HEADER_BYTES);
     writeVxlan(arena, header, frame.vni);
@@ -205,6 +201,7 @@ export class MemoryVtep {
     frames[row + FRAME_FLAGS] = frame.flags ?? 0;
     frames[row + FRAME_HEADERS] = frame.headers ?? 0;
     frames.set(addressWords(parseVtepAddress(frame.from).mapped), row + FRAME_SOURCE);
+    if (frame.bytes !== undefined) this.place(row, frame.bytes);
     return this;
   }
 
@@ -242,6 +239,14 @@ export class MemoryVtep {
     this.batch.frames.fill(0, row, row + FRAME_WORDS);
     this.batch.frames[row + FRAME_PORT] = port;
     return row;
+  }
+
+  private place(row: number, bytes: Uint8Array): void {
+    const { arena, frames } = this.batch;
+    const offset = WHOLE_FRAMES + (row / FRAME_WORDS) * WHOLE_FRAME_STRIDE + SLOT_HEADROOM;
+    frames[row + FRAME_OFFSET] = offset;
+    arena.fill(0xa5, offset - SLOT_HEADROOM, offset);
+    arena.set(bytes, offset);
   }
 
   private describe(row: number, dst: string, src: string, length: number): void {
