@@ -3,7 +3,6 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Arm, OVERLAY_DEV, VNI, VXLAN_PORT } from "../arm.ts";
-import { Unfit } from "../unfit.ts";
 import type { ArmLabel } from "./label.ts";
 
 const PROGRAM = fileURLToPath(new URL("../build/floor", import.meta.url));
@@ -22,18 +21,19 @@ export const floorArm = ({ text, tier }: ArmLabel): Arm => ({
   speaksVxlan: true,
   refusal: () => refusal(tier),
   start: async (host, end, { place, setUp }) => {
-    if (setUp.floodList.length > 0) throw new Unfit("it has one remote VTEP");
     const options = {
       tap: OVERLAY_DEV,
       mac: end.mac,
       mtu: setUp.overlayMtu,
       local: end.local,
-      remote: end.remote,
       port: VXLAN_PORT,
       vni: VNI,
       ...(tier === undefined ? {} : { tier }),
     };
-    const args = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]);
+    const remotes = setUp.floodList.length === 0 ? [end.remote] : setUp.floodList;
+    const args = [...Object.entries(options), ...remotes.map((remote) => ["remote", remote] as const)].flatMap(
+      ([key, value]) => [`--${key}`, String(value)],
+    );
     const [command, ...rest] = place([PROGRAM, ...args]);
     const child = host.spawn(command, rest);
     await child.waitForOutput(/^ready/m);

@@ -1,5 +1,5 @@
-// The floor: what a user-space VTEP costs before it decides anything. One TAP, one remote VTEP, no FDB, no checks, no
-// counters. It makes the system calls of vtepd's tier, in the same batch sizes, on sockets with the same options, so vtepd
+// The floor: what a user-space VTEP costs before it decides anything. One TAP, one remote VTEP (or a list, then all that
+// comes from the TAP goes to each of them), no FDB, no checks, no counters. It makes the system calls of vtepd's tier, in the same batch sizes, on sockets with the same options, so vtepd
 // divided by floor is the price of policy.
 //
 //   tier mmsg     overlay to underlay   epoll, read per frame (at most 64), constant VXLAN header, one sendmmsg
@@ -12,7 +12,7 @@
 // checksum of which only the pseudo-header sum is there, in a frame that may be a superframe. Such a frame is written with
 // a vnet header that says so; without this TCP never connects.
 //
-//   floor --tap NAME --mac MAC --mtu BYTES --local IPV4 --remote IPV4 --port PORT --vni VNI [--tier socket|mmsg]
+//   floor --tap NAME --mac MAC --mtu BYTES --local IPV4 --remote IPV4... --port PORT --vni VNI [--tier socket|mmsg]
 //
 // Prints "ready", ends on SIGTERM or SIGINT with status 0. A failed set-up call ends it with 1 and the call's name.
 #include <arpa/inet.h>
@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "../../native/abi.h"
 #include "../../native/coalesce.h"
@@ -61,7 +62,8 @@ uint8_t *arena;
 int tap_fd, rx_fd, tx_fd;
 int overlay_mtu = 1450;
 bool superframes = true;
-sockaddr_in remote{};
+sockaddr_in remote{};  // Where the messages under construction go.
+std::vector<in_addr> remotes;
 uint8_t vxlan_header[VXLAN_BYTES] = {0x08};
 volatile sig_atomic_t stopping;
 
@@ -91,10 +93,13 @@ int tx_count, tx_datagrams;
 uint32_t tx_header_bytes;
 
 void SendAll() {
-  // What a full socket refuses is dropped, one message at a time: nothing waits.
-  for (int sent = 0; sent < tx_count;) {
-    const int done = sendmmsg(tx_fd, tx_messages + sent, static_cast<unsigned>(tx_count - sent), MSG_DONTWAIT);
-    sent += done > 0 ? done : 1;
+  for (const in_addr address : remotes) {
+    remote.sin_addr = address;
+    // What a full socket refuses is dropped, one message at a time: nothing waits.
+    for (int sent = 0; sent < tx_count;) {
+      const int done = sendmmsg(tx_fd, tx_messages + sent, static_cast<unsigned>(tx_count - sent), MSG_DONTWAIT);
+      sent += done > 0 ? done : 1;
+    }
   }
   tx_count = tx_datagrams = 0;
   tx_header_bytes = 0;
@@ -340,7 +345,10 @@ int main(int argc, char **argv) {
         break;
       case 'u': overlay_mtu = atoi(optarg); break;
       case 'l': parsed |= inet_pton(AF_INET, optarg, &local) == 1 ? 4 : 0; break;
-      case 'r': parsed |= inet_pton(AF_INET, optarg, &remote.sin_addr) == 1 ? 8 : 0; break;
+      case 'r':
+        remotes.emplace_back();
+        parsed |= inet_pton(AF_INET, optarg, &remotes.back()) == 1 ? 8 : 16;
+        break;
       case 'p': port = static_cast<uint16_t>(atoi(optarg)); break;
       case 'v': vni = static_cast<uint32_t>(atoi(optarg)); break;
       case 'o':
@@ -352,7 +360,7 @@ int main(int argc, char **argv) {
   }
   if (parsed != 15) {
     fprintf(stderr,
-            "usage: floor --tap NAME --mac MAC --mtu BYTES --local IPV4 --remote IPV4 --port PORT --vni VNI "
+            "usage: floor --tap NAME --mac MAC --mtu BYTES --local IPV4 --remote IPV4... --port PORT --vni VNI "
             "[--tier mmsg|socket]\n");
     return 1;
   }
