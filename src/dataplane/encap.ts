@@ -3,7 +3,9 @@
  * (rather than a list per verdict) keeps a flow in order when its destination becomes known in the middle of a batch.
  *
  * A unicast frame has one action, a flooded one as many as its flood list is long (head-end replication: the copies share
- * the frame's bytes and differ in header and address). When the action table is full it is sent and filled again.
+ * the frame's bytes and differ in header and address). Neighbouring flooded frames of one bridge domain are a run, made remote by
+ * remote: each remote VTEP gets them in their order, and what it gets is together, which makes few messages of many
+ * datagrams (UDP_SEGMENT). When the action table is full it is sent and filled again.
  * A superframe is one action, whatever it is cut into later. Copies are counted when they are made and taken back by `settle` when the kernel refused them.
  */
 import {
@@ -60,7 +62,7 @@ import {
 import { dropReasonOfErrno } from "./send-error.ts";
 import type { Tables } from "./tables.ts";
 import { UPCALL_BD, UPCALL_KIND, UPCALL_PKT_TOO_BIG, UPCALL_REMOTE, type UpcallRing } from "./upcall-ring.ts";
-import { DELIVER, DISCARD, UNICAST } from "./verdict.ts";
+import { DELIVER, DISCARD, FLOOD, UNICAST } from "./verdict.ts";
 import { wireBytes } from "./wire-bytes.ts";
 
 /** The half of an Io that sending needs. */
@@ -79,6 +81,8 @@ export class Encapsulator {
   private readonly oversize: Oversize;
   private readonly upcalls: UpcallRing;
   private count = 0;
+  /** Runs flooded so far: each begins with another member, so that when a send queue is full not always the same ones lose. */
+  private runs = 0;
 
   constructor(batch: Batch, tables: Tables, counters: Counters, upcalls: UpcallRing, sender: Sender) {
     this.frames = batch.frames;
@@ -101,7 +105,7 @@ export class Encapsulator {
       if (verdict === DISCARD) continue; // counted where it was decided
       if (verdict === UNICAST) this.unicast(frame, row, frames[row + FRAME_TARGET]!);
       else if (verdict === DELIVER) this.toAccess(frame, row);
-      else this.flood(frame, row);
+      else frame = this.flood(frame, count) - 1;
     }
     this.flush();
   }
@@ -146,26 +150,65 @@ export class Encapsulator {
     counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_BYTES]! += bytes;
   }
 
-  private flood(frame: number, row: number): void {
-    const bd = this.frames[row + FRAME_BD]!;
-    const { floods } = this;
+  /** Floods the run of frames that begins with `first` and returns its end. */
+  private flood(first: number, count: number): number {
+    const { frames, floods, counters } = this;
+    const bd = frames[first * FRAME_WORDS + FRAME_BD]!;
+    const end = this.endOfRun(first, count, bd);
     const list = this.domains[bd * BD_WORDS + BD_FLOOD]!;
     const members = floods[list]!;
+    let segments = 0;
+    for (let row = first * FRAME_WORDS; row < end * FRAME_WORDS; row += FRAME_WORDS) {
+      segments += frames[row + FRAME_SEGMENTS]!;
+    }
     if (members === 0) {
-      this.counters.drop[bd * DROP_COLUMNS + ENCAP * DROP_REASON_COLUMNS + NO_TX_TARGET]! +=
-        this.frames[row + FRAME_SEGMENTS]!;
-      return;
+      counters.drop[bd * DROP_COLUMNS + ENCAP * DROP_REASON_COLUMNS + NO_TX_TARGET]! += segments;
+      return end;
     }
-    this.counters.link[bd * LINK_COLUMNS + LINK_FLOODED]! += this.frames[row + FRAME_SEGMENTS]!;
-    let limit = UNLIMITED;
-    for (let member = 1; member <= members; member++) {
-      const remote = floods[list + member]!;
-      if (this.fits(row, remote)) this.toRemote(frame, row, remote);
-      else limit = Math.min(limit, this.remotes[remote * REMOTE_WORDS + REMOTE_FRAME_LIMIT]!);
+    counters.link[bd * LINK_COLUMNS + LINK_FLOODED]! += segments;
+    let allFit = true;
+    const turn = this.runs % members;
+    this.runs = (this.runs + 1) & 0x3fffffff;
+    for (let n = 0; n < members; n++) {
+      const member = turn + n < members ? turn + n : turn + n - members;
+      const remote = floods[list + 1 + member]!;
+      for (let frame = first; frame < end; frame++) {
+        const row = frame * FRAME_WORDS;
+        if (this.fits(row, remote)) this.toRemote(frame, row, remote);
+        else allFit = false;
+      }
     }
-    if (limit === UNLIMITED) return;
+    if (!allFit) this.refuseOfRun(first, end, list);
+    return end;
+  }
+
+  /** The first frame from `first` on that is not flooded in the bridge domain. */
+  private endOfRun(first: number, count: number, bd: number): number {
+    const { frames } = this;
+    let end = first + 1;
+    while (
+      end < count &&
+      frames[end * FRAME_WORDS + FRAME_VERDICT] === FLOOD &&
+      frames[end * FRAME_WORDS + FRAME_BD] === bd
+    ) {
+      end++;
+    }
+    return end;
+  }
+
+  /** Those of a run that were too large for some of the flood list: one answer each, for the smallest limit. */
+  private refuseOfRun(first: number, end: number, list: number): void {
+    const { floods, remotes } = this;
     this.flush(); // An answer is made of the bytes that the other copies share.
-    this.refuse(frame, row, limit);
+    for (let frame = first; frame < end; frame++) {
+      const row = frame * FRAME_WORDS;
+      let limit = UNLIMITED;
+      for (let member = 1; member <= floods[list]!; member++) {
+        const remote = floods[list + member]!;
+        if (!this.fits(row, remote)) limit = Math.min(limit, remotes[remote * REMOTE_WORDS + REMOTE_FRAME_LIMIT]!);
+      }
+      if (limit !== UNLIMITED) this.refuse(frame, row, limit);
+    }
   }
 
   private toAccess(frame: number, row: number): void {

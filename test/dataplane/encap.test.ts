@@ -88,6 +88,31 @@ describe("encap", () => {
     expect(sent.map(({ frame }) => frame)).toEqual([0, 1, 1, 1, 2]);
   });
 
+  it("floods a run of frames remote by remote, each remote's in order, and begins with another one each time", () => {
+    const { vtep, port, link } = setUp();
+    const other = vtep.tunnel(43);
+    vtep.flood(other.bd, [vtep.remote(other.bd, "192.0.2.9", 43)]);
+    for (const dst of [BROADCAST, BROADCAST, STATION, BROADCAST]) vtep.fromTap({ port, dst });
+    const sent = vtep.fromTap({ port: other.port, dst: BROADCAST }).fromTap({ port, dst: BROADCAST }).run();
+    const copies = sent.map(({ frame, to }) => `${frame} ${to?.address.replace(/.*[.:]/, "")}`);
+    expect(copies).toEqual([
+      ...["0 2", "1 2", "0 3", "1 3", "0 4", "1 4"],
+      "2 3",
+      ...["3 3", "3 4", "3 2"],
+      "4 9",
+      ...["5 2", "5 3", "5 4"],
+    ]);
+    expect(link(LINK_FLOODED)).toBe(4);
+    expect(vtep.counters.link[other.bd * LINK_COLUMNS + LINK_FLOODED]).toBe(1);
+  });
+
+  it("drops each frame of a run when the flood list is empty", () => {
+    const { vtep, bd, port, dropped } = setUp();
+    vtep.tables.bridgeDomains.set(bd, BD_FLOOD, 0);
+    expect(vtep.fromTap({ port, dst: BROADCAST }).fromTap({ port, dst: BROADCAST }).run()).toEqual([]);
+    expect(dropped(NO_TX_TARGET)).toBe(2);
+  });
+
   it("drops a frame shorter than an Ethernet header", () => {
     const { vtep, port, dropped } = setUp();
     expect(vtep.fromTap({ port, dst: STATION, length: 13 }).run()).toEqual([]);

@@ -86,6 +86,21 @@ describe("the flood list", () => {
   });
 });
 
+describe("a burst of flooded frames", () => {
+  it("reaches every member whole, once and in order", async () => {
+    await start("");
+    await put([{ dst: "192.0.2.2" }, { dst: "192.0.2.3" }, { dst: "192.0.2.4" }]);
+    const count = 200;
+    left.exec("ping", ["-b", "-q", "-l", String(count), "-c", String(count), "-W", "0.1", "10.42.0.255"]);
+    const numbers = Array.from({ length: count }, (_, n) => n + 1);
+    for (const remote of remotes) {
+      await waitFor(() => sequence(remote).length >= count, { what: "all frames" });
+      expect(sequence(remote)).toEqual(numbers);
+    }
+    expect(daemon.stats().links[0]).toMatchObject({ flooded: count, tx: { packets: 3 * count }, drops: { encap: {} } });
+  });
+});
+
 describe("vtepctl flood", () => {
   it("changes single members and the whole list while frames are flooded, without loss to who stays", async () => {
     await start("");
