@@ -23,7 +23,7 @@ const linkLines = ({
   ...dropLines(`${ifname} drop decap`, drops.decap),
   ...remotes.map(
     (remote) =>
-      `${ifname} remote ${remote.address} port ${remote.port} vni ${remote.vni} learned ${remote.learned} ${traffic(remote)}`,
+      `${ifname} remote ${remote.address} port ${remote.port} vni ${remote.vni}${remote.path_mtu === undefined ? "" : ` path_mtu ${remote.path_mtu}`} learned ${remote.learned} ${traffic(remote)}`,
   ),
 ];
 

@@ -38,6 +38,8 @@ interface RemoteStatsJson extends TrafficJson {
   readonly address: string;
   readonly port: number;
   readonly vni: number;
+  /** Bytes of the largest packet on the way to it; absent when nobody knows. */
+  readonly path_mtu?: number;
   /** FDB entries learned from it. */
   readonly learned: number;
 }
@@ -103,6 +105,7 @@ export const linkStatsJson = (stats: LinkStats): LinkStatsJson => ({
     address: remote.address,
     port: remote.port,
     vni: remote.vni,
+    ...(remote.pathMtu === 0 ? {} : { path_mtu: remote.pathMtu }),
     learned: remote.fdbLearned,
     ...trafficJson(remote),
   })),

@@ -63,6 +63,7 @@ const StatsSchema: z.ZodType<StatsJson> = z
             address: z.string(),
             port: count(),
             vni: count(),
+            path_mtu: count().optional(),
             learned: count(),
             rx: z.object(traffic),
             tx: z.object(traffic),

@@ -72,6 +72,11 @@ export class TunnelRemotes {
     return [...this.held.values()];
   }
 
+  /** Bytes of the largest packet on the way to a slot's VTEP, 0 when nobody knows. */
+  pathMtu(slot: number): number {
+    return this.paths.of(slot);
+  }
+
   /** Whether a remote has the tunnel's own UDP port and VNI. */
   isPlain(key: RemoteKey): boolean {
     return key.port === this.own.port && key.vni === this.own.vni;

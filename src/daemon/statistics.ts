@@ -33,6 +33,7 @@ import { DROP_REASON_COLUMNS, DROP_REASONS } from "../drop-reason.ts";
 import type { Ageing } from "./ageing.ts";
 import type { Eviction } from "./eviction.ts";
 import { formatSocket, type Receiver } from "./receivers.ts";
+import type { RemoteKey } from "./remotes.ts";
 import type { Tunnel } from "./tunnel.ts";
 
 /** What a worker writes and the main thread reads. */
@@ -57,6 +58,7 @@ export class Statistics {
 
   ofTunnel(tunnel: Tunnel): LinkStats {
     const row = tunnel.bd * LINK_COLUMNS;
+    const { remotes } = tunnel.forwarding;
     const sum = (column: number): number => this.sum("link", row + column);
     const drops = tunnel.bd * DROP_COLUMNS;
     return {
@@ -79,7 +81,7 @@ export class Statistics {
         encap: this.reasons("drop", drops + ENCAP * DROP_REASON_COLUMNS),
         decap: this.reasons("drop", drops + DECAP * DROP_REASON_COLUMNS),
       },
-      remotes: tunnel.forwarding.remotes.list().map((remote) => this.ofRemote(remote)),
+      remotes: remotes.list().map((remote) => this.ofRemote(remote, remotes.pathMtu(remote.slot))),
     };
   }
 
@@ -104,12 +106,13 @@ export class Statistics {
     }));
   }
 
-  private ofRemote(remote: { slot: number; address: string; port: number; vni: number }): RemoteStats {
+  private ofRemote(remote: RemoteKey & { readonly slot: number }, pathMtu: number): RemoteStats {
     const sum = (column: number): number => this.sum("remote", remote.slot * REMOTE_COLUMNS + column);
     return {
       address: remote.address,
       port: remote.port,
       vni: remote.vni,
+      pathMtu,
       fdbLearned: this.fdb.learnedAt(remote.slot),
       rxFrames: sum(REMOTE_RX_FRAMES),
       rxBytes: sum(REMOTE_RX_BYTES),

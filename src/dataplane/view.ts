@@ -102,6 +102,8 @@ export interface RemoteStats extends TrafficCounters {
   readonly address: string;
   readonly port: number;
   readonly vni: number;
+  /** Bytes of the largest packet that the underlay carries to it; 0 = nobody knows. */
+  readonly pathMtu: number;
   /** FDB entries that were learned from it and are still there. */
   readonly fdbLearned: number;
 }

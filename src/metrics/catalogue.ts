@@ -117,6 +117,13 @@ export const REMOTE_FDB_ENTRIES: Metric = gauge(
   "remote",
 );
 
+export const REMOTE_PATH_MTU: Metric = gauge(
+  "vtepd_remote_path_mtu_bytes",
+  "Largest packet that the underlay carries to a remote VTEP, as far as anybody knows.",
+  "link",
+  "remote",
+);
+
 export const LINK_RESERVED_BITS: Metric = counter(
   "vtepd_link_unexpected_header_packets_total",
   "Accepted packets with a reserved bit set in the tunnel header.",

@@ -57,6 +57,9 @@ const fdbLimit: Source = ({ links }) =>
 const capabilities: Source = ({ status }) =>
   status.offload.capabilities.map(({ name, inUse, reason }) => [inUse ? 1 : 0, name, reason]);
 
+// A gauge of 0 would read as a path that carries nothing.
+const pathMtus: Source = (moment) => perRemote(({ pathMtu }) => pathMtu)(moment).filter(([mtu]) => mtu > 0);
+
 const FAMILIES: readonly (readonly [catalogue.Metric, Source])[] = [
   [catalogue.BUILD_INFO, ({ status }) => [[1, status.version, status.node]]],
   [catalogue.LINK_INFO, linkInfo],
@@ -85,6 +88,7 @@ const FAMILIES: readonly (readonly [catalogue.Metric, Source])[] = [
   [catalogue.REMOTE_TRANSMIT_PACKETS, perRemote((counters) => counters.txFrames)],
   [catalogue.REMOTE_TRANSMIT_BYTES, perRemote((counters) => counters.txBytes)],
   [catalogue.REMOTE_FDB_ENTRIES, perRemote((counters) => counters.fdbLearned)],
+  [catalogue.REMOTE_PATH_MTU, pathMtus],
   [catalogue.WORKER_WAKEUPS, perWorker((worker) => worker.wakeups)],
   [catalogue.WORKER_RECEIVE_OVERFLOW, perWorker((worker) => worker.receiveOverflow)],
   [catalogue.WORKER_RECEIVE_ERRORS, perWorker((worker) => worker.receiveErrors)],

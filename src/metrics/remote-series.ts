@@ -6,9 +6,9 @@ export const MAX_REMOTES_PER_LINK = 1024;
 /** Label of the rest: no address looks like it. */
 export const OTHER_REMOTES = "other";
 
-export type RemoteCounters = TrafficCounters & Pick<RemoteStats, "fdbLearned">;
+export type RemoteCounters = TrafficCounters & Pick<RemoteStats, "fdbLearned" | "pathMtu">;
 
-const NOTHING: RemoteCounters = { rxFrames: 0, rxBytes: 0, txFrames: 0, txBytes: 0, fdbLearned: 0 };
+const NOTHING: RemoteCounters = { rxFrames: 0, rxBytes: 0, txFrames: 0, txBytes: 0, fdbLearned: 0, pathMtu: 0 };
 
 const add = (a: RemoteCounters, b: RemoteCounters): RemoteCounters => ({
   rxFrames: a.rxFrames + b.rxFrames,
@@ -16,6 +16,7 @@ const add = (a: RemoteCounters, b: RemoteCounters): RemoteCounters => ({
   txFrames: a.txFrames + b.txFrames,
   txBytes: a.txBytes + b.txBytes,
   fdbLearned: a.fdbLearned + b.fdbLearned,
+  pathMtu: a.pathMtu === 0 || b.pathMtu === 0 ? a.pathMtu + b.pathMtu : Math.min(a.pathMtu, b.pathMtu),
 });
 
 /**

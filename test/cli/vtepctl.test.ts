@@ -294,7 +294,7 @@ describe("vtepctl stats and status", () => {
         "vx42 drop encap no_tx_target 4",
         "vx42 drop decap hdr_trunc 5",
         "vx42 drop decap unknown_vtep 6",
-        "vx42 remote 192.0.2.2 port 4789 vni 42 learned 1 rx packets 7 bytes 700 tx packets 9 bytes 900",
+        "vx42 remote 192.0.2.2 port 4789 vni 42 path_mtu 1500 learned 1 rx packets 7 bytes 700 tx packets 9 bytes 900",
         "vx43 rx packets 0 bytes 0 tx packets 0 bytes 0 flooded 0 reserved_bits 0 neighbour_answers 0",
         "vx43 fdb learns 0 moves 0 damped 0 aged 0 full 0 remote_full 0 evicted 0",
         "socket 192.0.2.1:4789 drop vxlan_vni_not_found 8",

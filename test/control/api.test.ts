@@ -228,6 +228,7 @@ describe("GET", () => {
           address: "192.0.2.2",
           port: 4789,
           vni: 42,
+          path_mtu: 1500,
           learned: 1,
           rx: { packets: 7, bytes: 700 },
           tx: { packets: 9, bytes: 900 },

@@ -118,6 +118,7 @@ describe("metrics of remote VTEPs", () => {
     port,
     vni: 42,
     fdbLearned: frames,
+    pathMtu: port === 4789 ? 1500 : 1400,
     rxFrames: frames,
     rxBytes: frames * 100,
     txFrames: frames * 2,
@@ -133,6 +134,7 @@ describe("metrics of remote VTEPs", () => {
       "vx42 2001:db8::2": 10,
     });
     expect(samples("vtepd_remote_receive_bytes_total", service)["vx42 192.0.2.2"]).toBe(500);
+    expect(samples("vtepd_remote_path_mtu_bytes", service)["vx42 192.0.2.2"]).toBe(1400);
     expect(samples("vtepd_remote_fdb_entries", service)["vx42 192.0.2.2"]).toBe(5);
     expect(samples("vtepd_remote_transmit_packets_total", service)["vx42 192.0.2.2"]).toBe(10);
     expect(samples("vtepd_remote_transmit_bytes_total", service)["vx42 192.0.2.2"]).toBe(1000);

@@ -24,6 +24,8 @@ const NETS = {
   IPv4: ["192.0.2.", "203.0.113.", "198.51.100."],
   IPv6: ["2001:db8:1::", "2001:db8:2::", "2001:db8:3::"],
 } as const;
+/** Around an inner packet: Ethernet, VXLAN, UDP, IP. */
+const OVERHEAD = { IPv4: 50, IPv6: 70 } as const;
 const PREFIX = { IPv4: 24, IPv6: 64 } as const;
 /** Of the far end of the overlay, and of the station. */
 const OVERLAY = { IPv4: ["10.42.0.2", "10.42.0.3"], IPv6: ["fd00:42::2", "fd00:42::3"] } as const;
@@ -161,6 +163,31 @@ describe("over a path of 1400 that nobody was told of", () => {
       station.exec("ping", ["-M", "do", "-c", "3", "-i", "0.2", "-W", "1", "-s", "1472", "10.42.0.2"]).stdout;
     await waitFor(() => ping().includes(" 0% packet loss"), { what: "pings of 1500 bytes", timeoutMs: 15_000 });
     expect(fragments(left) + fragments(near)).toBeGreaterThan(0);
+  });
+
+  it.each(KINDS)("what is known of it is shown, over %s", async (kind) => {
+    const { station, running } = await start({
+      underlay: kind,
+      use: "bridged",
+      keys: "do-not-fragment: true, mtu: 1500",
+    });
+    const pathMtu = (): number | undefined => running.stats().links[0]!.remotes[0]!.path_mtu;
+    expect(pathMtu()).toBe(1500);
+    const inside = String(1500 - OVERHEAD[kind] - 28);
+    station.exec("ping", ["-M", "do", "-c", "5", "-i", "0.2", "-W", "1", "-s", inside, "10.42.0.2"]);
+    await waitFor(() => pathMtu() === 1400, { what: "a path MTU of 1400" });
+  });
+
+  it("less than 552 bytes are not believed", async () => {
+    const { station, left, near, running } = await start({
+      underlay: "IPv4",
+      use: "bridged",
+      keys: "do-not-fragment: true, mtu: 1500",
+    });
+    near.ip("link", "set", "eth1", "mtu", "300");
+    station.exec("ping", ["-M", "do", "-c", "3", "-i", "0.2", "-W", "1", "-s", "1000", "10.42.0.2"]);
+    await waitFor(() => running.stats().links[0]!.remotes[0]!.path_mtu === 552, { what: "a path MTU of 552" });
+    expect(left.ip("route", "get", "198.51.100.2")).toMatch(/mtu lock 552/);
   });
 
   it("nothing too large, where the tunnel says drop", async () => {

@@ -34,6 +34,7 @@ export const twoTunnels = (): FakeVtep => {
         port: 4789,
         vni: 42,
         fdbLearned: 1,
+        pathMtu: 1500,
         rxFrames: 7,
         rxBytes: 700,
         txFrames: 9,
