@@ -132,6 +132,8 @@ export interface VxlanConfig {
   readonly doNotFragment: "unset" | "set" | "inherit";
   /** Frames larger than one packet to their remote VTEP carries. */
   readonly oversize: "icmp" | "fragment" | "drop";
+  /** Bytes that TCP's segments are held down to, by the SYNs of both directions; `auto` = what fits. */
+  readonly mssClamp: number | "off" | "auto";
   /** Outer flow label over IPv6; 0 = the host's. */
   readonly flowLabel: number;
   /** Outer UDP source ports; undefined = ephemeral ones. */

@@ -252,6 +252,10 @@ const modes = {
       oneOf(["icmp", "fragment", "drop"]).default("icmp"),
       "What happens to frames that do not fit into one packet on the path: `icmp` tells the sender (packet too big), as far as it may not be fragmented, and fragments the rest; `fragment` fragments outer packets; `drop` drops.",
     ),
+    "mss-clamp": key(
+      integerOr(64, 65_495, ["off", "auto"]).default("off"),
+      "Hold down the maximum segment size that TCP connections through the tunnel announce, in both directions: to what fits (`auto`) or to a number of bytes. For hosts that ICMP does not reach.",
+    ),
     "flow-label": key(
       integer(0, 1_048_575).default(0),
       "Flow label of outer packets over IPv6. 0 leaves it to the host, which has one for each flow (`net.ipv6.auto_flowlabels`).",
@@ -323,6 +327,7 @@ const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   ttl: keys.ttl === "auto" ? undefined : keys.ttl,
   tos: keys["type-of-service"],
   oversize: keys.oversize,
+  mssClamp: keys["mss-clamp"],
   doNotFragment: keys["do-not-fragment"] === "inherit" ? "inherit" : keys["do-not-fragment"] ? "set" : "unset",
   flowLabel: keys["flow-label"],
   sourcePorts: keys["port-range"],

@@ -15,12 +15,14 @@ import {
   BD_LEARNING,
   BD_MAC_HI,
   BD_MAC_LO,
+  BD_MSS_CLAMP,
   BD_MTU,
   BD_NEIGHBOURS,
   BD_OUTER,
   BD_OVERSIZE,
 } from "../dataplane/bridge-domain.ts";
 import { clearRow, DROP_COLUMNS, LINK_COLUMNS } from "../dataplane/counters.ts";
+import { clampWord } from "../dataplane/mss-clamp.ts";
 import { ANSWER, TELL_L2_MISS, TELL_L3_MISS } from "../dataplane/neighbourhood.ts";
 import { outerPolicy } from "../dataplane/outer-header.ts";
 import { OVERSIZE_DROP, OVERSIZE_FRAGMENT, OVERSIZE_ICMP } from "../dataplane/oversize.ts";
@@ -167,6 +169,7 @@ export class Tunnel {
     this.undo.push(() => this.tables.policers.clear(bd));
     bridgeDomains.set(bd, BD_DROP_UNKNOWN, config.unknownUnicast === "drop" ? 1 : 0);
     bridgeDomains.set(bd, BD_ACCEPT_ANY, config.accept === "any" ? 1 : 0);
+    bridgeDomains.set(bd, BD_MSS_CLAMP, clampWord(config.mssClamp));
     bridgeDomains.set(bd, BD_OVERSIZE, OVERSIZE_POLICIES[config.oversize]);
     this.tables.policers.set(bd, TOO_BIG_ANSWER, TOO_BIG_RATE, TOO_BIG_BURST);
     bridgeDomains.set(bd, BD_OUTER, outerPolicy(config.tos, config.ttl, config.doNotFragment));

@@ -15,6 +15,8 @@ export const BD_WORDS = 32;
 export const BD_IN_USE = 0;
 /** 1 = learn source MACs of frames from the underlay. */
 export const BD_LEARNING = 1;
+/** How TCP's segment size is held down (mss-clamp.ts): 0 = not, -1 = to what fits, else bytes. */
+export const BD_MSS_CLAMP = 2;
 /** Index of the flood list in the flood pool. */
 export const BD_FLOOD = 3;
 /** Access port id: where frames from the underlay go. */

@@ -55,6 +55,7 @@ import {
   BD_LEARNING,
   BD_MAC_HI,
   BD_MAC_LO,
+  BD_MSS_CLAMP,
   BD_MTU,
   BD_NEIGHBOURS,
   BD_WORDS,
@@ -72,6 +73,7 @@ import {
   REMOTE_RX_FRAMES,
 } from "./counters.ts";
 import { Learner } from "./learner.ts";
+import { CLAMP_OFF, MssClamp } from "./mss-clamp.ts";
 import type { Neighbourhood } from "./neighbourhood.ts";
 import type { Tables } from "./tables.ts";
 import { UPCALL_BD, UPCALL_KIND, UPCALL_UNKNOWN_VTEP, type UpcallRing } from "./upcall-ring.ts";
@@ -98,10 +100,12 @@ export class Decapsulator {
   private lastBd = 0;
   private lastRemote = 0;
   private readonly lastSource = new Int32Array(4);
+  private readonly mssClamp: MssClamp;
 
   constructor(batch: Batch, tables: Tables, counters: Counters, upcalls: UpcallRing, neighbourhood: Neighbourhood) {
     this.neighbourhood = neighbourhood;
     this.upcalls = upcalls;
+    this.mssClamp = new MssClamp(batch, tables);
     this.arena = batch.arena;
     this.frames = batch.frames;
     this.tables = tables;
@@ -235,6 +239,7 @@ export class Decapsulator {
       const reason = this.markSuperframe(row, domains[domain + BD_MTU]!);
       if (reason !== NOT_DROPPED) return reason;
     }
+    if (domains[domain + BD_MSS_CLAMP] !== CLAMP_OFF) this.mssClamp.apply(row, bd, remote);
     if (domains[domain + BD_LEARNING] === 0) return NOT_DROPPED;
     const { learner } = this;
     return remote === UNKNOWN ? learner.check(bd, macHi, macLo) : learner.learn(bd, macHi, macLo, remote);

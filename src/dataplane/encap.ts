@@ -31,7 +31,7 @@ import {
 } from "../binding/abi.ts";
 import { DROP_REASON_COLUMNS, NO_TX_TARGET, PKT_TOO_BIG } from "../drop-reason.ts";
 import type { Batch } from "./batch.ts";
-import { BD_FLOOD, BD_OUTER, BD_WORDS } from "./bridge-domain.ts";
+import { BD_FLOOD, BD_MSS_CLAMP, BD_OUTER, BD_WORDS } from "./bridge-domain.ts";
 import {
   type Counters,
   DECAP,
@@ -47,6 +47,7 @@ import {
   REMOTE_TX_BYTES,
   REMOTE_TX_FRAMES,
 } from "./counters.ts";
+import { CLAMP_OFF, MssClamp } from "./mss-clamp.ts";
 import { outerFields } from "./outer-header.ts";
 import { Oversize } from "./oversize.ts";
 import {
@@ -79,6 +80,7 @@ export class Encapsulator {
   private readonly counters: Counters;
   private readonly sender: Sender;
   private readonly oversize: Oversize;
+  private readonly mssClamp: MssClamp;
   private readonly upcalls: UpcallRing;
   private count = 0;
   /** Runs flooded so far: each begins with another member, so that when a send queue is full not always the same ones lose. */
@@ -93,6 +95,7 @@ export class Encapsulator {
     this.counters = counters;
     this.upcalls = upcalls;
     this.sender = sender;
+    this.mssClamp = new MssClamp(batch, tables);
     this.oversize = new Oversize(batch, tables, counters);
   }
 
@@ -131,6 +134,7 @@ export class Encapsulator {
     const bd = frames[row + FRAME_BD]!;
     const segments = frames[row + FRAME_SEGMENTS]!;
     const bytes = wireBytes(frames, row, segments);
+    if (domains[bd * BD_WORDS + BD_MSS_CLAMP] !== CLAMP_OFF) this.mssClamp.apply(row, bd, remote);
     const action = this.count++ * ACTION_WORDS;
     const slot = remote * REMOTE_WORDS;
     const outer = outerFields(domains[bd * BD_WORDS + BD_OUTER]!, frames[row + FRAME_INNER_IP]!);

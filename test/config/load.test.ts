@@ -62,6 +62,7 @@ describe("a configuration", () => {
       tos: 0,
       doNotFragment: "unset",
       oversize: "icmp",
+      mssClamp: "off",
       flowLabel: 0,
       checksum: true,
       zeroChecksum6Tx: false,
@@ -115,6 +116,7 @@ tunnels:
     type-of-service: 0xb8
     do-not-fragment: inherit
     oversize: fragment
+    mss-clamp: 1360
     flow-label: 0xabcde
     port-range: [50000, 50099]
     checksums: [zero-udp6-tx, zero-udp6-rx]
@@ -168,6 +170,7 @@ tunnels:
           tos: 184,
           doNotFragment: "inherit",
           oversize: "fragment",
+          mssClamp: 1360,
           flowLabel: 0xabcde,
           sourcePorts: { first: 50_000, last: 50_099 },
           checksum: false,

@@ -190,6 +190,17 @@ describe("over a path of 1400 that nobody was told of", () => {
     expect(left.ip("route", "get", "198.51.100.2")).toMatch(/mtu lock 552/);
   });
 
+  // A bridge drops what is larger than a port's MTU, and tells nobody.
+  it.each(CASES.filter(({ use }) => use === "bridged"))(
+    "HTTP over $inner over $kind, bridged, by the clamp alone",
+    async ({ kind, inner }) => {
+      const { station, right, running } = await start({ underlay: kind, use: "bridged", keys: "mss-clamp: auto" });
+      expect(await httpGet(station, right, OVERLAY[inner][1], MEGABYTE)).toBe(MEGABYTE);
+      expect(await httpGet(right, station, OVERLAY[inner][0], MEGABYTE)).toBe(MEGABYTE);
+      expect(running.drops("encap")).toEqual({});
+    },
+  );
+
   it("nothing too large, where the tunnel says drop", async () => {
     const { station, running } = await start({ underlay: "IPv4", use: "bridged", keys: "oversize: drop, mtu: 1500" });
     const { stdout } = station.exec("ping", ["-M", "do", "-c", "2", "-i", "0.2", "-W", "1", "-s", "1472", "10.42.0.2"]);
