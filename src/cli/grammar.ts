@@ -97,6 +97,7 @@ const changeFdb = (name: string): Verb => ({
   names: [name],
   operand: mac,
   values: [{ ...dev, required: true }, { ...dst, required: true }, port, vni],
+  flags: ["sticky"],
   implied: IMPLIED_FDB,
   refused: REFUSED_FDB,
 });

@@ -71,6 +71,7 @@ const changeFdb =
       dst: values.get("dst"),
       port: number("port"),
       vni: number("vni"),
+      ...(values.has("sticky") ? { sticky: true } : {}),
     };
     return client.send("POST", `${linkPath(values.get("dev")!)}/fdb`, body);
   };

@@ -60,6 +60,8 @@ export interface Policer {
 }
 
 export interface FdbConfig {
+  /** Frames of the MAC from another VTEP are delivered instead of dropped. */
+  readonly sticky?: boolean | undefined;
   /** Lower case; all zeros = a member of the flood list. */
   readonly mac: string;
   readonly dst: string;

@@ -10,6 +10,7 @@ import {
   memberTwice,
   ownMac,
   remoteContradiction,
+  STICKY_MEMBER,
   vniTwice,
 } from "./contradictions.ts";
 import type { ConfigDocument } from "./document.ts";
@@ -173,10 +174,10 @@ const checkFloodList = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflict
   for (const { address, path: place } of remotesOf({ ...tunnel, fdb: [] }, path)) {
     add(address, place);
   }
-  for (const [index, { mac, dst, port, vni }] of tunnel.fdb.entries()) {
-    if (mac === ZERO_MAC) {
-      add(dst, [...path, "fdb", index, "dst"], port, vni);
-    }
+  for (const [index, { mac, dst, port, vni, sticky }] of tunnel.fdb.entries()) {
+    if (mac !== ZERO_MAC) continue;
+    add(dst, [...path, "fdb", index, "dst"], port, vni);
+    if (sticky === true) conflicts.report([...path, "fdb", index, "sticky"], STICKY_MEMBER);
   }
 };
 

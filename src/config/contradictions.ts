@@ -46,6 +46,9 @@ export const memberTwice = (address: string): string =>
 
 export const macTwice = (mac: string): string => `expected each MAC once, got ${mac} again`;
 
+export const STICKY_MEMBER =
+  "expected a sticky entry for a MAC that a station can have, got one for a member of the flood list";
+
 export const ownMac = (mac: string): string =>
   `expected the MAC of another station, got ${mac}, which is the device's own`;
 

@@ -15,7 +15,7 @@ export interface FdbJson {
   /** Seconds since the entry was last hit, and since it was made or moved. */
   readonly used: number;
   readonly updated: number;
-  readonly flags: readonly ["self"];
+  readonly flags: readonly ["self"] | readonly ["self", "sticky"];
   /** `permanent` = static; empty = learned. */
   readonly state: "permanent" | "";
   /** Static entries only: who made it. */
@@ -32,7 +32,7 @@ export const fdbJson = (entry: FdbEntryView, withDevice: boolean): FdbJson => ({
   ...(entry.via === undefined || entry.origin === "learned" ? {} : { viaIf: entry.via }),
   used: entry.usedS,
   updated: entry.updatedS,
-  flags: ["self"],
+  flags: entry.sticky === true ? ["self", "sticky"] : ["self"],
   state: entry.origin === "static" ? "permanent" : "",
   ...(entry.owner === "learned" ? {} : { vtepd: { owner: entry.owner } }),
 });

@@ -49,7 +49,7 @@ const EntrySchema = z
     viaIf: z.string().optional(),
     used: z.number().openapi({ description: "Seconds since the last hit." }),
     updated: z.number().openapi({ description: "Seconds since it was made or moved." }),
-    flags: z.tuple([z.literal("self")]),
+    flags: z.union([z.tuple([z.literal("self")]), z.tuple([z.literal("self"), z.literal("sticky")])]),
     state: z.enum(["permanent", ""]).openapi({ description: "Empty for a learned entry." }),
     vtepd: z.object({ owner: z.enum(["config", "control"]) }).optional(),
   })
@@ -62,6 +62,10 @@ const ChangeSchema = z
     dst: address(),
     port: integer(1, 65_535).optional(),
     vni: integer(0, MAX_VNI).optional(),
+    sticky: z
+      .boolean()
+      .optional()
+      .openapi({ description: "Frames of the MAC from elsewhere are delivered, not dropped." }),
   })
   .openapi("FdbChange");
 
@@ -142,7 +146,7 @@ const flush = createRoute({
   responses: answersJson("How many went", z.object({ flushed: count() })),
 });
 
-const MemberSchema = ChangeSchema.omit({ verb: true, mac: true }).openapi("FloodMember");
+const MemberSchema = ChangeSchema.omit({ verb: true, mac: true, sticky: true }).openapi("FloodMember");
 
 const showFlood = createRoute({
   method: "get",

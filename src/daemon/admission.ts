@@ -2,7 +2,8 @@
  * Whether a running tunnel can have an FDB entry or a flood-list member that somebody asks for, before anything changes:
  * the checks that the configuration has at load, in the same words.
  */
-import { linkContradiction, ownMac, remoteContradiction } from "../config/contradictions.ts";
+import { linkContradiction, ownMac, remoteContradiction, STICKY_MEMBER } from "../config/contradictions.ts";
+import type { FdbRequest } from "../dataplane/view.ts";
 import { readVtep, VTEP_ADDRESS } from "../dataplane/vtep-text.ts";
 import { type ErrorCode, expectedGot, VtepdError } from "../errors.ts";
 import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
@@ -24,10 +25,11 @@ export const admitRemote = ({ config, endpoints }: Tunnel, dst: string, path: st
 };
 
 /** Only the flood list leads to the tunnel's group. @throws ERR_CONFIG_VALUE, ERR_CONFIG_CONFLICT */
-export const admitEntry = (tunnel: Tunnel, { mac, dst }: { readonly mac: string; readonly dst: string }): void => {
+export const admitEntry = (tunnel: Tunnel, { mac, dst, sticky }: FdbRequest): void => {
   const { config, device } = tunnel;
   const own = device.info()?.macAddress ?? device.macAddress;
   if (mac === formatMac(readMacHi(own, 0), readMacLo(own, 0))) refuse("ERR_CONFIG_CONFLICT", "mac", ownMac(mac));
+  if (mac === FLOOD_MAC && sticky === true) refuse("ERR_CONFIG_CONFLICT", "sticky", STICKY_MEMBER);
   if (mac !== FLOOD_MAC && dst === config.group) {
     refuse("ERR_CONFIG_VALUE", "dst", expectedGot(VTEP_ADDRESS, dst, readVtep(dst).hint));
   }

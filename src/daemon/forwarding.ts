@@ -7,7 +7,7 @@
  */
 import { macTwice, memberTwice } from "../config/contradictions.ts";
 import { BD_FLOOD } from "../dataplane/bridge-domain.ts";
-import { FDB_CONTROL } from "../dataplane/fdb-memory.ts";
+import { FDB_CONTROL, FDB_STICKY } from "../dataplane/fdb-memory.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type { FdbRequest } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
@@ -21,6 +21,7 @@ export type Owner = "config" | "control";
 export interface Static {
   readonly remote: RemoteKey;
   readonly owner: Owner;
+  readonly sticky: boolean;
   /** Second it was made. */
   readonly sinceS: number;
 }
@@ -54,7 +55,7 @@ export class Forwarding {
   /** A request with the tunnel's own UDP port and VNI filled in. */
   toStatic(request: FdbRequest, owner: Owner): Static {
     const remote = { address: request.dst, port: request.port ?? this.own.port, vni: request.vni ?? this.own.vni };
-    return { remote, owner, sinceS: monotonicS() };
+    return { remote, owner, sticky: request.sticky === true, sinceS: monotonicS() };
   }
 
   /** Removes a MAC, or only its entry at `dst`. @throws ERR_FDB_ENTRY_NOT_FOUND */
@@ -124,8 +125,8 @@ export class Forwarding {
     if (before !== undefined && verb !== "replace") throw this.exists(mac, before.remote);
     const slot = this.remotes.acquire(made.remote);
     const [macHi, macLo] = macWords(mac);
-    const owner = made.owner === "control" ? FDB_CONTROL : 0;
-    if (!this.tables.fdb.setStatic(this.bd, macHi, macLo, slot, owner, made.sinceS)) {
+    const flags = (made.owner === "control" ? FDB_CONTROL : 0) | (made.sticky ? FDB_STICKY : 0);
+    if (!this.tables.fdb.setStatic(this.bd, macHi, macLo, slot, flags, made.sinceS)) {
       this.remotes.release(made.remote);
       throw new VtepdError(
         "ERR_LIMIT",

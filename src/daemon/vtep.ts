@@ -5,7 +5,7 @@
 import type { TunnelConfig } from "../config/config.ts";
 import { memberTwice } from "../config/contradictions.ts";
 import type { FdbEntry } from "../dataplane/fdb.ts";
-import { FDB_CONTROL, FDB_STATIC } from "../dataplane/fdb-memory.ts";
+import { FDB_CONTROL, FDB_STATIC, FDB_STICKY } from "../dataplane/fdb-memory.ts";
 import { REMOTE_UDP_PORT, REMOTE_VNI } from "../dataplane/remote-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type {
@@ -244,6 +244,7 @@ export class Vtep implements VtepService {
       ...ownPortAndVni(tunnel, remotes.get(entry.target, REMOTE_UDP_PORT), remotes.get(entry.target, REMOTE_VNI)),
       ...(isStatic ? via(tunnel.config) : {}),
       origin: isStatic ? "static" : "learned",
+      ...((entry.flags & FDB_STICKY) === 0 ? {} : { sticky: true }),
       owner: isStatic ? ((entry.flags & FDB_CONTROL) === 0 ? "config" : "control") : "learned",
       usedS: nowS - entry.usedS,
       updatedS: nowS - entry.updatedS,

@@ -24,7 +24,9 @@ export const FIRST_KEY: number = 1 << 16;
 export const FDB_STATIC = 1;
 /** Made over the control socket rather than by the configuration file. */
 export const FDB_CONTROL = 2;
-/** All FDB_* bits, with room for one. */
+/** With FDB_STATIC: frames of the MAC from elsewhere are delivered, where without it they are dropped. */
+export const FDB_STICKY = 4;
+/** All FDB_* bits. */
 export const FDB_FLAGS = 7;
 
 /** Slots swept under one hold of the lock: some 5 us. */

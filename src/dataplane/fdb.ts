@@ -27,9 +27,9 @@ import { FdbAccounts } from "./fdb-accounts.ts";
 import {
   BLOCK_SLOTS,
   EMPTY,
-  type FDB_CONTROL,
   FDB_FLAGS,
   FDB_STATIC,
+  FDB_STICKY,
   type FdbMemory,
   FIRST_KEY,
   FLAGS,
@@ -127,6 +127,10 @@ export class Fdb {
     return isHeld(this.slots[handle + FLAGS]!, nowS);
   }
 
+  isSticky(handle: number): boolean {
+    return (this.slots[handle + FLAGS]! & FDB_STICKY) !== 0;
+  }
+
   /** Notes a hit. Writes only when the second changed, so that a busy entry's cache line stays shared between workers. */
   touch(handle: number, nowS: number): void {
     if (this.slots[handle + USED] !== nowS) this.slots[handle + USED] = nowS;
@@ -179,22 +183,18 @@ export class Fdb {
     return LEARN_MOVED;
   }
 
-  /** Makes or overwrites an entry as static, whatever was learned. Returns false when the table is full. Main thread. */
-  setStatic(
-    bd: number,
-    macHi: number,
-    macLo: number,
-    target: number,
-    owner: 0 | typeof FDB_CONTROL,
-    nowS: number,
-  ): boolean {
+  /**
+   * Makes or overwrites an entry as static, whatever was learned. Returns false when the table is full. Main thread.
+   * @param flags FDB_CONTROL, FDB_STICKY
+   */
+  setStatic(bd: number, macHi: number, macLo: number, target: number, flags: number, nowS: number): boolean {
     this.lock();
     try {
       const { slots, accounts } = this;
       const handle = this.find(bd, macHi, macLo);
       if (handle < 0) {
         if (this.isFull()) return false;
-        this.insert(bd, macHi, macLo, target, FDB_STATIC | owner, nowS);
+        this.insert(bd, macHi, macLo, target, FDB_STATIC | flags, nowS);
         accounts.addFixed(bd);
         return true;
       }
@@ -202,7 +202,7 @@ export class Fdb {
         accounts.removeLearned(bd, slots[handle + TARGET]!);
         accounts.addFixed(bd);
       }
-      slots[handle + FLAGS] = FDB_STATIC | owner;
+      slots[handle + FLAGS] = FDB_STATIC | flags;
       slots[handle + TARGET] = target;
       slots[handle + UPDATED] = nowS;
       return true;

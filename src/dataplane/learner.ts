@@ -67,7 +67,7 @@ export class Learner {
         fdb.touch(entry, nowS);
         return NOT_DROPPED;
       }
-      if (fdb.isStatic(entry)) return this.staticSource(entry, remote);
+      if (fdb.isStatic(entry)) return this.staticSource(bd, entry, remote);
       if (fdb.isHeld(entry, nowS)) {
         this.link[bd * LINK_COLUMNS + LINK_MOVES_DAMPED]!++;
         return NOT_DROPPED;
@@ -101,7 +101,7 @@ export class Learner {
   check(bd: number, macHi: number, macLo: number): number {
     const { fdb } = this;
     const entry = fdb.find(bd, macHi, macLo);
-    return entry >= 0 && fdb.isStatic(entry) ? VXLAN_ENTRY_EXISTS : NOT_DROPPED;
+    return entry >= 0 && fdb.isStatic(entry) ? this.elsewhere(bd, entry) : NOT_DROPPED;
   }
 
   private tellOfHold(bd: number, macHi: number, macLo: number, entry: number, remote: number): void {
@@ -120,7 +120,14 @@ export class Learner {
   }
 
   /** A static MAC may come from its own VTEP even when the entry has a UDP port or VNI of its own, hence another slot. */
-  private staticSource(entry: number, remote: number): number {
-    return this.remotes.sameAddress(this.fdb.target(entry), remote) ? NOT_DROPPED : VXLAN_ENTRY_EXISTS;
+  private staticSource(bd: number, entry: number, remote: number): number {
+    return this.remotes.sameAddress(this.fdb.target(entry), remote) ? NOT_DROPPED : this.elsewhere(bd, entry);
+  }
+
+  /** A MAC that is static came from another VTEP than its own. */
+  private elsewhere(bd: number, entry: number): number {
+    if (!this.fdb.isSticky(entry)) return VXLAN_ENTRY_EXISTS;
+    this.link[bd * LINK_COLUMNS + LINK_MOVES_DAMPED]!++;
+    return NOT_DROPPED;
   }
 }

@@ -126,6 +126,8 @@ export interface FdbEntryView {
   /** Underlay interface, when the tunnel is bound to one. */
   readonly via?: string;
   readonly origin: "learned" | "static";
+  /** A static entry that lets frames of its MAC from elsewhere pass. */
+  readonly sticky?: boolean;
   /** Who made it. */
   readonly owner: "config" | "control" | "learned";
   /** Seconds since it was last hit, and since it was made or moved. */
@@ -181,10 +183,12 @@ export interface FdbRequest {
   readonly dst: string;
   readonly port?: number | undefined;
   readonly vni?: number | undefined;
+  /** Frames of the MAC from elsewhere are delivered instead of dropped. Not for a flood-list member. */
+  readonly sticky?: boolean | undefined;
 }
 
 /** A remote VTEP that gets a copy of each flooded frame. */
-export type FloodMember = Omit<FdbRequest, "mac">;
+export type FloodMember = Omit<FdbRequest, "mac" | "sticky">;
 
 /** A neighbour as asked for. */
 export interface NeighbourRequest {

@@ -135,6 +135,14 @@ describe("vtepctl fdb add, append, replace, del", () => {
     expect(await ok("fdb show")).toContain("02:00:00:00:00:bb dev vx43 dst 2001:db8::3 vni 0 self permanent\n");
   });
 
+  it("makes an entry sticky, also out of a learned one", async () => {
+    await ok("fdb add 02:00:00:00:00:06 dev vx42 dst 192.0.2.2 sticky static");
+    expect(await ok("fdb show dev vx42")).toContain("02:00:00:00:00:06 dst 192.0.2.2 via eth0 self sticky permanent\n");
+    expect(JSON.parse(await ok("-j fdb show dev vx42")).at(-1)).toMatchObject({ flags: ["self", "sticky"] });
+    await ok("fdb replace 02:00:00:00:00:06 dev vx42 dst 192.0.2.2");
+    expect(await ok("fdb show dev vx42")).not.toContain("sticky");
+  });
+
   it("refuses to add an entry that exists with status 2; replace takes it", async () => {
     const outcome = await vtepctl("fdb add 02:00:00:00:00:05 dev vx42 dst 192.0.2.9");
     expect(outcome).toEqual({ status: 2, stdout: "", stderr: "vtepctl: 02:00:00:00:00:05 dev vx42 exists already\n" });
@@ -436,7 +444,7 @@ describe("vtepctl help", () => {
     for (const line of [
       "Usage: vtepctl [ OPTIONS ] OBJECT { COMMAND | help }",
       "       vtepctl link [ show [ DEV ] ]",
-      "       vtepctl fdb { add | append | replace } LLADDR dev DEV dst IP [ port PORT ] [ vni VNI ] [ self ] [ permanent | static ]",
+      "       vtepctl fdb { add | append | replace } LLADDR dev DEV dst IP [ port PORT ] [ vni VNI ] [ sticky ] [ self ] [ permanent | static ]",
       "       vtepctl fdb del LLADDR dev DEV [ dst IP ] [ self ] [ permanent | static ]",
       "  -so[cket] PATH  control socket of the daemon; also VTEPD_SOCKET",
       "  -j[son]         print JSON",

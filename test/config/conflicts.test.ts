@@ -158,6 +158,13 @@ describe("a conflict", () => {
       ],
     ],
     [
+      "between a flood-list member and sticky",
+      tunnel("fdb: [{ mac: 00:00:00:00:00:00, dst: 192.0.2.2, sticky: true }]"),
+      [
+        "6:61: tunnels.vx1.fdb[0].sticky: expected a sticky entry for a MAC that a station can have, got one for a member of the flood list",
+      ],
+    ],
+    [
       "between two FDB entries of one MAC",
       tunnel(
         "fdb:",

@@ -17,12 +17,14 @@ import {
   LINK_FDB_REMOTE_FULL,
   LINK_LEARNS,
   LINK_MOVES,
+  LINK_MOVES_DAMPED,
   LINK_RESERVED_BITS,
   LINK_RX_BYTES,
   LINK_RX_FRAMES,
   REMOTE_COLUMNS,
   REMOTE_RX_FRAMES,
 } from "../../src/dataplane/counters.ts";
+import { FDB_STICKY } from "../../src/dataplane/fdb-memory.ts";
 import { UPCALL_FDB_FULL } from "../../src/dataplane/upcall-ring.ts";
 import {
   DEV_READY,
@@ -162,6 +164,14 @@ describe("decap", () => {
     vtep.tables.fdb.setStatic(bd, ...macWords(STATION), special, 0, 1);
     expect(vtep.fromUnderlay(frame).run()).toHaveLength(1);
     expect(dropped(VXLAN_ENTRY_EXISTS)).toBe(0);
+  });
+
+  it("delivers frames of a sticky MAC from elsewhere and leaves it where it is", () => {
+    const { vtep, bd, port, first, frame, dropped, link, learnedAt } = setUp();
+    vtep.tables.fdb.setStatic(bd, ...macWords(STATION), first, FDB_STICKY, 1);
+    expect(vtep.fromUnderlay({ ...frame, from: "192.0.2.3" }).run()).toEqual([{ port, frame: 0 }]);
+    expect(vtep.fromUnderlay(frame).run()).toHaveLength(1);
+    expect([dropped(VXLAN_ENTRY_EXISTS), link(LINK_MOVES_DAMPED), learnedAt(STATION)]).toEqual([0, 1, first]);
   });
 
   it("accepts IPv6 sources", () => {

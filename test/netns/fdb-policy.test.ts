@@ -140,6 +140,38 @@ describe("move damping", () => {
   });
 });
 
+describe("a sticky entry", () => {
+  it("stays where it is and lets its MAC's frames from elsewhere in; a static one drops them", async () => {
+    const entries = [1, 2].map((station) => `{ mac: "${macOf(station)}", dst: 192.0.2.2, sticky: ${station === 1} }`);
+    await start(`fdb: [${entries}]`);
+    for (const station of [1, 2]) for (const vtep of [second, third]) send(vtep, station);
+    await daemon.waitForDrops("decap", { vxlan_entry_exists: 1 });
+    await received(3);
+    const shown = daemon.vtepctl("fdb", "show", "dev", "ov0").stdout;
+    expect(shown).toContain(`${macOf(1)} dst 192.0.2.2 self sticky permanent\n`);
+    expect(shown).toContain(`${macOf(2)} dst 192.0.2.2 self permanent\n`);
+    expect(daemon.stats().links[0]!.fdb).toMatchObject({ moves: 0, moves_damped: 1 });
+  });
+
+  it("is made of a learned one over the control socket, and is no member of the flood list", async () => {
+    await start("");
+    send(second, 1);
+    await received(1);
+    const add = (mac: string) => daemon.vtepctl("fdb", "add", mac, "dev", "ov0", "dst", "192.0.2.2", "sticky");
+    expect(add(macOf(1)).status).toBe(0);
+    send(third, 1);
+    await received(2);
+    expect(daemon.vtepctl("fdb", "show", "dev", "ov0").stdout).toContain(
+      `${macOf(1)} dst 192.0.2.2 self sticky permanent\n`,
+    );
+    expect(learned()).toEqual({ "192.0.2.2": 0, "192.0.2.3": 0 });
+    expect(add("00:00:00:00:00:00")).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("sticky: expected a sticky entry for a MAC that a station can have"),
+    });
+  });
+});
+
 describe("limit-per-remote", () => {
   it("holds for each VTEP by itself; frames beyond it are delivered and counted", async () => {
     await start("limit-per-remote: 3");

@@ -160,7 +160,7 @@ export class FakeVtep implements VtepService {
 
   changeFdb(dev: string, verb: Verb, request: FdbRequest, owner: "config" | "control" = "control"): void {
     const link = this.link(dev);
-    const { mac, dst, port, vni } = request;
+    const { mac, dst, port, vni, sticky } = request;
     const isSame = (entry: FdbEntryView): boolean => entry.dev === dev && entry.mac === mac;
     const isStatic = (entry: FdbEntryView): boolean => isSame(entry) && entry.origin === "static";
     const isMember = (entry: FdbEntryView): boolean => isSame(entry) && this.#isMember(dev, entry, request);
@@ -178,6 +178,7 @@ export class FakeVtep implements VtepService {
       ...(vni === undefined || vni === link.vni ? {} : { vni }),
       ...(link.link === null ? {} : { via: link.link }),
       origin: "static",
+      ...(sticky === true ? { sticky } : {}),
       owner,
       usedS: 3,
       updatedS: 10,
