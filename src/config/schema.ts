@@ -231,9 +231,13 @@ const modes = {
       "Network namespace of the underlay, where the UDP sockets are. Without it, the daemon's.",
       { examples: ["underlay"] },
     ),
-    link: key(interfaceName().optional(), "Underlay interface that the UDP socket is bound to.", {
-      examples: ["eth0"],
-    }),
+    link: key(
+      interfaceName().optional(),
+      "Underlay interface that the UDP socket is bound to; or a VRF, when the underlay is in one.",
+      {
+        examples: ["eth0"],
+      },
+    ),
     queues: key(
       autoOrInteger(1, 256).default("auto"),
       "Queues of the TAP device, at most one per worker. `auto` is one per worker, and fewer where all tunnels together would have more than 1024.",

@@ -76,13 +76,13 @@ export class UmlPeer {
 
   /**
    * Boots a guest behind a TAP device of `host`, which must exist and should be up.
-   * @param mac of the guest's eth0
+   * @param mac of the guest's eth0 @param memoryMb enough for iproute2 and the like
    */
-  static async start(host: Host, tap: string, mac = "02:00:00:00:61:01"): Promise<UmlPeer> {
-    const plain = UmlPeer.#launch(host, tap, mac);
+  static async start(host: Host, tap: string, mac = "02:00:00:00:61:01", memoryMb = 128): Promise<UmlPeer> {
+    const plain = UmlPeer.#launch(host, tap, mac, memoryMb);
     await waitFor(() => plain.#ready || !plain.#child.running, { timeoutMs: BOOT_TIMEOUT_MS, what: () => plain.#log });
     if (plain.#ready) return plain;
-    const padded = UmlPeer.#launch(host, tap, mac, true);
+    const padded = UmlPeer.#launch(host, tap, mac, memoryMb, true);
     await waitFor(() => padded.#ready || !padded.#child.running, {
       timeoutMs: BOOT_TIMEOUT_MS,
       what: () => padded.#log,
@@ -91,14 +91,14 @@ export class UmlPeer {
     return padded;
   }
 
-  static #launch(host: Host, tap: string, mac: string, shim = false): UmlPeer {
+  static #launch(host: Host, tap: string, mac: string, memoryMb: number, shim = false): UmlPeer {
     const folder = mkdtempSync(join(tmpdir(), "vtepd-uml-"));
     mkdirSync(join(folder, "lib"));
     symlinkSync(MODULES, join(folder, "lib", "modules"));
     writeFileSync(join(folder, "init"), initScript(folder), { mode: 0o755 });
     const preload = join(folder, "registers.so");
     if (shim) execFileSync("gcc", ["-O2", "-shared", "-fPIC", "-o", preload, SHIM_SOURCE]);
-    const kernel = `mem=128M root=/dev/root rootfstype=hostfs rootflags=/ ro quiet init=${folder}/init`;
+    const kernel = `mem=${memoryMb}M root=/dev/root rootfstype=hostfs rootflags=/ ro quiet init=${folder}/init`;
     const machine = `uml_dir=${folder} umid=guest con=null ssl=null con0=fd:0,fd:1 eth0=tuntap,${tap},${mac}`;
     // A session of its own: its helper processes can then be ended with it, as one process group.
     const child = host.spawn("setsid", ["linux.uml", ...`${kernel} ${machine}`.split(" ")], {
