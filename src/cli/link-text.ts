@@ -66,6 +66,8 @@ const ownWords = ({
   accept,
   fwmark,
   unknown_unicast,
+  oversize,
+  mss_clamp,
   fdb,
   limit_per_remote,
   eviction,
@@ -78,6 +80,8 @@ const ownWords = ({
   if (underlay_netns !== null) words.push("underlay-netns", underlay_netns);
   if (accept === "any") words.push("accept", accept);
   if (unknown_unicast === "drop") words.push("unknown-unicast", unknown_unicast);
+  if (oversize !== "icmp") words.push("oversize", oversize);
+  if (mss_clamp !== "off") words.push("mss-clamp", mss_clamp);
   if (fwmark !== null) words.push("fwmark", `0x${fwmark.toString(16)}`);
   if (limit_per_remote !== null) words.push("limit-per-remote", limit_per_remote);
   if (eviction === "none") words.push("eviction", eviction);

@@ -83,6 +83,9 @@ export interface LinkJson {
     readonly accept: "known" | "any";
     readonly fwmark: number | null;
     readonly unknown_unicast: "flood" | "drop";
+    readonly oversize: "icmp" | "fragment" | "drop";
+    /** Bytes where it is a number. */
+    readonly mss_clamp: number | "off" | "auto";
     readonly flood: readonly string[];
     readonly fdb: { readonly learned: number; readonly static: number };
     /** Learned entries behind one remote VTEP; null = no limit. */
@@ -177,6 +180,8 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     accept: link.accept,
     fwmark: link.mark,
     unknown_unicast: link.unknownUnicast,
+    oversize: link.oversize,
+    mss_clamp: link.mssClamp,
     flood: link.flood,
     fdb: { learned: link.fdbLearned, static: link.fdbStatic },
     limit_per_remote: link.fdbLimitPerRemote === 0 ? null : link.fdbLimitPerRemote,

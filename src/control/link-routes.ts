@@ -60,6 +60,8 @@ const LinkSchema = z
       accept: z.enum(["known", "any"]),
       fwmark: count().nullable(),
       unknown_unicast: z.enum(["flood", "drop"]),
+      oversize: z.enum(["icmp", "fragment", "drop"]),
+      mss_clamp: z.union([z.enum(["off", "auto"]), count()]),
       flood: z.array(z.string()),
       fdb: z.object({ learned: count(), static: count() }),
       limit_per_remote: count().nullable(),

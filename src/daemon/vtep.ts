@@ -196,6 +196,8 @@ export class Vtep implements VtepService {
       macAddress: formatMac(readMacHi(mac, 0), readMacLo(mac, 0)),
       learning: config.macLearning,
       unknownUnicast: config.unknownUnicast,
+      oversize: config.oversize,
+      mssClamp: config.mssClamp,
       ageingS: config.ageingS,
       fdbLimit: config.limit,
       fdbLimitPerRemote: config.limitPerRemote ?? 0,

@@ -54,6 +54,8 @@ export interface LinkView {
   readonly zeroChecksum6Tx: boolean;
   readonly zeroChecksum6Rx: boolean;
   readonly mark: number | null;
+  readonly oversize: "icmp" | "fragment" | "drop";
+  readonly mssClamp: number | "off" | "auto";
   /** Whose frames are accepted. */
   readonly accept: "known" | "any";
   /** Whether questions for far neighbours are answered here. */

@@ -97,6 +97,8 @@ describe("GET", () => {
         accept: "known",
         fwmark: null,
         unknown_unicast: "flood",
+        oversize: "icmp",
+        mss_clamp: "off",
         flood: ["192.0.2.2"],
         fdb: { learned: 1, static: 2 },
         limit_per_remote: null,

@@ -151,6 +151,13 @@ describe("over a path of 1400 that nobody was told of", () => {
     expect([fragments(left), fragments(near)]).toEqual([0, 0]);
   });
 
+  it.each(KINDS)("HTTP over %s of the host itself", async (kind) => {
+    const { left, near, right } = await start({ underlay: "IPv4", use: "routed", keys: "do-not-fragment: true" });
+    const own = { IPv4: "10.42.0.1", IPv6: "fd00:42::1" }[kind];
+    expect(await httpGet(left, right, own, MEGABYTE)).toBe(MEGABYTE);
+    expect([fragments(left), fragments(near)]).toEqual([0, 0]);
+  });
+
   it.each(KINDS)("HTTP over %s, bridged, with nothing set and superframes", async (kind) => {
     const { station, right } = await start({ underlay: kind, use: "bridged", mode: "virtual" });
     expect(await httpGet(station, right, OVERLAY.IPv4[1], MEGABYTE)).toBe(MEGABYTE);

@@ -39,6 +39,8 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   macAddress: "02:00:00:00:00:01",
   learning: true,
   unknownUnicast: "flood",
+  oversize: "icmp",
+  mssClamp: "off",
   ageingS: 300,
   fdbLimit: 65536,
   fdbLimitPerRemote: 0,
