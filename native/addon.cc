@@ -18,9 +18,11 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("abi", abi::MakeAbiObject(env));
   exports.Set("openTap", Napi::Function::New<OpenTap>(env, "openTap"));
   exports.Set("tapInfo", Napi::Function::New<TapInfo>(env, "tapInfo"));
+  exports.Set("setTapMtu", Napi::Function::New<SetTapMtu>(env, "setTapMtu"));
   exports.Set("openUdp", Napi::Function::New<OpenUdp>(env, "openUdp"));
   exports.Set("openPacketSockets", Napi::Function::New<OpenPacketSockets>(env, "openPacketSockets"));
   exports.Set("pathMtu", Napi::Function::New<PathMtu>(env, "pathMtu"));
+  exports.Set("rejoinGroup", Napi::Function::New<RejoinGroup>(env, "rejoinGroup"));
   exports.Set("udpPort", Napi::Function::New<UdpPort>(env, "udpPort"));
   exports.Set("openEvent", Napi::Function::New<OpenEvent>(env, "openEvent"));
   exports.Set("signalEvent", Napi::Function::New<SignalEvent>(env, "signalEvent"));

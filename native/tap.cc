@@ -208,20 +208,34 @@ struct DeviceState {
   uint8_t mac_address[6] = {};
 };
 
-SystemError ReadState(int fd, DeviceState& state) {
+// Goes to the namespace of the device behind a descriptor, and says its name there.
+SystemError VisitDevice(int fd, NetnsVisit& visit, std::string& name) {
   ifreq request{};
   if (ioctl(fd, TUNGETIFF, &request) != 0) return LastError("ioctl(TUNGETIFF)", std::to_string(fd));
-  state.name.assign(request.ifr_name, strnlen(request.ifr_name, IFNAMSIZ));
-  NetnsVisit visit;
+  name.assign(request.ifr_name, strnlen(request.ifr_name, IFNAMSIZ));
   // Not known before Linux 5.11, and refused without CAP_NET_ADMIN there: then the own namespace is the best guess.
   const Fd netns(ioctl(fd, TUNGETDEVNETNS));
-  if (netns.IsOpen()) {
-    if (SystemError error = visit.Enter(netns.Get(), state.name)) return error;
-  }
+  return netns.IsOpen() ? visit.Enter(netns.Get(), name) : SystemError{};
+}
+
+SystemError WriteMtu(int fd, int mtu) {
+  NetnsVisit visit;
+  std::string name;
+  if (SystemError error = VisitDevice(fd, visit, name)) return error;
+  Device device(name, name);
+  if (SystemError error = device.Open()) return error;
+  ifreq request = device.Request();
+  request.ifr_mtu = mtu;
+  return device.Call(SIOCSIFMTU, "SIOCSIFMTU", request);
+}
+
+SystemError ReadState(int fd, DeviceState& state) {
+  NetnsVisit visit;
+  if (SystemError error = VisitDevice(fd, visit, state.name)) return error;
   Device device(state.name, state.name);
   if (SystemError error = device.Open()) return error;
   if (SystemError error = device.GetIfindex(state.ifindex)) return error;
-  request = device.Request();
+  ifreq request = device.Request();
   if (SystemError error = device.Call(SIOCGIFMTU, "SIOCGIFMTU", request)) return error;
   state.mtu = request.ifr_mtu;
   request = device.Request();
@@ -325,6 +339,14 @@ Napi::Value TapInfo(const Napi::CallbackInfo& info) {
   result.Set("up", Napi::Boolean::New(env, state.up));
   result.Set("macAddress", mac_address);
   return result;
+}
+
+void SetTapMtu(const Napi::CallbackInfo& info) {
+  const std::optional<int32_t> fd = IntegerArgument(info, 0, "setTapMtu: fd", 0, INT32_MAX);
+  if (!fd) return;
+  const std::optional<int32_t> mtu = IntegerArgument(info, 1, "setTapMtu: mtu", 1, INT32_MAX);
+  if (!mtu) return;
+  if (const SystemError error = WriteMtu(*fd, *mtu)) Throw(info.Env(), error);
 }
 
 }  // namespace vtepd

@@ -17,6 +17,7 @@ int VnetHeaderBytes(TapOffload level);
 
 Napi::Value OpenTap(const Napi::CallbackInfo& info);
 Napi::Value TapInfo(const Napi::CallbackInfo& info);
+void SetTapMtu(const Napi::CallbackInfo& info);
 
 }  // namespace vtepd
 

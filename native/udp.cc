@@ -111,6 +111,41 @@ std::string AddressText(const UdpOptions& options) {
   return result;
 }
 
+ip_mreqn Membership4(const std::vector<uint8_t>& group, int64_t ifindex) {
+  ip_mreqn membership{};
+  memcpy(&membership.imr_multiaddr, group.data(), sizeof(membership.imr_multiaddr));
+  membership.imr_ifindex = static_cast<int>(ifindex);
+  return membership;
+}
+
+ipv6_mreq Membership6(const std::vector<uint8_t>& group, int64_t ifindex) {
+  ipv6_mreq membership{};
+  memcpy(&membership.ipv6mr_multiaddr, group.data(), sizeof(membership.ipv6mr_multiaddr));
+  membership.ipv6mr_interface = static_cast<unsigned>(ifindex);
+  return membership;
+}
+
+void Join(SocketOptions& socket, const std::vector<uint8_t>& group, int64_t ifindex) {
+  if (group.size() == 16) {
+    const ipv6_mreq membership = Membership6(group, ifindex);
+    socket.SetBytes(IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, "IPV6_ADD_MEMBERSHIP", &membership, sizeof(membership));
+  } else {
+    const ip_mreqn membership = Membership4(group, ifindex);
+    socket.SetBytes(IPPROTO_IP, IP_ADD_MEMBERSHIP, "IP_ADD_MEMBERSHIP", &membership, sizeof(membership));
+  }
+}
+
+// The kernel may have forgotten the membership already; what it says to that is of no interest.
+void Leave(int fd, const std::vector<uint8_t>& group, int64_t ifindex) {
+  if (group.size() == 16) {
+    const ipv6_mreq membership = Membership6(group, ifindex);
+    setsockopt(fd, IPPROTO_IPV6, IPV6_DROP_MEMBERSHIP, &membership, sizeof(membership));
+  } else {
+    const ip_mreqn membership = Membership4(group, ifindex);
+    setsockopt(fd, IPPROTO_IP, IP_DROP_MEMBERSHIP, &membership, sizeof(membership));
+  }
+}
+
 void SetIpv4Options(SocketOptions& socket, const UdpOptions& options) {
   if (!options.checksum) socket.Set(SOL_SOCKET, SO_NO_CHECK, "SO_NO_CHECK", 1);
   if (options.ttl) socket.Set(IPPROTO_IP, IP_TTL, "IP_TTL", static_cast<int>(*options.ttl));
@@ -119,10 +154,7 @@ void SetIpv4Options(SocketOptions& socket, const UdpOptions& options) {
     socket.Set(IPPROTO_IP, IP_MTU_DISCOVER, "IP_MTU_DISCOVER", static_cast<int>(*options.mtu_discover));
   }
   if (options.join_on) {
-    ip_mreqn membership{};
-    memcpy(&membership.imr_multiaddr, options.address.data(), sizeof(membership.imr_multiaddr));
-    membership.imr_ifindex = static_cast<int>(*options.join_on);
-    socket.SetBytes(IPPROTO_IP, IP_ADD_MEMBERSHIP, "IP_ADD_MEMBERSHIP", &membership, sizeof(membership));
+    Join(socket, options.address, *options.join_on);
     // Only what this socket has joined, not what others of this host have.
     socket.Set(IPPROTO_IP, IP_MULTICAST_ALL, "IP_MULTICAST_ALL", 0);
   }
@@ -154,10 +186,7 @@ void SetIpv6Options(SocketOptions& socket, const UdpOptions& options) {
     socket.Set(IPPROTO_IPV6, IPV6_FLOWINFO_SEND, "IPV6_FLOWINFO_SEND", 1);
   }
   if (options.join_on) {
-    ipv6_mreq membership{};
-    memcpy(&membership.ipv6mr_multiaddr, options.address.data(), sizeof(membership.ipv6mr_multiaddr));
-    membership.ipv6mr_interface = static_cast<unsigned>(*options.join_on);
-    socket.SetBytes(IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, "IPV6_ADD_MEMBERSHIP", &membership, sizeof(membership));
+    Join(socket, options.address, *options.join_on);
     socket.Set(IPPROTO_IPV6, IPV6_MULTICAST_ALL, "IPV6_MULTICAST_ALL", 0);
   }
   if (!options.receive_info) return;
@@ -262,6 +291,19 @@ Napi::Value OpenUdp(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
   return Napi::Number::New(env, fd.Release());
+}
+
+void RejoinGroup(const Napi::CallbackInfo& info) {
+  Options options(info, "rejoinGroup");
+  const int fd = static_cast<int>(options.RequiredInteger("fd", 0, INT32_MAX));
+  const std::vector<uint8_t> group = options.Bytes("address").value_or(std::vector<uint8_t>());
+  if (group.size() != 4 && group.size() != 16) options.Refuse("address", "4 or 16 bytes");
+  const int64_t ifindex = options.RequiredInteger("joinOn", 1, INT32_MAX);
+  if (options.Failed()) return;
+  Leave(fd, group, ifindex);
+  SocketOptions socket(fd);
+  Join(socket, group, ifindex);
+  if (const SystemError error = socket.Error()) Throw(info.Env(), error);
 }
 
 Napi::Value UdpPort(const Napi::CallbackInfo& info) {

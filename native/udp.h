@@ -7,6 +7,7 @@
 namespace vtepd {
 
 Napi::Value OpenUdp(const Napi::CallbackInfo& info);
+void RejoinGroup(const Napi::CallbackInfo& info);
 Napi::Value UdpPort(const Napi::CallbackInfo& info);
 
 }  // namespace vtepd

@@ -172,6 +172,8 @@ interface Addon {
   readonly abi: Readonly<Record<string, number>>;
   openTap(options: TapOptions): Tap;
   tapInfo(fd: number): TapInfo;
+  /** Sets the MTU of a TAP, in whatever namespace it is. */
+  setTapMtu(fd: number, mtu: number): void;
   openUdp(options: UdpOptions): number;
   /** Packet sockets for IPv4 datagrams to an address and port, with a vnet header in front of each (native/packet-socket.cc). */
   openPacketSockets(options: PacketSocketOptions): number[];
@@ -180,6 +182,8 @@ interface Addon {
    * when it knows no way. What ICMP told this host of the path counts; the socket is connected by it, and must serve nothing else.
    */
   pathMtu(fd: number, address: Uint8Array, port: number, scopeId: number): number;
+  /** Joins a group that the socket had joined before, and that the interface has lost since. */
+  rejoinGroup(membership: { fd: number; address: Uint8Array; joinOn: number }): void;
   /** Local port of a socket. */
   udpPort(fd: number): number;
   /** Non-blocking eventfd. */

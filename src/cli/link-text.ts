@@ -63,6 +63,7 @@ const ownWords = ({
   receive,
   netns,
   underlay_netns,
+  underlay,
   accept,
   fwmark,
   unknown_unicast,
@@ -78,6 +79,7 @@ const ownWords = ({
   if (receive !== "socket") words.push("receive", receive);
   if (netns !== null) words.push("netns", netns);
   if (underlay_netns !== null) words.push("underlay-netns", underlay_netns);
+  if (underlay.code !== undefined) words.push("underlay", underlay.state, underlay.code);
   if (accept === "any") words.push("accept", accept);
   if (unknown_unicast === "drop") words.push("unknown-unicast", unknown_unicast);
   if (oversize !== "icmp") words.push("oversize", oversize);

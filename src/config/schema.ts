@@ -211,7 +211,7 @@ const modes = {
       flag().default(true),
       "A MAC that moved between remote VTEPs five times within ten seconds stays where it is for five seconds.",
     ),
-    mtu: key(integer(68, 65_535).optional(), "MTU of the device. Without it, what the underlay leaves.", {
+    mtu: key(integer(68, 65_535).optional(), "MTU of the device. Without it, whatever the underlay leaves.", {
       unit: "bytes",
       examples: [1450],
     }),

@@ -80,6 +80,8 @@ export interface LinkJson {
     readonly receive: "socket" | "packet";
     readonly netns: string | null;
     readonly underlay_netns: string | null;
+    /** `degraded`: something is missing that the tunnel waits for. */
+    readonly underlay: { readonly state: "up" | "degraded"; readonly code?: string; readonly reason?: string };
     readonly accept: "known" | "any";
     readonly fwmark: number | null;
     readonly unknown_unicast: "flood" | "drop";
@@ -177,6 +179,10 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     receive: link.receiver,
     netns: link.netns,
     underlay_netns: link.underlayNetns,
+    underlay:
+      link.underlayProblem === null
+        ? { state: "up" }
+        : { state: "degraded", code: link.underlayProblem.code, reason: link.underlayProblem.message },
     accept: link.accept,
     fwmark: link.mark,
     unknown_unicast: link.unknownUnicast,

@@ -57,6 +57,11 @@ const LinkSchema = z
       receive: z.enum(["socket", "packet"]),
       netns: z.string().nullable(),
       underlay_netns: z.string().nullable(),
+      underlay: z.object({
+        state: z.enum(["up", "degraded"]),
+        code: z.string().optional(),
+        reason: z.string().optional(),
+      }),
       accept: z.enum(["known", "any"]),
       fwmark: count().nullable(),
       unknown_unicast: z.enum(["flood", "drop"]),

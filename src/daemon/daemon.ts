@@ -28,6 +28,7 @@ import { Supervisor, type WorkerPlan } from "./supervisor.ts";
 import { Transmitters } from "./transmitters.ts";
 import { type Ground, Tunnel } from "./tunnel.ts";
 import { UnderlayPlanner } from "./underlay-plan.ts";
+import { UnderlayWatch } from "./underlay-watch.ts";
 import { Undo } from "./undo.ts";
 import { Upcalls } from "./upcalls.ts";
 import { Vtep } from "./vtep.ts";
@@ -137,6 +138,7 @@ const start = async (
   });
   const paths = new PathMtus(tables.remotes);
   const upcalls = new Upcalls({ tunnels, tunnelOf, strangers, eviction, paths, moveWarnings, events });
+  const underlayWatch = new UnderlayWatch(tunnels, receivers, log);
   const ageing = new Ageing(tables.fdb);
   const statistics = new Statistics(supervisor.memory, tables.fdb.accounts, ageing, eviction);
   const vtep = new Vtep({ tables, receivers, statistics, tunnels, events, offload, configPath, version });
@@ -174,9 +176,11 @@ const start = async (
     segmentWatch();
     void transmitters.revive();
   }, TICK_MS);
+  underlayWatch.start();
   undo.push(() => transmitters.settle());
   undo.push(() => clearInterval(timer));
   undo.push(() => watch.stop());
+  undo.push(() => underlayWatch.stop());
 
   const { control, metrics } = config.daemon;
   const server = await startControl({

@@ -37,11 +37,13 @@ const byNamespace = (
   return lines;
 };
 
+/** What depends on the devices' MTU. Only speed does, and an old iproute2 has no word for it: a superframe is then two sends. */
+export const setSegmentLimits = async (tunnels: readonly Tunnel[]): Promise<void> => {
+  for (const [netns, lines] of byNamespace(tunnels, gsoLimit)) await batchIp(lines, netns).catch(() => {});
+};
+
 /** @throws ERR_HOST_COMMAND */
 export const setUpDevices = async (tunnels: readonly Tunnel[]): Promise<void> => {
-  for (const [netns, lines] of byNamespace(tunnels, gsoLimit)) {
-    // Only speed depends on it, and an old iproute2 has no word for it: a superframe is then two sends.
-    await batchIp(lines, netns).catch(() => {});
-  }
+  await setSegmentLimits(tunnels);
   for (const [netns, lines] of byNamespace(tunnels, addresses)) await batchIp(lines, netns);
 };

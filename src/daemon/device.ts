@@ -16,6 +16,7 @@ import type { Supervisor } from "./supervisor.ts";
 
 export interface DeviceSpec {
   readonly name: string;
+  /** As it is made. */
   readonly mtu: number;
   readonly macAddress: string | undefined;
   readonly netns: string | undefined;
@@ -35,12 +36,31 @@ export class Device {
   private readonly offload: Offload;
   private fds: number[] = [];
   private isAttached = false;
+  private wantedMtu: number;
+  /** What we gave it last. */
+  private givenMtu: number;
 
   constructor(spec: DeviceSpec, supervisor: Supervisor, offload: Offload) {
     this.spec = spec;
+    this.wantedMtu = spec.mtu;
+    this.givenMtu = spec.mtu;
     this.supervisor = supervisor;
     this.offload = offload;
     this.macAddress = (spec.macAddress && parseMac(spec.macAddress)) || toLocalMac(new Uint8Array(randomBytes(6)));
+  }
+
+  /** What it shall have; somebody else may have given it another. */
+  get mtu(): number {
+    return this.wantedMtu;
+  }
+
+  /** Gives it another MTU, unless it has one that is not ours. Returns whether it did. @throws ERR_SYSCALL */
+  changeMtu(mtu: number): boolean {
+    this.wantedMtu = mtu;
+    if (mtu === this.givenMtu || this.info()?.mtu !== this.givenMtu) return false;
+    attempt(`TAP ${this.spec.name}`, () => addon.setTapMtu(this.fds[0]!, mtu));
+    this.givenMtu = mtu;
+    return true;
   }
 
   get queues(): number {
@@ -54,7 +74,8 @@ export class Device {
 
   /** Makes the device, up. @throws ERR_NO_TUN, ERR_PERMISSION, ERR_DEVICE_EXISTS, ERR_NETNS_NOT_FOUND, ERR_SYSCALL */
   open(): void {
-    const { name, mtu, netns, txQueueFrames } = this.spec;
+    const { name, netns, txQueueFrames } = this.spec;
+    const mtu = this.wantedMtu;
     const tap = attempt(`TAP ${name}`, () =>
       addon.openTap({
         name,
@@ -69,6 +90,7 @@ export class Device {
       }),
     );
     this.fds = tap.fds;
+    this.givenMtu = mtu;
   }
 
   /** Lets the workers poll it. */

@@ -44,6 +44,8 @@ export interface ReceiverSpec {
   readonly isGroup: boolean;
   /** Undefined = the daemon's own. */
   readonly netns: string | undefined;
+  /** Sockets of another epoch are not shared, though all else is equal (endpoint.ts). */
+  readonly epoch: string;
   /** Whether datagrams over IPv6 may have no checksum. */
   readonly acceptZeroChecksum6: boolean;
 }
@@ -55,6 +57,8 @@ export interface Receiver {
   /** Of the data plane; sending from it uses the receiving UDP port. */
   readonly port: number;
   readonly kind: "socket" | "packet";
+  /** The socket that is a member of the group. */
+  readonly member: number | undefined;
 }
 
 export class Receivers {
@@ -112,12 +116,12 @@ export class Receivers {
     const portKind = kind === "packet" ? PORT_PACKET_RX : PORT_UDP_RX;
     const port = ports.allocate(portKind, id);
     undo.push(() => ports.release(port));
-    const fds = this.openSockets(spec, kind, undo);
+    const { fds, member } = this.openSockets(spec, kind, undo);
     const removal = fds.map((fd) => (fd === undefined ? [] : [{ verb: "remove", port } as const]));
     undo.push(() => this.supervisor.changePorts(removal));
     const { headerLength } = spec;
     const features = this.offload.rxFeatures | this.offload.txFeatures;
-    const receiver = { id, spec, port, kind };
+    const receiver = { id, spec, port, kind, member };
     undo.push(() => void this.waiting.delete(receiver));
     this.waiting.set(
       receiver,
@@ -136,30 +140,44 @@ export class Receivers {
   }
 
   /** A descriptor for each worker that has one. */
-  private openSockets(spec: ReceiverSpec, kind: "socket" | "packet", undo: Undo): (number | undefined)[] {
+  private openSockets(
+    spec: ReceiverSpec,
+    kind: "socket" | "packet",
+    undo: Undo,
+  ): { fds: (number | undefined)[]; member: number | undefined } {
     const { count } = this.supervisor;
     const merge = this.offload.mergeDatagrams;
     const fds: number[] = [];
     undo.push(() => fds.forEach(addon.closeFd));
     if (kind === "packet") {
       fds.push(...attempt(describe(spec), () => addon.openPacketSockets(receivingPackets(spec, count))));
-      if (spec.isGroup) this.join(spec, undo);
-      return [...fds];
+      return { fds: [...fds], member: spec.isGroup ? this.join(spec, undo) : undefined };
     }
     attempt(describe(spec), () => {
       const sockets = spec.isGroup ? 1 : count;
       for (let n = 0; n < sockets; n++) fds.push(addon.openUdp({ ...receiving(spec), merge }));
     });
-    if (!spec.isGroup) return fds;
+    if (!spec.isGroup) return { fds, member: undefined };
     const worker = (addressWords(spec.address.mapped)[3]! >>> 24) % count;
-    return Array.from({ length: count }, (_, n) => (n === worker ? fds[0] : undefined));
+    return { fds: Array.from({ length: count }, (_, n) => (n === worker ? fds[0] : undefined)), member: fds[0] };
   }
 
   /** Joins the group with a socket that is good for nothing else: packet sockets cannot. */
-  private join(spec: ReceiverSpec, undo: Undo): void {
+  private join(spec: ReceiverSpec, undo: Undo): number {
     const options = { ...receiving(spec), port: 0, reusePort: false, receiveInfo: false, discardInput: true };
     const fd = attempt(describe(spec), () => addon.openUdp(options));
     undo.push(() => addon.closeFd(fd));
+    return fd;
+  }
+
+  /**
+   * Makes a member of the group again, after the interface has lost that. The socket stays: the end of an old one would
+   * take the new one's membership along. @throws ERR_SYSCALL
+   */
+  rejoin({ spec, member }: Receiver): void {
+    const { address, link } = spec;
+    if (member === undefined || link === undefined) return;
+    attempt(describe(spec), () => addon.rejoinGroup({ fd: member, address: address.bytes, joinOn: link.ifindex }));
   }
 
   private async checkFree(spec: ReceiverSpec): Promise<void> {
@@ -196,8 +214,10 @@ export class Receivers {
   }
 }
 
-const keyOf = ({ address, port, link, headerLength, netns, acceptZeroChecksum6 }: ReceiverSpec): string =>
-  `${netns ?? ""} ${address.text} ${port} ${link?.name ?? ""} ${headerLength} ${acceptZeroChecksum6}`;
+const keyOf = (spec: ReceiverSpec): string => {
+  const { address, port, link, scopeId, headerLength, netns, epoch, acceptZeroChecksum6 } = spec;
+  return `${netns ?? ""} ${epoch} ${address.text} ${port} ${link?.name ?? ""} ${scopeId} ${headerLength} ${acceptZeroChecksum6}`;
+};
 
 const receiving = (spec: ReceiverSpec): UdpOptions => ({
   address: spec.address.bytes,

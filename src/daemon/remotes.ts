@@ -6,12 +6,13 @@
  * from that address and learned entries point to the plain one (see dataplane/remote-table.ts).
  */
 import { type Counters, clearRow, REMOTE_COLUMNS } from "../dataplane/counters.ts";
+import type { RemoteWay } from "../dataplane/remote-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { parseVtepAddress } from "../dataplane/vtep-address.ts";
 import { vxlanPacketTemplate, vxlanTemplate } from "../tunnel/vxlan.ts";
 import { monotonicS } from "./clock.ts";
 import type { Endpoint, Endpoints } from "./endpoint.ts";
-import type { PathMtus } from "./path-mtu.ts";
+import type { PathKey, PathMtus } from "./path-mtu.ts";
 
 /** What Linux sends with by default, and one more for the hop from the uplink to the underlay. */
 const UPLINK_TTL = 65;
@@ -31,11 +32,13 @@ interface Held extends RemoteKey {
 export class TunnelRemotes {
   private readonly tables: Tables;
   private readonly bd: number;
-  private readonly endpoints: Endpoints;
+  private endpoints: Endpoints;
   private readonly counters: readonly Counters[];
   private readonly paths: PathMtus;
   private readonly own: { readonly port: number; readonly vni: number };
   private readonly held = new Map<string, Held>();
+  /** Slots of our own addresses. */
+  private self: number[] = [];
   /** By address: those that nobody named (strangers.ts). */
   private readonly met = new Map<string, RemoteKey>();
 
@@ -106,9 +109,25 @@ export class TunnelRemotes {
 
   /** Makes our own addresses known as such, so that multicast of ours that comes back is dropped. Returns what undoes it. */
   addSelf(): () => void {
-    const { remotes } = this.tables;
-    const slots = this.endpoints.all.map(({ local, transmitter }) =>
-      remotes.insert(
+    this.self = this.insertSelf(this.endpoints);
+    return () => this.setSelf([]);
+  }
+
+  /** Sends to all remotes through other endpoints, of the same families. @throws ERR_LIMIT, then nothing has changed */
+  moveTo(endpoints: Endpoints): void {
+    const ways = [...this.held.values()].map((held) => [held.slot, wayTo(endpoints, held)] as const);
+    if (this.self.length > 0) this.setSelf(this.insertSelf(endpoints));
+    for (const [slot, way] of ways) this.tables.remotes.setWay(slot, way);
+    this.endpoints = endpoints;
+    for (const held of this.held.values()) {
+      this.paths.remove(held.slot);
+      this.paths.add(held.slot, pathTo(endpoints, held));
+    }
+  }
+
+  private insertSelf({ all }: Endpoints): number[] {
+    return all.map(({ local, transmitter }) =>
+      this.tables.remotes.insert(
         {
           bd: this.bd,
           address: local,
@@ -125,9 +144,11 @@ export class TunnelRemotes {
         monotonicS(),
       ),
     );
-    return () => {
-      for (const slot of slots) remotes.remove(slot, monotonicS());
-    };
+  }
+
+  private setSelf(slots: number[]): void {
+    for (const slot of this.self) this.tables.remotes.remove(slot, monotonicS());
+    this.self = slots;
   }
 
   private acquireSlot(key: RemoteKey): number {
@@ -139,25 +160,20 @@ export class TunnelRemotes {
     }
     const address = parseVtepAddress(key.address);
     const endpoint = this.endpoints.of(address.family, key.address, "dst");
-    const { port, mask, dfStep, probeFd } = endpoint.transmitter;
     const slot = this.tables.remotes.insert(
       {
         bd: this.bd,
         address,
         udpPort: key.port,
         vni: key.vni,
-        scopeId: endpoint.scopeId,
         flowLabel: endpoint.transmitter.spec.flowLabel,
-        txPort: port,
-        txMask: mask,
-        txDfStep: dfStep,
-        template: templateOf(endpoint, key),
+        ...wayTo(this.endpoints, key),
         indexed: this.isPlain(key),
       },
       monotonicS(),
     );
     clearRow(this.counters, "remote", slot, REMOTE_COLUMNS);
-    this.paths.add(slot, { probeFd, address, port: key.port, scopeId: endpoint.scopeId });
+    this.paths.add(slot, pathTo(this.endpoints, key));
     this.held.set(text, { ...key, slot, users: 1 });
     return slot;
   }
@@ -174,6 +190,24 @@ export class TunnelRemotes {
 }
 
 const textOf = ({ address, port, vni }: RemoteKey): string => `${address} ${port} ${vni}`;
+
+const pathTo = (endpoints: Endpoints, { address: text, port }: RemoteKey): PathKey => {
+  const address = parseVtepAddress(text);
+  const { scopeId, transmitter } = endpoints.of(address.family, text, "dst");
+  return { probeFd: transmitter.probeFd, address, port, scopeId };
+};
+
+const wayTo = (endpoints: Endpoints, key: RemoteKey): RemoteWay => {
+  const endpoint = endpoints.of(parseVtepAddress(key.address).family, key.address, "dst");
+  const { port, mask, dfStep } = endpoint.transmitter;
+  return {
+    scopeId: endpoint.scopeId,
+    txPort: port,
+    txMask: mask,
+    txDfStep: dfStep,
+    template: templateOf(endpoint, key),
+  };
+};
 
 const templateOf = ({ local, transmitter: { uplink } }: Endpoint, { address, port, vni }: RemoteKey): Uint8Array => {
   if (uplink === undefined) return vxlanTemplate(vni);

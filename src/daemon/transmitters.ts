@@ -55,6 +55,8 @@ export interface TransmitterSpec {
   readonly flowLabel: number;
   /** Undefined = the daemon's own. */
   readonly netns: string | undefined;
+  /** As of a receiver. */
+  readonly epoch: string;
   /** Undefined = ephemeral ports. */
   readonly sourcePorts: PortRange | undefined;
 }
@@ -210,8 +212,10 @@ const openInRange = (
 
 const discoveryOf = (df: "unset" | "set"): number => (df === "set" ? NEVER_FRAGMENT : FRAGMENT_AS_NEEDED);
 
-const keyOf = ({ local, link, scopeId, df, checksum, mark, flowLabel, netns, sourcePorts }: TransmitterSpec): string =>
-  `${netns ?? ""} ${local.text} ${link ?? ""} ${scopeId} ${df} ${checksum} ${mark} ${flowLabel} ${sourcePorts?.first}-${sourcePorts?.last}`;
+const keyOf = (spec: TransmitterSpec): string => {
+  const { local, link, scopeId, df, checksum, mark, flowLabel, netns, epoch, sourcePorts } = spec;
+  return `${netns ?? ""} ${epoch} ${local.text} ${link ?? ""} ${scopeId} ${df} ${checksum} ${mark} ${flowLabel} ${sourcePorts?.first}-${sourcePorts?.last}`;
+};
 
 const sending = (spec: TransmitterSpec): Omit<UdpOptions, "port" | "reusePort"> => ({
   address: spec.local.bytes,

@@ -40,9 +40,10 @@ import { FLOOD_MAC, Forwarding, type Static } from "./forwarding.ts";
 import { Neighbours } from "./neighbours.ts";
 import type { Offload } from "./offload.ts";
 import type { PathMtus } from "./path-mtu.ts";
+import type { Receiver } from "./receivers.ts";
 import { TunnelRemotes } from "./remotes.ts";
 import type { Supervisor } from "./supervisor.ts";
-import type { CompletePlan } from "./underlay-plan.ts";
+import type { CompletePlan, UnderlayPlan } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
 
 const OVERSIZE_POLICIES = { icmp: OVERSIZE_ICMP, fragment: OVERSIZE_FRAGMENT, drop: OVERSIZE_DROP } as const;
@@ -63,12 +64,15 @@ export interface Ground {
 export class Tunnel {
   readonly config: TunnelConfig;
   readonly bd: number;
-  readonly endpoints: Endpoints;
   readonly device: Device;
   readonly forwarding: Forwarding;
   readonly neighbours: Neighbours;
+  /** What the underlay lacks for it now. */
+  underlayProblem: VtepdError | undefined;
+  private present: Endpoints;
   private readonly undo: Undo;
   private readonly tables: Tables;
+  private readonly sockets: Sockets;
 
   private constructor(
     config: TunnelConfig,
@@ -80,9 +84,10 @@ export class Tunnel {
   ) {
     this.config = config;
     this.tables = ground.tables;
+    this.sockets = ground.sockets;
     this.undo = undo;
     this.bd = bd;
-    this.endpoints = endpoints;
+    this.present = endpoints;
     this.device = device;
     this.neighbours = new Neighbours(config.name, ground.tables.neighbours, bd, config.ageingS);
     const own = { port: config.port, vni: config.id };
@@ -103,14 +108,9 @@ export class Tunnel {
 
   private static async make(config: TunnelConfig, plan: CompletePlan, ground: Ground, undo: Undo): Promise<Tunnel> {
     const { tables, sockets, supervisor, offload } = ground;
-    const endpoints = await Endpoints.open(config, plan, sockets, undo);
-    const taken = endpoints.receivers.find(({ id }) => tables.vnis.find(id, config.id) !== 0);
-    if (taken !== undefined) {
-      const path = `tunnels.${config.name}.id`;
-      const { address, port } = taken.spec;
-      const words = vniTwice(config.id, `port ${port} and local address ${address.text}`);
-      throw new VtepdError("ERR_CONFIG_CONFLICT", `${path}: ${words}`, { path });
-    }
+    const endpoints = await Endpoints.open(config, plan, sockets);
+    let made: Tunnel | undefined;
+    undo.push(() => (made?.endpoints ?? endpoints).close());
     const bd = tables.bridgeDomains.allocate();
     undo.push(() => tables.bridgeDomains.release(bd));
     clearRow(supervisor.counters, "link", bd, LINK_COLUMNS);
@@ -123,15 +123,15 @@ export class Tunnel {
     const spec = { name, mtu: plan.mtu, macAddress, netns, queues, txQueueFrames, port };
     const device = new Device(spec, supervisor, offload);
     const tunnel = new Tunnel(config, ground, undo, bd, endpoints, device);
+    made = tunnel;
+    tunnel.checkVni(endpoints);
     tunnel.fill();
     device.open();
     undo.push(() => device.close());
     tunnel.followDevice();
-    for (const { id } of endpoints.receivers) tables.vnis.set(id, config.id, bd);
+    tunnel.publish(endpoints.receivers);
     undo.push(() => device.detach());
-    undo.push(() => {
-      for (const { id } of endpoints.receivers) tables.vnis.delete(id, config.id);
-    });
+    undo.push(() => tunnel.withdraw(tunnel.endpoints.receivers));
     await device.attach();
     return tunnel;
   }
@@ -146,6 +146,51 @@ export class Tunnel {
       `${path}: expected at most one queue for each of ${workers} workers, got ${queues}`,
       { path },
     );
+  }
+
+  get endpoints(): Endpoints {
+    return this.present;
+  }
+
+  /** @throws ERR_CONFIG_CONFLICT when another tunnel has the VNI on one of the sockets */
+  private checkVni({ receivers }: Endpoints): void {
+    const { id: vni, name } = this.config;
+    const taken = receivers.find(({ id }) => ![0, this.bd].includes(this.tables.vnis.find(id, vni)));
+    if (taken === undefined) return;
+    const path = `tunnels.${name}.id`;
+    const { address, port } = taken.spec;
+    const words = vniTwice(vni, `port ${port} and local address ${address.text}`);
+    throw new VtepdError("ERR_CONFIG_CONFLICT", `${path}: ${words}`, { path });
+  }
+
+  private publish(receivers: readonly Receiver[]): void {
+    for (const { id } of receivers) this.tables.vnis.set(id, this.config.id, this.bd);
+  }
+
+  private withdraw(receivers: readonly Receiver[]): void {
+    for (const { id } of receivers) this.tables.vnis.delete(id, this.config.id);
+  }
+
+  /**
+   * Moves to other sockets, because the underlay is not what it was. The old ones stay until the new ones carry everything;
+   * flood list, FDB and counters stay as they are. @throws as Endpoints.open, then nothing has changed
+   */
+  async relocate(plan: UnderlayPlan): Promise<void> {
+    const next = await Endpoints.open(this.config, plan, this.sockets);
+    try {
+      this.checkVni(next);
+      this.forwarding.remotes.moveTo(next);
+    } catch (error) {
+      await next.close();
+      throw error;
+    }
+    const before = this.present;
+    this.present = next;
+    this.publish(next.receivers);
+    await this.sockets.receivers.activate();
+    const kept = new Set(next.receivers);
+    this.withdraw(before.receivers.filter((receiver) => !kept.has(receiver)));
+    await before.close();
   }
 
   /** Writes the bridge domain, the flood list and the static entries. */
@@ -215,7 +260,14 @@ export class Tunnel {
 
   /** Bytes of the datagram that carries a frame of full size. */
   get segmentBytes(): number {
-    return vxlanDatagramBytes(this.device.spec.mtu);
+    return vxlanDatagramBytes(this.device.mtu);
+  }
+
+  /** Gives the device the MTU that the underlay leaves now. Returns whether that changed anything. */
+  followUnderlayMtu(mtu: number): boolean {
+    if (!this.device.changeMtu(mtu)) return false;
+    this.followDevice();
+    return true;
   }
 
   /** Makes the device again after it was deleted. @throws as Device.open */

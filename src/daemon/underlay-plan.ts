@@ -8,7 +8,7 @@ import type { TunnelConfig } from "../config/config.ts";
 import { remoteContradiction } from "../config/contradictions.ts";
 import { parseVtepAddress, type VtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
-import { type Interface, type RouteQuestion, Survey, type UnderlayRoute } from "../host/underlay.ts";
+import { type Interface, type Membership, type RouteQuestion, Survey, type UnderlayRoute } from "../host/underlay.ts";
 import { vxlanOverheadBytes } from "../tunnel/vxlan.ts";
 
 export interface LocalAddress {
@@ -22,6 +22,8 @@ export interface UnderlayPlan {
   readonly locals: readonly LocalAddress[];
   readonly group: VtepAddress | undefined;
   readonly link: { readonly name: string; readonly ifindex: number } | undefined;
+  /** Of the underlay's network namespace; 0 = the daemon's own. */
+  readonly netnsInode: number;
   /** Of the overlay device, bytes; undefined = not known now, because a way is not. */
   readonly mtu: number | undefined;
 }
@@ -33,6 +35,8 @@ export interface UnderlayFindings {
   /** Undefined when so much is missing that there is none. */
   readonly plan: UnderlayPlan | undefined;
   readonly problems: readonly VtepdError[];
+  /** Whether the interface has lost its membership, which sockets that have joined do not notice. */
+  readonly hasLeftGroup: boolean;
 }
 
 /** Smallest MTU the kernel lets an Ethernet device have (ETH_MIN_MTU). */
@@ -80,7 +84,7 @@ export class UnderlayPlanner {
     const survey = this.surveys.get(tunnel.underlayNetns);
     if (survey === undefined) throw new VtepdError("ERR_INTERNAL", `tunnels.${tunnel.name} was not looked at`);
     return survey instanceof VtepdError
-      ? { plan: undefined, problems: [survey] }
+      ? { plan: undefined, problems: [survey], hasLeftGroup: false }
       : new Search(tunnel, survey).findings();
   }
 }
@@ -101,7 +105,10 @@ class Search {
 
   findings(): UnderlayFindings {
     const plan = this.attempt(() => this.plan());
-    return { plan, problems: [...this.problems].sort((a, b) => graveness(a) - graveness(b)) };
+    const problems = this.problems.sort((a, b) => graveness(a) - graveness(b));
+    const [membership] = membershipsOf(this.tunnel);
+    const hasLeftGroup = membership !== undefined && this.survey.isMember(membership) === false;
+    return { plan, problems, hasLeftGroup };
   }
 
   private plan(): UnderlayPlan {
@@ -113,6 +120,7 @@ class Search {
       locals,
       group: tunnel.group === undefined ? undefined : parseVtepAddress(tunnel.group),
       link: link === undefined ? undefined : { name: tunnel.link!, ifindex: link.ifindex },
+      netnsInode: this.survey.netnsInode,
       mtu: this.overlayMtu(locals, link?.mtu),
     };
   }
@@ -196,8 +204,11 @@ const takeSurvey = (netns: string | undefined, tunnels: readonly TunnelConfig[])
     routes: tunnels.flatMap((tunnel) => remotesOf(tunnel).map((remote) => routeQuestion(tunnel, remote))),
     interfaces: tunnels.flatMap(({ link }) => (link === undefined ? [] : [link])),
     addresses: tunnels.filter((tunnel) => remotesOf(tunnel).length === 0).flatMap(({ locals }) => locals),
-    memberships: [],
+    memberships: tunnels.flatMap(membershipsOf),
   });
+
+const membershipsOf = ({ group, link }: TunnelConfig): Membership[] =>
+  group === undefined || link === undefined ? [] : [{ link, group }];
 
 const CAUSES_FIRST = ["ERR_INTERFACE_NOT_FOUND", "ERR_INTERFACE_DOWN"];
 const graveness = ({ code }: VtepdError): number => {

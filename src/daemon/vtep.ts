@@ -176,7 +176,7 @@ export class Vtep implements VtepService {
   }
 
   private view(tunnel: Tunnel): LinkView {
-    const { config, endpoints, device, forwarding, bd } = tunnel;
+    const { config, endpoints, device, forwarding, bd, underlayProblem: problem } = tunnel;
     const [{ receiver, transmitter }] = endpoints.all as [Endpoint];
     const { accounts } = this.parts.tables.fdb;
     const info = device.info();
@@ -192,7 +192,7 @@ export class Vtep implements VtepService {
       flood: forwarding.flood.map(({ remote }) => remote.address),
       link: config.link ?? null,
       port: config.port,
-      mtu: info?.mtu ?? device.spec.mtu,
+      mtu: info?.mtu ?? device.mtu,
       macAddress: formatMac(readMacHi(mac, 0), readMacLo(mac, 0)),
       learning: config.macLearning,
       unknownUnicast: config.unknownUnicast,
@@ -223,6 +223,7 @@ export class Vtep implements VtepService {
       arpProxy: config.arpProxy,
       notifications: config.notifications,
       state: info === undefined ? "gone" : "up",
+      underlayProblem: problem === undefined ? null : { code: problem.code, message: problem.message },
     };
   }
 

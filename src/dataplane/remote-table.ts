@@ -47,19 +47,23 @@ export interface RemoteMemory {
   readonly templates: Uint8Array;
 }
 
-export interface RemoteSpec {
-  readonly bd: number;
-  readonly address: VtepAddress;
-  readonly udpPort: number;
-  readonly vni: number;
+/** How copies to a remote VTEP go out. */
+export interface RemoteWay {
   readonly scopeId: number;
-  /** Outer flow label over IPv6; default 0. */
-  readonly flowLabel?: number;
   readonly txPort: number;
   readonly txMask: number;
   readonly txDfStep: number;
   /** What to prepend: the tunnel header, or all headers from Ethernet on, at most TEMPLATE_BYTES. */
   readonly template: Uint8Array;
+}
+
+export interface RemoteSpec extends RemoteWay {
+  readonly bd: number;
+  readonly address: VtepAddress;
+  readonly udpPort: number;
+  readonly vni: number;
+  /** Outer flow label over IPv6; default 0. */
+  readonly flowLabel?: number;
   /** Whether the index shall lead here: it has the tunnel's own port and VNI. */
   readonly indexed: boolean;
   readonly isSelf?: boolean;
@@ -116,17 +120,30 @@ export class RemoteTable {
     words.set(address, row + REMOTE_ADDRESS);
     words[row + REMOTE_UDP_PORT] = spec.udpPort;
     words[row + REMOTE_VNI] = spec.vni;
-    words[row + REMOTE_TX_PORT] = spec.txPort;
-    words[row + REMOTE_TX_MASK] = spec.txMask;
-    words[row + REMOTE_TX_DF_STEP] = spec.txDfStep;
     words[row + REMOTE_FRAME_LIMIT] = UNLIMITED;
     words[row + REMOTE_IS_SELF] = spec.isSelf === true ? 1 : 0;
-    words[row + REMOTE_TEMPLATE_LENGTH] = spec.template.length;
-    this.memory.templates.set(spec.template, slot * TEMPLATE_BYTES);
     this.writeSockaddr(slot, spec);
+    this.setWay(slot, spec);
     Atomics.store(words, row + REMOTE_BD, spec.bd);
     if (spec.indexed) this.publish(slot, spec.bd, address);
     return slot;
+  }
+
+  /**
+   * Other sockets for what goes to the slot; workers may be sending. A worker that reads in the middle of it may pair the
+   * old port with the new mask: so both ways must have as many sockets, as those of one tunnel do. Main thread.
+   */
+  setWay(slot: number, { scopeId, txPort, txMask, txDfStep, template }: RemoteWay): void {
+    const { words } = this;
+    const row = slot * REMOTE_WORDS;
+    this.memory.templates.set(template, slot * TEMPLATE_BYTES);
+    words[row + REMOTE_TEMPLATE_LENGTH] = template.length;
+    words[row + REMOTE_TX_MASK] = txMask;
+    words[row + REMOTE_TX_DF_STEP] = txDfStep;
+    const sockaddr = slot * VTEP_ADDRESS_BYTES;
+    const isIpv6 = new Uint16Array(this.memory.vteps.slice(sockaddr, sockaddr + 2).buffer)[0] !== AF_INET;
+    if (isIpv6) this.memory.vteps.set(new Uint8Array(Uint32Array.of(scopeId).buffer), sockaddr + 24);
+    Atomics.store(words, row + REMOTE_TX_PORT, txPort);
   }
 
   /** Main thread. Nothing may lead to the slot any more. */
@@ -219,7 +236,6 @@ export class RemoteTable {
       const label = spec.flowLabel ?? 0;
       bytes.set([label >>> 16, (label >>> 8) & 255, label & 255], 5);
       bytes.set(spec.address.bytes, 8);
-      bytes.set(new Uint8Array(Uint32Array.of(spec.scopeId).buffer), 24);
     }
   }
 }

@@ -63,6 +63,8 @@ export interface LinkView {
   readonly notifications: readonly ("l2-miss" | "l3-miss")[];
   /** `gone`: the device was deleted under us. */
   readonly state: "up" | "gone";
+  /** What the tunnel waits for; it keeps all that it has meanwhile. `code` is one of errors.ts. */
+  readonly underlayProblem: { readonly code: string; readonly message: string } | null;
 }
 
 /** Frames and bytes, seen from the overlay device as `ip -s link` shows it: receive = from the tunnel. */

@@ -3,10 +3,9 @@
  * everything that is wanted at once, of two `ip` processes (a third where the kernel has learned a path MTU), because
  * thousands of tunnels ask about the same few remotes.
  */
-import { existsSync } from "node:fs";
 import { VtepdError } from "../errors.ts";
 import { type Answer, queryIp, queryIpEach } from "./iproute.ts";
-import { netnsPath } from "./netns.ts";
+import { netnsInode } from "./netns.ts";
 
 export interface Interface {
   readonly ifindex: number;
@@ -75,23 +74,25 @@ const mtuOf = (row: RouteRow | undefined): number | undefined =>
   row?.metrics?.find(({ mtu }) => mtu !== undefined)?.mtu;
 
 export class Survey {
+  /** Tells the namespace from another one of its name; 0 = the daemon's own. */
+  readonly netnsInode: number;
   private readonly netns: string | undefined;
   /** By line. */
   private readonly answers = new Map<string, Answer>();
 
-  private constructor(netns: string | undefined) {
+  private constructor(netns: string | undefined, netnsInode: number) {
     this.netns = netns;
+    this.netnsInode = netnsInode;
   }
 
   /** @throws ERR_NETNS_NOT_FOUND, ERR_HOST_COMMAND */
   static async take(netns: string | undefined, questions: SurveyQuestions): Promise<Survey> {
-    if (netns !== undefined && !existsSync(netnsPath(netns))) {
-      throw new VtepdError(
-        "ERR_NETNS_NOT_FOUND",
-        `expected the network namespace ${netns} of the underlay, there is none`,
-      );
+    const inode = netns === undefined ? 0 : netnsInode(netns);
+    if (inode === undefined) {
+      const message = `expected the network namespace ${netns} of the underlay, there is none`;
+      throw new VtepdError("ERR_NETNS_NOT_FOUND", message);
     }
-    const survey = new Survey(netns);
+    const survey = new Survey(netns, inode);
     const { routes, interfaces, addresses, memberships } = questions;
     const routeLines = routes.map(routeLine);
     await survey.ask([...interfaces.map(interfaceLine), ...routeLines, ...addresses.map(addressLine)]);

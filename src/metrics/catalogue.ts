@@ -35,6 +35,11 @@ export const LINK_UP: Metric = gauge(
   "1 while the tunnel's device exists, 0 after it was deleted.",
   "link",
 );
+export const LINK_UNDERLAY_UP: Metric = gauge(
+  "vtepd_link_underlay_up",
+  "0 while the tunnel waits for an interface, an address or a route of the underlay.",
+  "link",
+);
 export const LINK_RECEIVE_PACKETS: Metric = counter(
   "vtepd_link_receive_packets_total",
   "Packets that came out of the tunnel.",

@@ -64,6 +64,7 @@ const FAMILIES: readonly (readonly [catalogue.Metric, Source])[] = [
   [catalogue.BUILD_INFO, ({ status }) => [[1, status.version, status.node]]],
   [catalogue.LINK_INFO, linkInfo],
   [catalogue.LINK_UP, ({ links }) => links.map((link) => [link.state === "up" ? 1 : 0, link.name])],
+  [catalogue.LINK_UNDERLAY_UP, ({ links }) => links.map((link) => [link.underlayProblem === null ? 1 : 0, link.name])],
   [catalogue.LINK_RECEIVE_PACKETS, perStats((stats) => stats.rxFrames)],
   [catalogue.LINK_RECEIVE_BYTES, perStats((stats) => stats.rxBytes)],
   [catalogue.LINK_TRANSMIT_PACKETS, perStats((stats) => stats.txFrames)],

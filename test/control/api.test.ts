@@ -94,6 +94,7 @@ describe("GET", () => {
         receive: "socket",
         netns: null,
         underlay_netns: null,
+        underlay: { state: "up" },
         accept: "known",
         fwmark: null,
         unknown_unicast: "flood",

@@ -99,6 +99,9 @@ describe("data-plane metrics", () => {
     service.addLink({ ...service.link("vx42"), state: "gone" }, { rxFrames: 8 });
     expect(samples("vtepd_link_up", service)).toEqual({ vx42: 0, vx43: 1 });
     expect(samples("vtepd_link_receive_packets_total", service)["vx42"]).toBe(8);
+    const underlayProblem = { code: "ERR_NO_ROUTE", message: "no route" };
+    service.addLink({ ...service.link("vx42"), underlayProblem }, {});
+    expect(samples("vtepd_link_underlay_up", service)).toEqual({ vx42: 0, vx43: 1 });
   });
 
   it("never carry a MAC", () => {

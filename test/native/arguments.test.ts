@@ -71,6 +71,12 @@ describe("openUdp", () => {
 });
 
 describe("calls on descriptors", () => {
+  it("refuse an MTU of 0, and a group of 5 bytes", () => {
+    expect(() => addon.setTapMtu(0, 0)).toThrow(/setTapMtu: mtu: expected/);
+    const membership = { fd: 0, address: new Uint8Array(5), joinOn: 1 };
+    expect(() => addon.rejoinGroup(membership)).toThrow(/rejoinGroup: address: expected 4 or 16 bytes/);
+  });
+
   it.each([-1, 1.5, 2 ** 31, Number.NaN])("refuse %d", (fd) => {
     for (const call of [addon.tapInfo, addon.udpPort, addon.signalEvent, addon.closeFd]) {
       expect(() => call(fd)).toThrow(TypeError);

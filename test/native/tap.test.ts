@@ -194,6 +194,23 @@ describe("openTap", () => {
   });
 });
 
+describe("setTapMtu", () => {
+  it("sets the MTU where the device is, whatever its name", () => {
+    const other = new Netns();
+    try {
+      const fd = rig.openTap(options()).fds[0]!;
+      addon.setTapMtu(fd, 1300);
+      expect(addon.tapInfo(fd).mtu).toBe(1300);
+      netns.ip(`link set vx42 netns ${other.name} name renamed`);
+      addon.setTapMtu(fd, 1200);
+      expect((JSON.parse(other.ip("-j link show renamed")) as Link[])[0]?.mtu).toBe(1200);
+      expect(() => addon.setTapMtu(fd, 10)).toThrow(expect.objectContaining({ syscall: "ioctl(SIOCSIFMTU)" }));
+    } finally {
+      other.delete();
+    }
+  });
+});
+
 describe("tapInfo", () => {
   it("describes the device as it is now: renamed, re-addressed, taken down", () => {
     const tap = rig.openTap({ ...options(), macAddress: Uint8Array.from(mac(1)), mtu: 1450 });

@@ -66,6 +66,7 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   arpProxy: false,
   notifications: [],
   state: "up",
+  underlayProblem: null,
   ...overrides,
 });
 

@@ -1,0 +1,189 @@
+/**
+ * Keeps the running tunnels on the underlay as it is. Whenever links, addresses or routes change (host/underlay-monitor.ts),
+ * and every few seconds in case a change went unnoticed, each tunnel is planned again and what differs is repaired:
+ *
+ * - sockets, when their interface or namespace is another one of the same name now, when the local address that was found by
+ *   route is another one, or when the interface has dropped out of the multicast group;
+ * - the device's MTU, unless it is configured or somebody else has set it.
+ *
+ * What a tunnel does not find now it waits for: device, FDB, flood list and sockets stay as they are. The loss is logged
+ * once, and so is the return, however often the reason changes in between; GET /v1/links has the present one.
+ *
+ * A socket bound to an address that has vanished is left alone: the kernel refuses what it sends over IPv4 (counted as
+ * `tx_error`) until the address is back, and then it works as before.
+ */
+import type { Logger } from "pino";
+import { VtepdError } from "../errors.ts";
+import { netnsInode } from "../host/netns.ts";
+import { UnderlayMonitor } from "../host/underlay-monitor.ts";
+import { setSegmentLimits } from "./device-setup.ts";
+import { LocalPresence } from "./local-presence.ts";
+import type { Receiver, Receivers } from "./receivers.ts";
+import type { Tunnel } from "./tunnel.ts";
+import { type UnderlayFindings, type UnderlayPlan, UnderlayPlanner } from "./underlay-plan.ts";
+
+/** Changes come in bursts, and the state in the middle of one is nobody's wish. */
+const SETTLE_MS = 200;
+const PERIOD_MS = 5000;
+/** While something is missing: not every return shows as a change, e.g. of a port that somebody else held. */
+const WAITING_PERIOD_MS = 1000;
+/** Rest after a check, in times of what it took: thousands of tunnels shall not keep a core busy. */
+const REST_AFTER_CHANGE = 2;
+const LEAST_REST_MS = 500;
+const REST = 50;
+
+/** What one check of all tunnels remembers. */
+interface Round {
+  readonly presence: LocalPresence;
+  readonly rejoined: Set<Receiver>;
+}
+
+export class UnderlayWatch {
+  private readonly tunnels: ReadonlyMap<string, Tunnel>;
+  private readonly receivers: Receivers;
+  private readonly log: Logger;
+  /** By network namespace and its inode. */
+  private readonly monitors = new Map<string, UnderlayMonitor>();
+  private readonly waitingSinceMs = new Map<Tunnel, number>();
+  private timer: NodeJS.Timeout | undefined;
+  private dueMs = Number.POSITIVE_INFINITY;
+  private notBeforeMs = 0;
+  private running: Promise<void> | undefined;
+  private stopped = false;
+
+  constructor(tunnels: ReadonlyMap<string, Tunnel>, receivers: Receivers, log: Logger) {
+    this.tunnels = tunnels;
+    this.receivers = receivers;
+    this.log = log;
+  }
+
+  start(): void {
+    this.listen();
+    this.schedule(PERIOD_MS);
+  }
+
+  /** Resolves when no check is running any more. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    for (const monitor of this.monitors.values()) monitor.stop();
+    await this.running;
+  }
+
+  /** A monitor for each underlay namespace in use, and none for others. */
+  private listen(): void {
+    const wanted = new Map<string, string | undefined>();
+    for (const { config } of this.tunnels.values()) {
+      const { underlayNetns } = config;
+      const inode = underlayNetns === undefined ? 0 : netnsInode(underlayNetns);
+      if (inode !== undefined) wanted.set(`${inode}`, underlayNetns);
+    }
+    for (const [key, monitor] of this.monitors) {
+      if (wanted.has(key)) continue;
+      monitor.stop();
+      this.monitors.delete(key);
+    }
+    for (const [key, netns] of wanted) {
+      if (!this.monitors.has(key)) this.monitors.set(key, new UnderlayMonitor(netns, () => this.schedule(SETTLE_MS)));
+    }
+  }
+
+  private schedule(delayMs: number): void {
+    const dueMs = Math.max(performance.now() + delayMs, this.notBeforeMs);
+    if (this.stopped || dueMs >= this.dueMs) return;
+    clearTimeout(this.timer);
+    this.dueMs = dueMs;
+    this.timer = setTimeout(() => {
+      this.running = this.run();
+    }, dueMs - performance.now());
+  }
+
+  private async run(): Promise<void> {
+    await this.running;
+    this.dueMs = Number.POSITIVE_INFINITY;
+    const startedMs = performance.now();
+    try {
+      this.listen();
+      await this.check();
+    } catch (error) {
+      this.log.error({ err: error }, "the underlay could not be looked at");
+    }
+    const tookMs = performance.now() - startedMs;
+    this.notBeforeMs = performance.now() + Math.max(LEAST_REST_MS, tookMs * REST_AFTER_CHANGE);
+    const periodMs = this.waitingSinceMs.size > 0 ? WAITING_PERIOD_MS : PERIOD_MS;
+    this.schedule(Math.max(periodMs, tookMs * REST));
+  }
+
+  private async check(): Promise<void> {
+    const tunnels = [...this.tunnels.values()];
+    const planner = await UnderlayPlanner.look(tunnels.map(({ config }) => config));
+    const round = { presence: new LocalPresence(), rejoined: new Set<Receiver>() };
+    for (const tunnel of tunnels) {
+      if (this.stopped) return;
+      await this.repair(tunnel, planner.find(tunnel.config), round).catch((error: unknown) => {
+        this.log.error({ link: tunnel.config.name, err: error }, "the tunnel could not follow the underlay");
+      });
+    }
+  }
+
+  private async repair(tunnel: Tunnel, findings: UnderlayFindings, round: Round): Promise<void> {
+    const { underlayNetns } = tunnel.config;
+    const running = tunnel.endpoints.plan;
+    const [first] = findings.problems;
+    const isInterface = first?.code === "ERR_INTERFACE_NOT_FOUND" || first?.code === "ERR_INTERFACE_DOWN";
+    const locals = findings.plan?.locals ?? running.locals;
+    let problem = isInterface ? first : (round.presence.problemOf(locals, underlayNetns) ?? first);
+    const { plan } = findings;
+    const mustMove = plan !== undefined && problem?.code !== "ERR_ADDRESS_NOT_LOCAL" && !isSamePlace(plan, running);
+    try {
+      if (mustMove) await tunnel.relocate(plan);
+      else if (findings.hasLeftGroup) this.rejoin(tunnel, round);
+    } catch (error) {
+      if (!(error instanceof VtepdError)) throw error;
+      problem = error;
+    }
+    tunnel.underlayProblem = problem;
+    this.report(tunnel, problem, mustMove && problem === undefined);
+    if (problem === undefined && plan?.mtu !== undefined) await this.followMtu(tunnel, plan.mtu);
+  }
+
+  private rejoin(tunnel: Tunnel, { rejoined }: Round): void {
+    const { group } = tunnel.endpoints;
+    if (group === undefined || rejoined.has(group)) return;
+    rejoined.add(group);
+    this.receivers.rejoin(group);
+    this.log.info({ link: tunnel.config.name }, "joined the multicast group again, which the interface had left");
+  }
+
+  private report(tunnel: Tunnel, problem: VtepdError | undefined, hasMoved: boolean): void {
+    const link = tunnel.config.name;
+    const sinceMs = this.waitingSinceMs.get(tunnel);
+    if (problem !== undefined) {
+      if (sinceMs !== undefined) return;
+      this.waitingSinceMs.set(tunnel, performance.now());
+      this.log.warn(
+        { link, code: problem.code, reason: problem.message },
+        "underlay is missing; the tunnel waits for it",
+      );
+      return;
+    }
+    const local = tunnel.endpoints.all.map((endpoint) => endpoint.local.text);
+    if (sinceMs !== undefined) {
+      this.waitingSinceMs.delete(tunnel);
+      const afterS = Math.round((performance.now() - sinceMs) / 100) / 10;
+      this.log.info({ link, local, afterS }, "underlay is back");
+    } else if (hasMoved) {
+      this.log.info({ link, local }, "underlay has changed; the tunnel has new sockets");
+    }
+  }
+
+  private async followMtu(tunnel: Tunnel, mtu: number): Promise<void> {
+    if (tunnel.config.mtu !== undefined || !tunnel.followUnderlayMtu(mtu)) return;
+    this.log.info({ link: tunnel.config.name, mtu }, "device MTU follows the underlay");
+    await setSegmentLimits([tunnel]);
+  }
+}
+
+const isSamePlace = (a: UnderlayPlan, b: UnderlayPlan): boolean => placeOf(a) === placeOf(b);
+const placeOf = ({ locals, link, netnsInode: inode }: UnderlayPlan): string =>
+  JSON.stringify([locals.map(({ address, scopeId }) => [address.text, scopeId]), link?.ifindex, inode]);
