@@ -88,8 +88,10 @@ export class Oversize {
   /** Bytes of the frame, of a superframe's largest segment. */
   private sizeOf(row: number): number {
     const { frames } = this;
+    const length = frames[row + FRAME_LENGTH]!;
     const gso = frames[row + FRAME_GSO]! & 0xffff;
-    return gso === 0 ? frames[row + FRAME_LENGTH]! : gso + (frames[row + FRAME_HEADERS]! & 0xffff);
+    // A superframe may be a single short segment.
+    return gso === 0 ? length : Math.min(length, gso + (frames[row + FRAME_HEADERS]! & 0xffff));
   }
 
   private mayAnswer(row: number, size: number, limit: number): boolean {

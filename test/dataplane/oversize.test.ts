@@ -174,6 +174,17 @@ describe("a superframe", () => {
   });
 });
 
+describe("a superframe of one segment", () => {
+  it("is quoted no further than it goes, whatever its segment size says", () => {
+    const { vtep, port } = setUp();
+    const bytes = sized(LIMIT + 1, FLOW6);
+    const words = { [FRAME_GSO]: 60_000 | (5 << 16), [FRAME_HEADERS]: 62 | (14 << 16) };
+    vtep.fromTap(overlay(port, bytes, words)).run();
+    const answer = Buffer.from(vtep.bytes(0));
+    expect([answer.length, answer.readUInt16BE(14 + 48 + 4)]).toEqual([14 + 1280, LIMIT + 1 - 14 - 40]);
+  });
+});
+
 describe("a flooded frame", () => {
   it("goes to the members that it fits, and is answered for the others when its MAC is one station's", () => {
     const { vtep, port } = setUp();

@@ -129,6 +129,8 @@ const MEGABYTE = 1_000_000;
 const stationAddress = (use: Setting["use"], kind: Family): string =>
   use === "routed" ? ROUTED[kind] : OVERLAY[kind][1];
 
+const pathMtuOf = (running: RunningDaemon): number | undefined => running.stats().links[0]!.remotes[0]!.path_mtu;
+
 /** Fragments that the host has made of its own packets. */
 const fragments = (host: Host): number => {
   const { kernel } = JSON.parse(host.run("nstat", ["-a", "-s", "-z", "-j"])) as { kernel: Record<string, number> };
@@ -178,11 +180,29 @@ describe("over a path of 1400 that nobody was told of", () => {
       use: "bridged",
       keys: "do-not-fragment: true, mtu: 1500",
     });
-    const pathMtu = (): number | undefined => running.stats().links[0]!.remotes[0]!.path_mtu;
-    expect(pathMtu()).toBe(1500);
+    expect(pathMtuOf(running)).toBe(1500);
     const inside = String(1500 - OVERHEAD[kind] - 28);
     station.exec("ping", ["-M", "do", "-c", "5", "-i", "0.2", "-W", "1", "-s", inside, "10.42.0.2"]);
-    await waitFor(() => pathMtu() === 1400, { what: "a path MTU of 1400" });
+    await waitFor(() => pathMtuOf(running) === 1400, { what: "a path MTU of 1400" });
+  });
+
+  it.each(KINDS)("what was learned is forgotten in time, over %s", async (kind) => {
+    const keys = "do-not-fragment: true, mtu: 1500";
+    const { station, left, near, running } = await start({ underlay: kind, use: "bridged", keys });
+    left.sysctl(`net.${kind.toLowerCase()}.route.mtu_expires`, 3);
+    station.exec("ping", ["-M", "do", "-c", "2", "-i", "0.2", "-W", "1", "-s", "1400", "10.42.0.2"]);
+    await waitFor(() => pathMtuOf(running) === 1400, { what: "a path MTU of 1400" });
+    near.ip("link", "set", "eth1", "mtu", "1500");
+    await waitFor(() => pathMtuOf(running) === 1500, { what: "a path MTU of 1500", timeoutMs: 15_000 });
+  });
+
+  it("what routers say over IPv6 is heard although nothing was refused, and fragments end", async () => {
+    const { station, left, right, running } = await start({ underlay: "IPv6", use: "bridged", keys: "mtu: 1500" });
+    expect(await httpGet(station, right, OVERLAY.IPv4[1], MEGABYTE)).toBe(MEGABYTE);
+    await waitFor(() => pathMtuOf(running) === 1400, { what: "a path MTU of 1400" });
+    const before = fragments(left);
+    expect(await httpGet(station, right, OVERLAY.IPv4[1], MEGABYTE)).toBe(MEGABYTE);
+    expect(fragments(left)).toBe(before);
   });
 
   it("less than 552 bytes are not believed", async () => {
@@ -193,7 +213,7 @@ describe("over a path of 1400 that nobody was told of", () => {
     });
     near.ip("link", "set", "eth1", "mtu", "300");
     station.exec("ping", ["-M", "do", "-c", "3", "-i", "0.2", "-W", "1", "-s", "1000", "10.42.0.2"]);
-    await waitFor(() => running.stats().links[0]!.remotes[0]!.path_mtu === 552, { what: "a path MTU of 552" });
+    await waitFor(() => pathMtuOf(running) === 552, { what: "a path MTU of 552" });
     expect(left.ip("route", "get", "198.51.100.2")).toMatch(/mtu lock 552/);
   });
 
