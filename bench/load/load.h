@@ -8,6 +8,7 @@
 enum {
     BATCH = 64,
     MAX_FLOWS = 256,
+    MAX_TUNNELS = 8192,
     ETHERNET_BYTES = 14,
     IPV4_BYTES = 20,
     UDP_BYTES = 8,
@@ -34,6 +35,7 @@ struct options {
     int imix;          /* frames of 64, 576 and `size` bytes, 7:4:1 */
     int skip;          /* bytes in front of the probe: 50 when VXLAN datagrams are counted on the underlay */
     uint32_t macs;     /* number of different MACs that are made up; 0 = the one given */
+    int tunnels;       /* each call sends into the next of so many: VNIs from `vni` on, devices `dev`1, `dev`2, ...; 1 = only `vni`, `dev` */
     const char *dev, *peer;
     double loss, reorder; /* share of the frames, 0..1 */
 };

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { TO = 256, PORT, SIZE, RATE, SECONDS, FLOWS, PROTO, COUNT, WARMUP, VNI, SRC_MAC, DST_MAC, SRC, DST, INNER_PORT, GSO,
-       IMIX, SKIP, MACS, DEV, PEER, LOSS, REORDER };
+       IMIX, SKIP, MACS, TUNNELS, DEV, PEER, LOSS, REORDER };
 
 static const struct option known[] = {
     { "to", required_argument, NULL, TO },
@@ -30,6 +30,7 @@ static const struct option known[] = {
     { "imix", no_argument, NULL, IMIX },
     { "skip", required_argument, NULL, SKIP },
     { "macs", required_argument, NULL, MACS },
+    { "tunnels", required_argument, NULL, TUNNELS },
     { "dev", required_argument, NULL, DEV },
     { "peer", required_argument, NULL, PEER },
     { "loss", required_argument, NULL, LOSS },
@@ -64,7 +65,7 @@ static void mac(const char *name, uint8_t *to) {
 }
 
 struct options parse_options(int argc, char **argv) {
-    struct options options = { .size = 64, .seconds = 1, .flows = 1, .proto = "udp", .warmup = 500 };
+    struct options options = { .size = 64, .seconds = 1, .flows = 1, .proto = "udp", .warmup = 500, .tunnels = 1 };
     int index = 0;
     for (int option; (option = getopt_long(argc, argv, "", known, &index)) != -1;) {
         const char *name = known[index].name;
@@ -91,6 +92,7 @@ struct options parse_options(int argc, char **argv) {
         case IMIX: options.imix = 1; break;
         case SKIP: options.skip = (int)number(name, 0, 1024); break;
         case MACS: options.macs = (uint32_t)number(name, 0, 1 << 24); break;
+        case TUNNELS: options.tunnels = (int)number(name, 1, MAX_TUNNELS); break;
         case DEV: options.dev = optarg; break;
         case PEER: options.peer = optarg; break;
         case LOSS: options.loss = number(name, 0, 1); break;

@@ -1,7 +1,8 @@
 /*
  * vxlan-send: ready-made VXLAN datagrams straight onto the underlay, so that only the receiving VTEP can be the limit.
  * Inner frames are Ethernet/IPv4/UDP with correct checksums and the same probe as udp-send's, so udp-sink counts them.
- * With --macs N their source MACs run through N made-up ones, to teach an FDB or to flood it.
+ * With --macs N their source MACs run through N made-up ones, to teach an FDB or to flood it; with --tunnels N each call
+ * sends into the next of N VNIs.
  */
 #define _GNU_SOURCE
 #include "load.h"
@@ -23,13 +24,17 @@ enum { VXLAN_BYTES = 8, MAX_DATAGRAM = VXLAN_BYTES + MAX_FRAME, MAX_GSO_BYTES = 
 /* Datagrams lie back to back, so that a run of them is also one buffer for UDP_SEGMENT. */
 static uint8_t datagrams[BATCH * MAX_DATAGRAM];
 
+static void write_vni(uint8_t *datagram, uint32_t vni) {
+    datagram[4] = (uint8_t)(vni >> 16);
+    datagram[5] = (uint8_t)(vni >> 8);
+    datagram[6] = (uint8_t)vni;
+}
+
 /* Returns the sum of what is constant in the inner frame. */
 static uint32_t write_template(const struct options *options, uint8_t *datagram) {
     memset(datagram, 0, VXLAN_BYTES);
     datagram[0] = 0x08;
-    datagram[4] = (uint8_t)(options->vni >> 16);
-    datagram[5] = (uint8_t)(options->vni >> 8);
-    datagram[6] = (uint8_t)options->vni;
+    write_vni(datagram, options->vni);
     return frame_template(options, datagram + VXLAN_BYTES);
 }
 
@@ -58,16 +63,18 @@ int vxlan_send(const struct options *options) {
 
     uint64_t errors = 0;
     struct pacer pacer = pacer_start(options);
-    int flow = 0;
+    int flow = 0, tunnel = 0;
     for (int due; (due = pacer_due(&pacer)) > 0;) {
         if (due > per_call) due = per_call;
         uint64_t now = now_ns();
         for (int i = 0; i < due; i++) {
             struct probe probe = { PROBE_MAGIC, (uint32_t)flow, sequences[flow] + (uint64_t)i, (uint32_t)now };
             uint8_t *frame = (uint8_t *)parts[i].iov_base + VXLAN_BYTES;
+            if (options->tunnels > 1) write_vni(parts[i].iov_base, options->vni + (uint32_t)tunnel);
             frame_finish(frame, constant_sum, (uint16_t)(20000 + flow), probe);
             if (options->macs) write_made_up_mac(frame + 6, (uint32_t)((pacer.sent + (uint64_t)i) % options->macs));
         }
+        tunnel = (tunnel + 1) % options->tunnels;
         int sent;
         if (options->gso) {
             sent = send(sockets[flow], datagrams, (size_t)(due * datagram_bytes), 0) < 0 ? -1 : due;
