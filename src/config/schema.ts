@@ -3,27 +3,19 @@
  * reference and the example file are made from it. Keys are netplan's; what leaves the schema is in our own words, with
  * every default filled in.
  *
- * To add a key: a line here, a field in the type that it becomes (config.ts). To add a mode: an object in `modes`.
+ * To add a key: a line here (one of `daemon`: in daemon-schema.ts), a field in the type that it becomes (config.ts). To add a
+ * mode: an object in `modes`.
  */
 import { z } from "zod";
-import { fdbMac, groupAddress, interfaceAddress, listenAddress, unicastMac, vtepAddress } from "./address.ts";
-import {
-  type Config,
-  type DaemonConfig,
-  LOG_LEVELS,
-  NOTIFICATIONS,
-  OFFLOAD_TIERS,
-  OFFLOADS,
-  type Policer,
-  type TunnelConfig,
-  type VxlanConfig,
-} from "./config.ts";
+import { fdbMac, groupAddress, interfaceAddress, unicastMac, vtepAddress } from "./address.ts";
+import { type Config, NOTIFICATIONS, type Policer, type TunnelConfig, type VxlanConfig } from "./config.ts";
+import { daemonSchema, MAX_FDB_ENTRIES } from "./daemon-schema.ts";
+import { key, listOf, map, section } from "./map.ts";
 import {
   ageingTime,
   autoOrInteger,
   flag,
   flagOr,
-  groupName,
   integer,
   integerOr,
   interfaceName,
@@ -31,84 +23,15 @@ import {
   oneOf,
   oneOrList,
   portRange,
-  socketPath,
 } from "./value.ts";
 
 /** netplan's words for outer UDP checksums. */
 const CHECKSUMS = ["udp", "zero-udp6-tx", "zero-udp6-rx"] as const;
 
-/** What a key means, for people. The unit stands beside the kind of value. */
-const key = <Type extends z.ZodType>(type: Type, description: string, more: z.GlobalMeta = {}): Type =>
-  type.meta({ description, ...more });
-
-const map = <Shape extends z.core.$ZodLooseShape>(shape: Shape, error = "a map"): z.ZodObject<Shape, z.core.$strict> =>
-  z.strictObject(shape, { error });
-
-/** A map whose keys are all optional: leaving it out and leaving it empty mean the same. */
-const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape) => {
-  const keys = map(shape);
-  return keys.nullish().transform((given) => given ?? keys.parse({}));
-};
-
-const listOf = <Type extends z.ZodType>(item: Type): z.ZodArray<Type> => z.array(item, { error: "a list" });
-
 const MAX_VNI = 16_777_215;
 const MAX_POLICER_RATE = 1_000_000;
-const MAX_FDB_ENTRIES = 1_048_576;
 const vni = () => integer(0, MAX_VNI);
 const udpPort = () => integer(1, 65_535);
-
-const daemon = section({
-  control: key(
-    section({
-      socket: key(
-        socketPath().default("/run/vtepd/control.sock"),
-        "Unix socket of the control API, made with mode 0660.",
-      ),
-      group: key(groupName().optional(), "Group that owns the socket. Without it, the daemon's own.", {
-        examples: ["vtepd"],
-      }),
-    }),
-    "How `vtepctl` and other programs reach the daemon.",
-  ),
-  metrics: key(
-    section({
-      listen: key(
-        listenAddress().optional(),
-        "TCP address that serves Prometheus metrics. Without it, they are on the control socket only.",
-        { examples: ["127.0.0.1:19784"] },
-      ),
-    }),
-    "Prometheus metrics.",
-  ),
-  log: key(
-    section({ level: key(oneOf(LOG_LEVELS).default("info"), "What is logged: this level and louder ones.") }),
-    "The daemon's log.",
-  ),
-  workers: key(autoOrInteger(1, 64).default("auto"), "Data-plane threads.", { unit: "threads" }),
-  cpus: key(
-    listOf(integer(0, 1023)).default([]),
-    "CPUs that workers are bound to, one each, in turn. Without it, the kernel moves them.",
-    { examples: [[2, 3]] },
-  ),
-  "busy-poll": key(
-    integer(0, 10_000).default(0),
-    "How long a worker goes on asking for frames before it sleeps. Costs a CPU, saves wake-ups.",
-    { unit: "microseconds" },
-  ),
-  offload: key(
-    oneOf(["auto", ...OFFLOAD_TIERS]).default("auto"),
-    "How frames go through the kernel: `socket` many at a time (UDP_SEGMENT, UDP_GRO, TSO), `mmsg` one by one in batches, " +
-      "`plain` without a vnet header too. `auto` is the best of these that works. `tunnel` (experimental, Linux 6.17) lets the " +
-      "host forward what a TAP named vtepup0 sends, on IPv4 underlays. `VTEPD_OFFLOAD` in the environment wins.",
-  ),
-  "offload-disable": key(listOf(oneOf(OFFLOADS)).default([]), "Single offloads not to use, whatever the tier.", {
-    examples: [["udp-gro"]],
-  }),
-  "fdb-capacity": key(integer(1, MAX_FDB_ENTRIES).default(262_144), "Room in the FDB, for all tunnels together.", {
-    unit: "entries",
-  }),
-});
 
 const fdbEntry = map({
   mac: key(fdbMac(), "Inner destination. All zeros makes `dst` a member of the flood list, as in `bridge fdb`.", {
@@ -359,22 +282,11 @@ export const tunnelSchema: z.ZodType<Omit<TunnelConfig, "name">> = z
 
 export const tunnelName: z.ZodType<string, string> = interfaceName().meta({ examples: ["vx42"] });
 
-const daemonConfig = (keys: z.output<typeof daemon>): DaemonConfig => ({
-  control: keys.control,
-  metrics: keys.metrics,
-  log: keys.log,
-  workers: keys.workers === "auto" ? undefined : keys.workers,
-  cpus: keys.cpus,
-  busyPollUs: keys["busy-poll"],
-  offload: { tier: keys.offload === "auto" ? undefined : keys.offload, disabled: keys["offload-disable"] },
-  fdbCapacity: keys["fdb-capacity"],
-});
-
 const fileOf = <Tunnel extends z.ZodType>(name: z.ZodType<string, string>, tunnel: Tunnel) =>
   map(
     {
       version: key(z.literal(1, { error: "1" }).meta({ title: "`1`" }), "Version of this format.", { examples: [1] }),
-      daemon: key(daemon.transform(daemonConfig), "The daemon itself."),
+      daemon: key(daemonSchema, "The daemon itself."),
       tunnels: key(
         z
           .record(name, tunnel, { error: "a map" })
