@@ -33,6 +33,7 @@ export const LOOPED_BACK = 17;
 export const UNKNOWN_UNICAST = 18;
 export const POLICED = 19;
 export const PKT_TOO_BIG_TOLD = 20;
+export const POLICED_SOURCE = 21;
 
 interface DropReasonRow {
   /** Label in metrics and JSON: the constant in lower case. */
@@ -66,6 +67,7 @@ export const DROP_REASONS: readonly DropReasonRow[] = [
   { name: "unknown_unicast", meaning: "no FDB entry, and the tunnel does not flood unknown unicast" },
   { name: "policed", meaning: "more broadcast, multicast or unknown unicast than the tunnel's policer lets through" },
   { name: "pkt_too_big_told", meaning: "larger than the path carries, and its sender was told by ICMP" },
+  { name: "policed_source", meaning: "more of them than the policer per source MAC lets through" },
 ];
 
 /** Number of counter columns a drop table needs; room for reasons to come without a new layout. */

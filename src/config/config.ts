@@ -100,6 +100,8 @@ export interface VxlanConfig {
   readonly unknownUnicast: "flood" | "drop";
   /** Of flooded frames from the overlay; undefined = no limit. */
   readonly policers: Readonly<Record<PolicedClass, Policer | undefined>>;
+  /** The same for the frames of each source MAC. */
+  readonly sourcePolicers: Readonly<Record<PolicedClass, Policer | undefined>>;
   /** Whether questions for far neighbours are answered here. */
   readonly arpProxy: boolean;
   readonly neighbours: readonly NeighbourConfig[];

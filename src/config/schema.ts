@@ -67,6 +67,14 @@ const policers = section({
   broadcast: policer("broadcast frames"),
   multicast: policer("multicast frames"),
   "unknown-unicast": policer("unicast frames whose MAC is not known"),
+  "per-source": key(
+    section({
+      broadcast: policer("one MAC's broadcast frames"),
+      multicast: policer("one MAC's multicast frames"),
+      "unknown-unicast": policer("one MAC's unicast frames to MACs that are not known"),
+    }),
+    "The same for each source MAC by itself.",
+  ),
 });
 
 const modes = {
@@ -223,6 +231,14 @@ const MIN_BURST = 10;
 const policerConfig = (rate: number | undefined): Policer | undefined =>
   rate === undefined ? undefined : { rate, burst: Math.max(Math.ceil(rate / 10), MIN_BURST) };
 
+type Rates = VxlanKeys["policers"]["per-source"];
+
+const policerConfigs = (rates: Rates): TunnelConfig["policers"] => ({
+  broadcast: policerConfig(rates.broadcast),
+  multicast: policerConfig(rates.multicast),
+  unknownUnicast: policerConfig(rates["unknown-unicast"]),
+});
+
 const acceptOf = ({ accept, group }: VxlanKeys): "known" | "any" => accept ?? (group === undefined ? "known" : "any");
 
 const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
@@ -236,11 +252,8 @@ const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   port: keys.port,
   macLearning: keys["mac-learning"],
   unknownUnicast: keys["unknown-unicast"],
-  policers: {
-    broadcast: policerConfig(keys.policers.broadcast),
-    multicast: policerConfig(keys.policers.multicast),
-    unknownUnicast: policerConfig(keys.policers["unknown-unicast"]),
-  },
+  policers: policerConfigs(keys.policers),
+  sourcePolicers: policerConfigs(keys.policers["per-source"]),
   arpProxy: keys["arp-proxy"],
   neighbours: keys.neighbors ?? keys.neighbours,
   notifications: keys.notifications,

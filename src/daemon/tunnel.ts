@@ -204,14 +204,7 @@ export class Tunnel {
       isFair: config.eviction === "fair",
       isDamped: config.moveDamping,
     });
-    for (const [kind, policer] of [
-      [BROADCAST, config.policers.broadcast],
-      [MULTICAST, config.policers.multicast],
-      [UNKNOWN_UNICAST_CLASS, config.policers.unknownUnicast],
-    ] as const) {
-      if (policer !== undefined) this.tables.policers.set(bd, kind, policer.rate, policer.burst);
-    }
-    this.undo.push(() => this.tables.policers.clear(bd));
+    this.setPolicers();
     bridgeDomains.set(bd, BD_DROP_UNKNOWN, config.unknownUnicast === "drop" ? 1 : 0);
     bridgeDomains.set(bd, BD_ACCEPT_ANY, config.accept === "any" ? 1 : 0);
     bridgeDomains.set(bd, BD_MSS_CLAMP, clampWord(config.mssClamp));
@@ -231,6 +224,25 @@ export class Tunnel {
     });
     this.forwarding.setFlood(this.configuredFlood());
     for (const entry of config.fdb) if (entry.mac !== FLOOD_MAC) this.forwarding.change("add", entry, "config");
+  }
+
+  private setPolicers(): void {
+    const { bd, config } = this;
+    const { policers, sourcePolicers } = this.tables;
+    for (const [kind, name] of [
+      [BROADCAST, "broadcast"],
+      [MULTICAST, "multicast"],
+      [UNKNOWN_UNICAST_CLASS, "unknownUnicast"],
+    ] as const) {
+      const ofTunnel = config.policers[name];
+      const ofSource = config.sourcePolicers[name];
+      if (ofTunnel !== undefined) policers.set(bd, kind, ofTunnel.rate, ofTunnel.burst);
+      if (ofSource !== undefined) sourcePolicers.set(bd, kind, ofSource.rate, ofSource.burst);
+    }
+    this.undo.push(() => {
+      policers.clear(bd);
+      sourcePolicers.clear(bd);
+    });
   }
 
   /** Members by `remote`, `group`, `flood` and all-zeros FDB entries, each once. */

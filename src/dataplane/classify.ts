@@ -8,12 +8,14 @@ import {
   FRAME_DST_LO,
   FRAME_LENGTH,
   FRAME_SEGMENTS,
+  FRAME_SRC_HI,
+  FRAME_SRC_LO,
   FRAME_TARGET,
   FRAME_VERDICT,
   STATUS_NOW_MS,
   STATUS_NOW_S,
 } from "../binding/abi.ts";
-import { DROP_REASON_COLUMNS, PKT_TOO_SMALL, POLICED, UNKNOWN_UNICAST } from "../drop-reason.ts";
+import { DROP_REASON_COLUMNS, PKT_TOO_SMALL, POLICED, POLICED_SOURCE, UNKNOWN_UNICAST } from "../drop-reason.ts";
 import { isGroupMac } from "../wire/mac.ts";
 import type { Batch } from "./batch.ts";
 import { BD_DROP_UNKNOWN, BD_NEIGHBOURS, BD_WORDS } from "./bridge-domain.ts";
@@ -22,6 +24,7 @@ import type { Fdb } from "./fdb.ts";
 import type { Misses } from "./misses.ts";
 import { type Neighbourhood, TELL_L2_MISS } from "./neighbourhood.ts";
 import { BROADCAST, MULTICAST, type Policers, UNKNOWN_UNICAST_CLASS } from "./policers.ts";
+import type { SourcePolicers } from "./source-policers.ts";
 import type { Tables } from "./tables.ts";
 import { DISCARD, FLOOD, UNICAST } from "./verdict.ts";
 
@@ -33,6 +36,7 @@ export class Classifier {
   private readonly fdb: Fdb;
   private readonly domains: Int32Array;
   private readonly policers: Policers;
+  private readonly sourcePolicers: SourcePolicers;
   private readonly drop: Float64Array;
   private readonly neighbourhood: Neighbourhood;
   private readonly misses: Misses;
@@ -44,6 +48,7 @@ export class Classifier {
     this.status = batch.status;
     this.fdb = tables.fdb;
     this.policers = tables.policers;
+    this.sourcePolicers = tables.sourcePolicers;
     this.domains = tables.bridgeDomains.words;
     this.drop = counters.drop;
   }
@@ -85,10 +90,16 @@ export class Classifier {
 
   private flood(row: number, bd: number, kind: number): void {
     const { frames } = this;
-    if (this.policers.take(bd, kind, frames[row + FRAME_SEGMENTS]!, this.status[STATUS_NOW_MS]!)) {
-      frames[row + FRAME_VERDICT] = FLOOD;
-    } else {
+    const segments = frames[row + FRAME_SEGMENTS]!;
+    const nowMs = this.status[STATUS_NOW_MS]!;
+    const macHi = frames[row + FRAME_SRC_HI]!;
+    // The source's own limit first: what it refuses shall not use up the tunnel's.
+    if (!this.sourcePolicers.take(bd, kind, macHi, frames[row + FRAME_SRC_LO]!, segments, nowMs)) {
+      this.discard(row, bd, POLICED_SOURCE);
+    } else if (!this.policers.take(bd, kind, segments, nowMs)) {
       this.discard(row, bd, POLICED);
+    } else {
+      frames[row + FRAME_VERDICT] = FLOOD;
     }
   }
 

@@ -10,6 +10,7 @@ import { allocateNeighbours, NeighbourTable } from "./neighbour-table.ts";
 import { allocatePolicers, Policers } from "./policers.ts";
 import { PortTable } from "./port-table.ts";
 import { allocateRemotes, MAX_REMOTES, type RemoteMemory, RemoteTable } from "./remote-table.ts";
+import { allocateSourcePolicers, type SourcePolicerMemory, SourcePolicers } from "./source-policers.ts";
 import { VniTable } from "./vni-table.ts";
 
 export interface TableMemory {
@@ -20,6 +21,7 @@ export interface TableMemory {
   readonly floods: Int32Array;
   readonly remotes: RemoteMemory;
   readonly policers: Int32Array;
+  readonly sourcePolicers: SourcePolicerMemory;
   readonly neighbours: Int32Array;
 }
 
@@ -31,6 +33,7 @@ export interface Tables {
   readonly floods: FloodPool;
   readonly remotes: RemoteTable;
   readonly policers: Policers;
+  readonly sourcePolicers: SourcePolicers;
   readonly neighbours: NeighbourTable;
 }
 
@@ -43,6 +46,7 @@ export const allocateTableMemory = (fdbCapacity: number): TableMemory => ({
   floods: new FloodPool().words,
   remotes: allocateRemotes(),
   policers: allocatePolicers(),
+  sourcePolicers: allocateSourcePolicers(),
   neighbours: allocateNeighbours(),
 });
 
@@ -54,5 +58,6 @@ export const openTables = (memory: TableMemory): Tables => ({
   floods: new FloodPool(memory.floods),
   remotes: new RemoteTable(memory.remotes),
   policers: new Policers(memory.policers),
+  sourcePolicers: new SourcePolicers(memory.sourcePolicers),
   neighbours: new NeighbourTable(memory.neighbours),
 });

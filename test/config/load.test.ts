@@ -50,6 +50,7 @@ describe("a configuration", () => {
       macLearning: true,
       unknownUnicast: "flood",
       policers: {},
+      sourcePolicers: {},
       arpProxy: false,
       neighbours: [],
       notifications: [],
@@ -96,7 +97,7 @@ tunnels:
     port: 4790
     mac-learning: false
     unknown-unicast: drop
-    policers: { broadcast: 1000, unknown-unicast: 5 }
+    policers: { broadcast: 1000, unknown-unicast: 5, per-source: { multicast: 200 } }
     arp-proxy: true
     neighbours: [{ address: 10.42.0.2, mac: 02:00:00:00:00:02, router: true }]
     notifications: [l2-miss, l3-miss]
@@ -151,6 +152,7 @@ tunnels:
           macLearning: false,
           unknownUnicast: "drop",
           policers: { broadcast: { rate: 1000, burst: 100 }, unknownUnicast: { rate: 5, burst: 10 } },
+          sourcePolicers: { multicast: { rate: 200, burst: 20 } },
           arpProxy: true,
           neighbours: [{ address: "10.42.0.2", mac: "02:00:00:00:00:02", router: true }],
           notifications: ["l2-miss", "l3-miss"],

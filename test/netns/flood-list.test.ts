@@ -161,6 +161,25 @@ describe("fdb flush", () => {
   });
 });
 
+describe("policers per source MAC", () => {
+  it("hold back one station that floods, and no other", async () => {
+    await start("policers: { per-source: { broadcast: 10 } }");
+    // A second station of the overlay, with a MAC of its own behind the same device.
+    left.ip("link", "add", "station", "link", "ov0", "type", "macvlan", "mode", "bridge");
+    left.address("station", "10.43.0.1/24");
+    await broadcast(200).exited;
+    const policed = (): number => daemon.drops("encap")["policed_source"] ?? 0;
+    await waitFor(() => sequence(remotes[0]!).length + policed() >= 200, { what: "every frame" });
+    expect(sequence(remotes[0]!).length).toBeGreaterThanOrEqual(10);
+    expect(sequence(remotes[0]!).length).toBeLessThanOrEqual(35);
+    const before = policed();
+    remotes[0]!.clear();
+    left.exec("ping", ["-b", "-c", "5", "-i", "0.01", "-W", "0.1", "-I", "station", "10.43.0.255"]);
+    await waitFor(() => sequence(remotes[0]!).length === 5, { what: "the other station's frames" });
+    expect(policed()).toBe(before);
+  });
+});
+
 describe("policers", () => {
   it("let a burst of broadcasts through, and count the rest", async () => {
     await start("policers: { broadcast: 10 }");
