@@ -7,7 +7,7 @@ import type { Arm } from "./arm.ts";
 import { armByLabel } from "./arms/by-label.ts";
 import { confine, refusal } from "./confine.ts";
 import { describeMachine, unrest } from "./machine.ts";
-import { microText, runMicro } from "./micro.ts";
+import { microText, runMicro } from "./micro-suite.ts";
 import { type Options, type RunOptions, readOptions, USAGE } from "./options.ts";
 import { durationText, estimateS, type Step } from "./plan.ts";
 import { publish, publishFile } from "./publish.ts";

@@ -3,7 +3,7 @@ import type { ArmTrials, Row } from "./abba.ts";
 import { floorOf } from "./arms/label.ts";
 import { metricSpread, ratioTo, surprises } from "./comparison.ts";
 import { fixed, spreadText } from "./figure.ts";
-import type { MicroResult } from "./micro.ts";
+import type { MicroResult } from "./micro-suite.ts";
 import type { SystemReport } from "./system-report.ts";
 import { machineText } from "./text-report.ts";
 

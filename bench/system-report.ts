@@ -1,7 +1,7 @@
 /** The result of a system run, and its form as JSON. */
 import type { Row } from "./abba.ts";
 import type { Machine } from "./machine.ts";
-import type { MicroResult } from "./micro.ts";
+import type { MicroResult } from "./micro-suite.ts";
 
 export interface SystemReport {
   readonly machine: Machine;

@@ -13,6 +13,7 @@ import type { TableMemory } from "../dataplane/tables.ts";
 import { allocateUpcalls, UpcallRing } from "../dataplane/upcall-ring.ts";
 import type { PortChange, WorkerCommand, WorkerEvent, WorkerSetup } from "../dataplane/worker.ts";
 import { VtepdError } from "../errors.ts";
+import { raiseInliningLimits } from "./compiler.ts";
 import { explainNative } from "./native-error.ts";
 
 /** Small heaps: a worker's loop allocates nothing, its tables are shared memory. */
@@ -64,6 +65,7 @@ export class Supervisor {
     this.failed = new Promise((resolve) => {
       this.fail = resolve;
     });
+    raiseInliningLimits();
     this.members = Array.from({ length: count }, (_, id) => {
       const cpu = cpus.length === 0 ? undefined : cpus[id % cpus.length];
       return this.start(id, { tables, cpu, busyPollUs });
