@@ -6,6 +6,7 @@ export const fdbText = (entry: FdbJson, withTimes: boolean): string => {
   const words: (string | number)[] = [entry.mac];
   if (entry.ifname !== undefined) words.push("dev", entry.ifname);
   words.push("dst", entry.dst);
+  if (entry.vtepd?.name !== undefined) words.push("name", entry.vtepd.name);
   if (entry.port !== undefined) words.push("port", entry.port);
   if (entry.vni !== undefined) words.push("vni", entry.vni);
   if (entry.viaIf !== undefined) words.push("via", entry.viaIf);

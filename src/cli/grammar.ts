@@ -3,6 +3,7 @@
  * any order. This one table feeds the parser (command-line.ts) and the help (help.ts).
  */
 import { isIP } from "node:net";
+import { readHostName } from "../dataplane/host-name.ts";
 import { parseMac } from "../wire/mac.ts";
 
 /** Complains about a value in iproute2's words; undefined when it is right. */
@@ -63,6 +64,10 @@ const integer =
       : `argument "${text}" is wrong: ${complaint}`;
 
 const isMac: Check = (text) => (parseMac(text) === undefined ? `Invalid mac address ${text}` : undefined);
+const isRemote: Check = (text) =>
+  isIP(text) === 0 && readHostName(text) === undefined
+    ? `any valid address is expected rather than "${text}".`
+    : undefined;
 const isAddress: Check = (text) =>
   isIP(text) === 0 ? `any valid address is expected rather than "${text}".` : undefined;
 /** dev_valid_name() of the kernel: 1..15 bytes, not `.` or `..`, no slash, colon or white space. */
@@ -73,7 +78,8 @@ const isName: Check = (text) =>
 
 const dev: Value = { key: "dev", placeholder: "DEV", check: isName };
 const mac: Value = { key: "lladdr", placeholder: "LLADDR", check: isMac, required: true };
-const dst: Value = { key: "dst", placeholder: "IP", check: isAddress };
+const dst: Value = { key: "dst", placeholder: "{ IP | NAME }", check: isRemote };
+const dstAddress: Value = { key: "dst", placeholder: "IP", check: isAddress };
 const port: Value = { key: "port", placeholder: "PORT", check: integer(1, 65535, "invalid port") };
 const vni: Value = { key: "vni", placeholder: "VNI", check: integer(0, 0xffffff, "invalid VNI") };
 
@@ -136,7 +142,7 @@ export const OBJECTS: readonly CommandObject[] = [
       },
       {
         names: ["flush"],
-        values: [{ ...dev, required: true }, { ...mac, required: false }, dst, port, vni, state, idle],
+        values: [{ ...dev, required: true }, { ...mac, required: false }, dstAddress, port, vni, state, idle],
         implied: [["self"]],
         refused: { master: REFUSED_FDB.master },
       },

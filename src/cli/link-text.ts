@@ -74,6 +74,7 @@ const ownWords = ({
   eviction,
   move_damping,
   flood,
+  names,
 }: LinkJson["vtepd"]): (string | number)[] => {
   const words: (string | number)[] = ["vtepd", "state", state, "queues", queues, "offload", offload];
   if (receive !== "socket") words.push("receive", receive);
@@ -90,6 +91,9 @@ const ownWords = ({
   if (!move_damping) words.push("nomove-damping");
   words.push("learned", fdb.learned, "static", fdb.static);
   if (flood.length > 0) words.push("flood", ...flood);
+  for (const { name, addresses } of names) {
+    words.push("name", name, ...(addresses.length > 0 ? addresses : ["unresolved"]));
+  }
   return words;
 };
 

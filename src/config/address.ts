@@ -1,20 +1,40 @@
 /** The kinds of address that keys can have. Addresses leave as canonical text: IPv6 as RFC 5952 has it, MACs in lower case. */
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
-import { canonicalIp, hasZone, parseIp, readVtep, unusable, VTEP_ADDRESS } from "../dataplane/vtep-text.ts";
+import { isHostName } from "../dataplane/host-name.ts";
+import {
+  canonicalIp,
+  hasZone,
+  parseIp,
+  REMOTE_VTEP,
+  readRemote,
+  readVtep,
+  unusable,
+  VTEP_ADDRESS,
+  type VtepText,
+} from "../dataplane/vtep-text.ts";
 import { FDB_MAC, fdbMacHint } from "../wire/mac.ts";
+
+const vtep = (expected: string, read: (text: string) => VtepText): z.ZodType<string, string> =>
+  z.string({ error: expected }).transform((text, context) => {
+    const { address, hint } = read(text);
+    if (address !== undefined) return address;
+    context.addIssue({ code: "custom", message: expected, params: { hint } });
+    return z.NEVER;
+  });
+
+const IP_FORMATS = [{ format: "ipv4" }, { format: "ipv6" }];
 
 /** The underlay address of one VTEP. */
 export const vtepAddress = (): z.ZodType<string, string> =>
-  z
-    .string({ error: VTEP_ADDRESS })
-    .transform((text, context) => {
-      const { address, hint } = readVtep(text);
-      if (address !== undefined) return address;
-      context.addIssue({ code: "custom", message: VTEP_ADDRESS, params: { hint } });
-      return z.NEVER;
-    })
-    .meta({ title: "IP address", anyOf: [{ format: "ipv4" }, { format: "ipv6" }] });
+  vtep(VTEP_ADDRESS, readVtep).meta({ title: "IP address", anyOf: IP_FORMATS });
+
+/** That of a remote VTEP, which may have a name instead. */
+export const remoteVtep = (): z.ZodType<string, string> =>
+  vtep(REMOTE_VTEP, readRemote).meta({
+    title: "IP address or host name",
+    anyOf: [...IP_FORMATS, { format: "hostname" }],
+  });
 
 const GROUP_ADDRESS = "a multicast IPv4 or IPv6 address such as 239.1.1.1 or ff05::42";
 
@@ -93,9 +113,6 @@ export interface ListenAddress {
 }
 
 const LISTEN = "host:port or [IPv6 address]:port, such as 127.0.0.1:19784";
-/** Letters, digits and hyphens between dots (RFC 1123 section 2.1), the last label not a number. */
-const HOST_NAME = /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?$/i;
-
 const listenHost = (bracketed: string | undefined, bare: string): string | undefined => {
   if (bracketed !== undefined) {
     return ipaddr.IPv6.isValid(bracketed) ? ipaddr.IPv6.parse(bracketed).toRFC5952String() : undefined;
@@ -103,7 +120,7 @@ const listenHost = (bracketed: string | undefined, bare: string): string | undef
   if (ipaddr.IPv4.isValidFourPartDecimal(bare)) {
     return ipaddr.IPv4.parse(bare).toString();
   }
-  return bare.length <= 253 && HOST_NAME.test(bare) ? bare : undefined;
+  return isHostName(bare) ? bare : undefined;
 };
 
 export const listenAddress = (): z.ZodType<ListenAddress, string> =>
@@ -120,3 +137,26 @@ export const listenAddress = (): z.ZodType<ListenAddress, string> =>
       return { host, port };
     })
     .meta({ title: "`host:port`" });
+
+const NAME_SERVER = "the address of a name server, with or without a port, such as 192.0.2.53 or [2001:db8::53]:5353";
+const DNS_PORT = "53";
+
+/** In the form that node:dns takes, with its port. */
+const readNameServer = (text: string): string | undefined => {
+  const match = /^\[(.*)\](?::(\d+))?$/.exec(text) ?? /^([^:]*)(?::(\d+))?$/.exec(text);
+  const { address } = readVtep(match?.[1] ?? text);
+  const port = match?.[2] ?? DNS_PORT;
+  if (address === undefined || !/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65_535) return undefined;
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+};
+
+export const nameServer = (): z.ZodType<string, string> =>
+  z
+    .string({ error: NAME_SERVER })
+    .transform((text, context) => {
+      const server = readNameServer(text);
+      if (server !== undefined) return server;
+      context.addIssue({ code: "custom", message: NAME_SERVER });
+      return z.NEVER;
+    })
+    .meta({ title: "`address` or `address:port`" });

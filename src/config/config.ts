@@ -48,6 +48,8 @@ export interface DaemonConfig {
   };
   /** Entries of all tunnels together. */
   readonly fdbCapacity: number;
+  /** `192.0.2.53:53`, `[2001:db8::53]:53`; empty = the host's own. */
+  readonly resolver: readonly string[];
 }
 
 export type PolicedClass = "broadcast" | "multicast" | "unknownUnicast";
@@ -64,6 +66,7 @@ export interface FdbConfig {
   readonly sticky?: boolean | undefined;
   /** Lower case; all zeros = a member of the flood list. */
   readonly mac: string;
+  /** Address or host name, as `remote` and `flood` have them. */
   readonly dst: string;
   /** Undefined = the tunnel's own. */
   readonly port?: number | undefined;
@@ -87,6 +90,7 @@ export interface VxlanConfig {
   readonly id: number;
   /** At most one of each family; for a family without, it is found by a route lookup of the remote VTEPs. */
   readonly locals: readonly string[];
+  /** Canonical address, or host name in lower case. */
   readonly remote?: string | undefined;
   /** Multicast group that floods. */
   readonly group?: string | undefined;

@@ -2,6 +2,7 @@
  * Checks that need more than one value: each is right by itself, together they cannot be served. A message stands
  * at one of the two values and names the place of the other.
  */
+import { isHostName } from "../dataplane/host-name.ts";
 import type { TunnelConfig } from "./config.ts";
 import {
   family,
@@ -97,6 +98,16 @@ const checkVteps = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): 
     const found = linkContradiction(address, tunnel);
     if (found !== undefined) conflicts.report(place, found.message);
   }
+};
+
+/** The socket that sends to a name's addresses is made before they are known. */
+const checkNames = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
+  const remotes = remotesOf(tunnel, path);
+  const name = remotes.find(({ address }) => isHostName(address));
+  if (name === undefined || tunnel.locals.length > 0 || tunnel.group !== undefined) return;
+  if (remotes.some(({ address }) => !isHostName(address))) return;
+  const words = `expected \`local\` beside the host name ${name.address}, because there is no remote VTEP whose route would tell it`;
+  conflicts.report(name.path, words);
 };
 
 /** What a multicast group needs and what it cannot be with. */
@@ -270,6 +281,7 @@ export const findConflicts = (tunnels: readonly TunnelConfig[], document: Config
   for (const tunnel of tunnels) {
     const path = ["tunnels", tunnel.name];
     checkVteps(tunnel, path, conflicts);
+    checkNames(tunnel, path, conflicts);
     checkGroup(tunnel, path, conflicts);
     checkOuterHeader(tunnel, path, conflicts);
     checkOversize(tunnel, path, conflicts);

@@ -4,6 +4,7 @@
  * stands.
  */
 import ipaddr from "ipaddr.js";
+import { isHostName } from "../dataplane/host-name.ts";
 
 /** What remote VTEPs must agree with. */
 export interface Underlay {
@@ -26,7 +27,7 @@ const isLinkLocal = (address: string): boolean =>
 /** Of a remote VTEP with what its tunnel stands on. */
 export const remoteContradiction = (address: string, { locals }: Underlay): Contradiction | undefined => {
   const [local] = locals;
-  if (local === undefined) return undefined;
+  if (local === undefined || isHostName(address)) return undefined;
   if (locals.includes(address)) {
     return { message: `expected a remote VTEP, got ${address}, which is our own`, local: address };
   }

@@ -1,6 +1,6 @@
 /** The keys of `daemon`, and what becomes of them: the part of schema.ts that is not about tunnels. */
 import type { z } from "zod";
-import { listenAddress } from "./address.ts";
+import { listenAddress, nameServer } from "./address.ts";
 import { type DaemonConfig, LOG_LEVELS, OFFLOAD_TIERS, OFFLOADS } from "./config.ts";
 import { key, listOf, section } from "./map.ts";
 import { autoOrInteger, groupName, integer, oneOf, socketPath } from "./value.ts";
@@ -33,6 +33,11 @@ const keys = section({
   log: key(
     section({ level: key(oneOf(LOG_LEVELS).default("info"), "What is logged: this level and louder ones.") }),
     "The daemon's log.",
+  ),
+  resolver: key(
+    listOf(nameServer()).default([]),
+    "Name servers that are asked for the remote VTEPs that have host names. Without it, the host's own, and /etc/hosts.",
+    { examples: [["192.0.2.53"]] },
   ),
   workers: key(autoOrInteger(1, 64).default("auto"), "Data-plane threads.", { unit: "threads" }),
   cpus: key(
@@ -68,6 +73,7 @@ const daemonConfig = (given: z.output<typeof keys>): DaemonConfig => ({
   busyPollUs: given["busy-poll"],
   offload: { tier: given.offload === "auto" ? undefined : given.offload, disabled: given["offload-disable"] },
   fdbCapacity: given["fdb-capacity"],
+  resolver: given.resolver,
 });
 
 export const daemonSchema: z.ZodType<DaemonConfig> = keys.transform(daemonConfig);

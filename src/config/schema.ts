@@ -7,7 +7,7 @@
  * mode: an object in `modes`.
  */
 import { z } from "zod";
-import { fdbMac, groupAddress, interfaceAddress, unicastMac, vtepAddress } from "./address.ts";
+import { fdbMac, groupAddress, interfaceAddress, remoteVtep, unicastMac, vtepAddress } from "./address.ts";
 import { type Config, NOTIFICATIONS, type Policer, type TunnelConfig, type VxlanConfig } from "./config.ts";
 import { daemonSchema, MAX_FDB_ENTRIES } from "./daemon-schema.ts";
 import { key, listOf, map, section } from "./map.ts";
@@ -37,7 +37,7 @@ const fdbEntry = map({
   mac: key(fdbMac(), "Inner destination. All zeros makes `dst` a member of the flood list, as in `bridge fdb`.", {
     examples: ["02:00:00:00:00:03"],
   }),
-  dst: key(vtepAddress(), "Remote VTEP that the MAC is behind.", { examples: ["192.0.2.3"] }),
+  dst: key(remoteVtep(), "Remote VTEP that the MAC is behind.", { examples: ["192.0.2.3"] }),
   port: key(udpPort().optional(), "UDP port of that VTEP, if not the tunnel's own.", { examples: [8472] }),
   vni: key(vni().optional(), "VNI to send with, if not the tunnel's own.", { examples: [201] }),
   sticky: key(
@@ -93,10 +93,14 @@ const modes = {
       "Multicast group that broadcast, unknown unicast and multicast frames are sent to, joined on `link`.",
       { examples: ["239.1.1.1"], insteadOf: "remote" },
     ),
-    remote: key(vtepAddress().optional(), "The remote VTEP of a point-to-point tunnel.", { examples: ["192.0.2.2"] }),
+    remote: key(
+      remoteVtep().optional(),
+      "The remote VTEP of a point-to-point tunnel. A host name, here and below, is resolved again when its TTL is over.",
+      { examples: ["192.0.2.2"] },
+    ),
     flood: key(
-      listOf(vtepAddress()).default([]),
-      "Flood list: remote VTEPs that get a copy of each broadcast, unknown unicast and multicast frame, beside `remote`.",
+      listOf(remoteVtep()).default([]),
+      "Flood list: remote VTEPs that get a copy of each broadcast, unknown unicast and multicast frame, beside `remote`. A host name stands for all its addresses.",
       { examples: [["192.0.2.3"]] },
     ),
     fdb: key(listOf(fdbEntry).default([]), "Static FDB entries. They never age and no frame moves them."),

@@ -1,7 +1,7 @@
 /** The FDB: dumps as streams, single static entries in and out. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { VtepService } from "../dataplane/view.ts";
-import { readVtepOrGroup, VTEP_ADDRESS } from "../dataplane/vtep-text.ts";
+import { REMOTE_VTEP, readRemoteOrGroup } from "../dataplane/vtep-text.ts";
 import { expectedGot } from "../errors.ts";
 import { FDB_MAC, fdbMacHint, parseMac } from "../wire/mac.ts";
 import { deviceInQuery, nameInPath } from "./device-parameter.ts";
@@ -23,14 +23,14 @@ const mac = (): z.ZodType<string, string> =>
       return z.NEVER;
     })
     .openapi({ example: "02:00:00:00:00:05" });
-/** Canonical text. A multicast group is for the tunnel to judge. */
+/** Canonical text, or a host name. A multicast group is for the tunnel to judge. */
 const address = (): z.ZodType<string, string> =>
   z
-    .string({ error: ({ input }) => expectedGot(VTEP_ADDRESS, input) })
+    .string({ error: ({ input }) => expectedGot(REMOTE_VTEP, input) })
     .transform((text, context) => {
-      const { address, hint } = readVtepOrGroup(text);
+      const { address, hint } = readRemoteOrGroup(text);
       if (address !== undefined) return address;
-      context.addIssue({ code: "custom", message: expectedGot(VTEP_ADDRESS, text, hint) });
+      context.addIssue({ code: "custom", message: expectedGot(REMOTE_VTEP, text, hint) });
       return z.NEVER;
     })
     .openapi({ example: "192.0.2.2" });
@@ -51,7 +51,7 @@ const EntrySchema = z
     updated: z.number().openapi({ description: "Seconds since it was made or moved." }),
     flags: z.union([z.tuple([z.literal("self")]), z.tuple([z.literal("self"), z.literal("sticky")])]),
     state: z.enum(["permanent", ""]).openapi({ description: "Empty for a learned entry." }),
-    vtepd: z.object({ owner: z.enum(["config", "control"]) }).optional(),
+    vtepd: z.object({ owner: z.enum(["config", "control"]), name: z.string().optional() }).optional(),
   })
   .openapi("FdbEntry") as z.ZodType<FdbJson>;
 
@@ -202,9 +202,20 @@ export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
 
   api.openapi(dumpAll, ({ req }) => dump(req.valid("query").dev, req.header("accept")));
   api.openapi(dumpOne, ({ req }) => dump(req.valid("param").name, req.header("accept")));
-  api.openapi(change, (context) => {
+  /** Makes a change after the host names that it uses are resolved. */
+  const withNames = async (name: string, dsts: readonly string[], change: () => void): Promise<void> => {
+    const release = await service.resolve(name, dsts);
+    try {
+      change();
+    } finally {
+      release();
+    }
+  };
+
+  api.openapi(change, async (context) => {
+    const { name } = context.req.valid("param");
     const { verb, ...request } = context.req.valid("json");
-    service.changeFdb(context.req.valid("param").name, verb, request);
+    await withNames(name, [request.dst], () => service.changeFdb(name, verb, request));
     return context.body(null, 204);
   });
   api.openapi(flush, (context) => {
@@ -212,12 +223,17 @@ export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
     return context.json({ flushed: service.flushFdb(context.req.valid("param").name, { ...rest, idleS: idle }) });
   });
   api.openapi(showFlood, (context) => context.json(service.flood(context.req.valid("param").name)));
-  api.openapi(replaceFlood, (context) => {
-    service.setFlood(context.req.valid("param").name, context.req.valid("json"));
+  api.openapi(replaceFlood, async (context) => {
+    const { name } = context.req.valid("param");
+    const members = context.req.valid("json");
+    const dsts = members.map(({ dst }) => dst);
+    await withNames(name, dsts, () => service.setFlood(name, members));
     return context.body(null, 204);
   });
-  api.openapi(addFlood, (context) => {
-    service.addFlood(context.req.valid("param").name, context.req.valid("json"));
+  api.openapi(addFlood, async (context) => {
+    const { name } = context.req.valid("param");
+    const member = context.req.valid("json");
+    await withNames(name, [member.dst], () => service.addFlood(name, member));
     return context.body(null, 204);
   });
   api.openapi(removeFlood, (context) => {

@@ -89,6 +89,8 @@ export interface LinkJson {
     /** Bytes where it is a number. */
     readonly mss_clamp: number | "off" | "auto";
     readonly flood: readonly string[];
+    /** Host names of remote VTEPs, and the addresses they have now. */
+    readonly names: readonly { readonly name: string; readonly addresses: readonly string[] }[];
     readonly fdb: { readonly learned: number; readonly static: number };
     /** Learned entries behind one remote VTEP; null = no limit. */
     readonly limit_per_remote: number | null;
@@ -189,6 +191,7 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     oversize: link.oversize,
     mss_clamp: link.mssClamp,
     flood: link.flood,
+    names: link.names,
     fdb: { learned: link.fdbLearned, static: link.fdbStatic },
     limit_per_remote: link.fdbLimitPerRemote === 0 ? null : link.fdbLimitPerRemote,
     eviction: link.eviction,

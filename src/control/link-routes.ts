@@ -68,6 +68,7 @@ const LinkSchema = z
       oversize: z.enum(["icmp", "fragment", "drop"]),
       mss_clamp: z.union([z.enum(["off", "auto"]), count()]),
       flood: z.array(z.string()),
+      names: z.array(z.object({ name: z.string(), addresses: z.array(z.string()) })),
       fdb: z.object({ learned: count(), static: count() }),
       limit_per_remote: count().nullable(),
       eviction: z.enum(["fair", "none"]),

@@ -2,36 +2,51 @@
  * Whether a running tunnel can have an FDB entry or a flood-list member that somebody asks for, before anything changes:
  * the checks that the configuration has at load, in the same words.
  */
+import type { TunnelConfig } from "../config/config.ts";
 import { linkContradiction, ownMac, remoteContradiction, STICKY_MEMBER } from "../config/contradictions.ts";
 import type { FdbRequest } from "../dataplane/view.ts";
-import { readVtep, VTEP_ADDRESS } from "../dataplane/vtep-text.ts";
+import { REMOTE_VTEP, readRemote } from "../dataplane/vtep-text.ts";
 import { type ErrorCode, expectedGot, VtepdError } from "../errors.ts";
 import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
-import { FLOOD_MAC } from "./forwarding.ts";
-import type { Tunnel } from "./tunnel.ts";
+import type { Device } from "./device.ts";
+import type { Endpoints } from "./endpoint.ts";
+import { FLOOD_MAC } from "./flood-list.ts";
+
+/** The tunnel that is asked. */
+export interface Asked {
+  readonly config: TunnelConfig;
+  readonly endpoints: Endpoints;
+  readonly device: Device;
+}
 
 const refuse = (code: ErrorCode, path: string, words: string): never => {
   throw new VtepdError(code, `${path}: ${words}`, { path });
 };
 
 /** @param path of `dst` in the request @throws ERR_CONFIG_VALUE, ERR_CONFIG_CONFLICT */
-export const admitRemote = ({ config, endpoints }: Tunnel, dst: string, path: string): void => {
+export const admitRemote = ({ config, endpoints }: Asked, dst: string, path: string): void => {
   if (dst === config.group) return;
-  const { address, hint } = readVtep(dst);
-  if (address === undefined) refuse("ERR_CONFIG_VALUE", path, expectedGot(VTEP_ADDRESS, dst, hint));
+  const { address, hint } = readRemote(dst);
+  if (address === undefined) refuse("ERR_CONFIG_VALUE", path, expectedGot(REMOTE_VTEP, dst, hint));
   const underlay = { locals: endpoints.all.map(({ local }) => local.text), link: config.link };
   const found = remoteContradiction(dst, underlay) ?? linkContradiction(dst, underlay);
   if (found !== undefined) refuse("ERR_CONFIG_CONFLICT", path, found.message);
 };
 
+/** Whether a tunnel can send to an address that a host name has. Our own is among those of a whole fabric's name. */
+export const canReach = ({ config, endpoints }: Asked, address: string): boolean => {
+  const underlay = { locals: endpoints.all.map(({ local }) => local.text), link: config.link };
+  return (remoteContradiction(address, underlay) ?? linkContradiction(address, underlay)) === undefined;
+};
+
 /** Only the flood list leads to the tunnel's group. @throws ERR_CONFIG_VALUE, ERR_CONFIG_CONFLICT */
-export const admitEntry = (tunnel: Tunnel, { mac, dst, sticky }: FdbRequest): void => {
+export const admitEntry = (tunnel: Asked, { mac, dst, sticky }: FdbRequest): void => {
   const { config, device } = tunnel;
   const own = device.info()?.macAddress ?? device.macAddress;
   if (mac === formatMac(readMacHi(own, 0), readMacLo(own, 0))) refuse("ERR_CONFIG_CONFLICT", "mac", ownMac(mac));
   if (mac === FLOOD_MAC && sticky === true) refuse("ERR_CONFIG_CONFLICT", "sticky", STICKY_MEMBER);
   if (mac !== FLOOD_MAC && dst === config.group) {
-    refuse("ERR_CONFIG_VALUE", "dst", expectedGot(VTEP_ADDRESS, dst, readVtep(dst).hint));
+    refuse("ERR_CONFIG_VALUE", "dst", expectedGot(REMOTE_VTEP, dst, readRemote(dst).hint));
   }
   admitRemote(tunnel, dst, "dst");
 };

@@ -8,6 +8,7 @@ import { type Config, OFFLOAD_TIERS } from "../config/config.ts";
 import { startControl } from "../control/server.ts";
 import { allocateTableMemory, openTables } from "../dataplane/tables.ts";
 import { VtepdError } from "../errors.ts";
+import { NameResolver } from "../host/name-resolver.ts";
 import { scrape } from "../metrics/scrape.ts";
 import { startMetrics } from "../metrics/server.ts";
 import { Ageing } from "./ageing.ts";
@@ -19,6 +20,7 @@ import { DeviceWatch } from "./device-watch.ts";
 import { Events } from "./events.ts";
 import { Eviction } from "./eviction.ts";
 import { MoveWarnings } from "./move-warnings.ts";
+import { Names } from "./names.ts";
 import { type Offload, type OffloadRequest, probeOffload } from "./offload.ts";
 import { PathMtus } from "./path-mtu.ts";
 import { Receivers } from "./receivers.ts";
@@ -143,9 +145,13 @@ const start = async (
   const statistics = new Statistics(supervisor.memory, tables.fdb.accounts, ageing, eviction);
   const vtep = new Vtep({ tables, receivers, statistics, tunnels, events, offload, configPath, version });
 
+  const names = new Names(new NameResolver(config.daemon.resolver), log);
+  undo.push(() => names.stop());
+  const releaseNames = await names.prepare(config.tunnels);
+
   const planner = await UnderlayPlanner.look(config.tunnels);
   const devices = planDevices(config.tunnels.length, supervisor.count);
-  const ground: Ground = { tables, sockets: { receivers, transmitters }, supervisor, offload, paths, devices };
+  const ground: Ground = { tables, sockets: { receivers, transmitters }, supervisor, names, offload, paths, devices };
   const removeDevices = (): Promise<void> =>
     Device.removeAll(
       [...tunnels.values()].map(({ device }) => device),
@@ -162,6 +168,7 @@ const start = async (
   } finally {
     undo.push(removeDevices); // the first of these steps to be taken: the tunnels then have none left to remove
   }
+  releaseNames();
   await receivers.activate();
   await setUpDevices([...tunnels.values()]);
 

@@ -93,7 +93,7 @@ export class TunnelRemotes {
   /** Gives a VTEP that nobody named a slot, unless it has one. */
   meet(address: string): void {
     const key = { ...this.own, address };
-    if (this.held.has(textOf(key))) return;
+    if (this.held.has(remoteText(key))) return;
     this.acquireSlot(key);
     this.met.set(address, key);
   }
@@ -101,7 +101,7 @@ export class TunnelRemotes {
   /** Takes the slots of such VTEPs back, of those that are idle. */
   forget(isIdle: (slot: number) => boolean): void {
     for (const [address, key] of this.met) {
-      if (!isIdle(this.held.get(textOf(key))!.slot)) continue;
+      if (!isIdle(this.held.get(remoteText(key))!.slot)) continue;
       this.met.delete(address);
       this.releaseSlot(key);
     }
@@ -152,7 +152,7 @@ export class TunnelRemotes {
   }
 
   private acquireSlot(key: RemoteKey): number {
-    const text = textOf(key);
+    const text = remoteText(key);
     const known = this.held.get(text);
     if (known !== undefined) {
       known.users++;
@@ -179,9 +179,9 @@ export class TunnelRemotes {
   }
 
   private releaseSlot(key: RemoteKey): void {
-    const held = this.held.get(textOf(key));
+    const held = this.held.get(remoteText(key));
     if (held === undefined || --held.users > 0) return;
-    this.held.delete(textOf(key));
+    this.held.delete(remoteText(key));
     this.paths.remove(held.slot);
     const nowS = monotonicS();
     this.tables.fdb.sweep(nowS, (bd, target) => bd === this.bd && target === held.slot);
@@ -189,7 +189,7 @@ export class TunnelRemotes {
   }
 }
 
-const textOf = ({ address, port, vni }: RemoteKey): string => `${address} ${port} ${vni}`;
+export const remoteText = ({ address, port, vni }: RemoteKey): string => `${address} ${port} ${vni}`;
 
 const pathTo = (endpoints: Endpoints, { address: text, port }: RemoteKey): PathKey => {
   const address = parseVtepAddress(text);

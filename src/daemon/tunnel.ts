@@ -28,15 +28,18 @@ import { outerPolicy } from "../dataplane/outer-header.ts";
 import { OVERSIZE_DROP, OVERSIZE_FRAGMENT, OVERSIZE_ICMP } from "../dataplane/oversize.ts";
 import { BROADCAST, MULTICAST, TOO_BIG_ANSWER, UNKNOWN_UNICAST_CLASS } from "../dataplane/policers.ts";
 import type { Tables } from "../dataplane/tables.ts";
-import type { FdbRequest } from "../dataplane/view.ts";
+import type { FloodMember } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
 import { vxlanDatagramBytes } from "../tunnel/vxlan.ts";
 import { readMacHi, readMacLo } from "../wire/mac.ts";
+import { canReach } from "./admission.ts";
 import { monotonicS } from "./clock.ts";
 import { Device } from "./device.ts";
 import type { DevicePlan } from "./device-plan.ts";
 import { Endpoints, type Sockets } from "./endpoint.ts";
-import { FLOOD_MAC, Forwarding, type Static } from "./forwarding.ts";
+import { FLOOD_MAC } from "./flood-list.ts";
+import { Forwarding } from "./forwarding.ts";
+import type { Names, TunnelNames } from "./names.ts";
 import { Neighbours } from "./neighbours.ts";
 import type { Offload } from "./offload.ts";
 import type { PathMtus } from "./path-mtu.ts";
@@ -45,6 +48,7 @@ import { TunnelRemotes } from "./remotes.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { CompletePlan, UnderlayPlan } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
+import type { Wish } from "./wish.ts";
 
 const OVERSIZE_POLICIES = { icmp: OVERSIZE_ICMP, fragment: OVERSIZE_FRAGMENT, drop: OVERSIZE_DROP } as const;
 /** ICMP messages to senders of oversize frames, a second and at once: one is enough for a sender that listens. */
@@ -56,6 +60,7 @@ export interface Ground {
   readonly tables: Tables;
   readonly sockets: Sockets;
   readonly supervisor: Supervisor;
+  readonly names: Names;
   readonly offload: Offload;
   readonly paths: PathMtus;
   readonly devices: DevicePlan;
@@ -67,6 +72,8 @@ export class Tunnel {
   readonly device: Device;
   readonly forwarding: Forwarding;
   readonly neighbours: Neighbours;
+  /** Host names of its remote VTEPs. */
+  readonly names: TunnelNames;
   /** What the underlay lacks for it now. */
   underlayProblem: VtepdError | undefined;
   private present: Endpoints;
@@ -92,7 +99,14 @@ export class Tunnel {
     this.neighbours = new Neighbours(config.name, ground.tables.neighbours, bd, config.ageingS);
     const own = { port: config.port, vni: config.id };
     const remotes = new TunnelRemotes(ground.tables, ground.supervisor.counters, ground.paths, bd, endpoints, own);
-    this.forwarding = new Forwarding(config.name, ground.tables, bd, remotes, own);
+    const names = ground.names.of(config, (name) => this.forwarding.follow(name));
+    this.names = names;
+    const addresses = {
+      of: (dst: string) => names.addresses(dst).filter((address) => address === dst || canReach(this, address)),
+      hold: (dst: string) => names.hold(dst),
+      release: (dst: string) => names.release(dst),
+    };
+    this.forwarding = new Forwarding(config.name, ground.tables, bd, remotes, addresses, own);
   }
 
   /** @throws what bindings, device and tables throw; then nothing of the tunnel is left */
@@ -218,11 +232,10 @@ export class Tunnel {
     if (config.group !== undefined) this.undo.push(this.forwarding.remotes.addSelf());
     this.undo.push(() => {
       this.forwarding.remotes.forget(() => true);
-      this.forwarding.setFlood([]);
-      for (const mac of [...this.forwarding.statics.keys()]) this.forwarding.delete(mac, undefined);
+      this.forwarding.clear();
       fdb.sweep(monotonicS(), (owner) => owner === bd);
     });
-    this.forwarding.setFlood(this.configuredFlood());
+    this.forwarding.flood.set(this.configuredFlood());
     for (const entry of config.fdb) if (entry.mac !== FLOOD_MAC) this.forwarding.change("add", entry, "config");
   }
 
@@ -245,18 +258,16 @@ export class Tunnel {
     });
   }
 
-  /** Members by `remote`, `group`, `flood` and all-zeros FDB entries, each once. */
-  private configuredFlood(): Static[] {
+  /** Members by `remote`, `group`, `flood` and all-zeros FDB entries, which the configuration has each once. */
+  private configuredFlood(): Wish[] {
     const { remote, group, flood, fdb } = this.config;
-    const defaults = [remote, group].filter((address) => address !== undefined);
-    const requests: FdbRequest[] = [...defaults, ...flood].map((dst) => ({
-      mac: FLOOD_MAC,
-      dst,
-    }));
-    requests.push(...fdb.filter(({ mac }) => mac === FLOOD_MAC));
-    const members = requests.map((request) => this.forwarding.toStatic(request, "config"));
-    const byRemote = new Map(members.map((member) => [JSON.stringify(member.remote), member]));
-    return [...byRemote.values()];
+    const wish = (request: FloodMember, isSingle = false): Wish => this.forwarding.toWish(request, "config", isSingle);
+    return [
+      ...(remote === undefined ? [] : [wish({ dst: remote }, true)]),
+      ...(group === undefined ? [] : [wish({ dst: group })]),
+      ...flood.map((dst) => wish({ dst })),
+      ...fdb.filter(({ mac }) => mac === FLOOD_MAC).map((entry) => wish(entry)),
+    ];
   }
 
   /** Takes over what somebody may have changed on the device: its MAC and MTU. Returns false when it is gone. */

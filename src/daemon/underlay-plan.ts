@@ -6,6 +6,7 @@
 import { AF_INET, AF_INET6 } from "../binding/abi.ts";
 import type { TunnelConfig } from "../config/config.ts";
 import { remoteContradiction } from "../config/contradictions.ts";
+import { isHostName } from "../dataplane/host-name.ts";
 import { parseVtepAddress, type VtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { type Interface, type Membership, type RouteQuestion, Survey, type UnderlayRoute } from "../host/underlay.ts";
@@ -216,15 +217,11 @@ const graveness = ({ code }: VtepdError): number => {
   return place < 0 ? CAUSES_FIRST.length : place;
 };
 
-/** The group is one: it has a route, and a source address. */
-const remotesOf = (tunnel: TunnelConfig): string[] => [
-  ...new Set([
-    ...(tunnel.remote === undefined ? [] : [tunnel.remote]),
-    ...(tunnel.group === undefined ? [] : [tunnel.group]),
-    ...tunnel.flood,
-    ...tunnel.fdb.map(({ dst }) => dst),
-  ]),
-];
+/** The group is one: it has a route, and a source address. Those that have names are found and lost without a new plan. */
+const remotesOf = ({ remote, group, flood, fdb }: TunnelConfig): string[] => {
+  const all = [remote, group, ...flood, ...fdb.map(({ dst }) => dst)];
+  return [...new Set(all.filter((address) => address !== undefined && !isHostName(address)) as string[])];
+};
 
 const scopeOf = ({ text }: VtepAddress, ifindex: number | undefined, path: string): number => {
   if (!text.startsWith("fe80:")) return 0;

@@ -6,6 +6,7 @@ import type { TunnelConfig } from "../config/config.ts";
 import { memberTwice } from "../config/contradictions.ts";
 import type { FdbEntry } from "../dataplane/fdb.ts";
 import { FDB_CONTROL, FDB_STATIC, FDB_STICKY } from "../dataplane/fdb-memory.ts";
+import { isHostName } from "../dataplane/host-name.ts";
 import { REMOTE_UDP_PORT, REMOTE_VNI } from "../dataplane/remote-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type {
@@ -29,11 +30,12 @@ import { admitEntry, admitRemote } from "./admission.ts";
 import { monotonicS } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Events } from "./events.ts";
-import { FLOOD_MAC } from "./forwarding.ts";
+import { FLOOD_MAC } from "./flood-list.ts";
 import type { Offload } from "./offload.ts";
 import type { Receivers } from "./receivers.ts";
 import type { Statistics } from "./statistics.ts";
 import type { Tunnel } from "./tunnel.ts";
+import { type Wish, wishText } from "./wish.ts";
 
 export interface VtepParts {
   readonly tables: Tables;
@@ -96,36 +98,35 @@ export class Vtep implements VtepService {
   flushFdb(dev: string, filter: FdbFilter): number {
     const tunnel = this.tunnel(dev);
     const goes = [...this.entries([tunnel])].filter((entry) => entry.mac !== FLOOD_MAC && takes(filter, tunnel, entry));
-    for (const { mac } of goes) tunnel.forwarding.delete(mac, undefined);
-    return goes.length;
+    const macs = [...goes.map(({ mac }) => mac), ...waitingMacs(tunnel, filter)];
+    for (const mac of macs) tunnel.forwarding.delete(mac, undefined);
+    return macs.length;
   }
 
   flood(dev: string): FloodMember[] {
     const tunnel = this.tunnel(dev);
-    return tunnel.forwarding.flood.map(({ remote: { address, port, vni } }) => ({
-      dst: address,
-      ...ownPortAndVni(tunnel, port, vni),
-    }));
+    return tunnel.forwarding.flood.members.map(({ dst, port, vni }) => ({ dst, ...ownPortAndVni(tunnel, port, vni) }));
+  }
+
+  async resolve(dev: string, dsts: readonly string[]): Promise<() => void> {
+    return this.tunnel(dev).names.prepare(dsts);
   }
 
   setFlood(dev: string, members: readonly FloodMember[]): void {
     const tunnel = this.tunnel(dev);
     const { forwarding } = tunnel;
-    const wanted = members.map((member) => forwarding.toStatic({ mac: FLOOD_MAC, ...member }, "control"));
+    const wanted = members.map((member) => forwarding.toWish(member, "control"));
     const seen = new Set<string>();
     for (const [index, member] of wanted.entries()) {
       const path = `${index}.dst`;
-      const { address } = member.remote;
-      admitRemote(tunnel, address, path);
-      const key = JSON.stringify(member.remote);
+      admitRemote(tunnel, member.dst, path);
+      const key = wishText(member);
       if (seen.has(key)) {
-        throw new VtepdError("ERR_CONFIG_CONFLICT", `${path}: ${memberTwice(address)}`, { path });
+        throw new VtepdError("ERR_CONFIG_CONFLICT", `${path}: ${memberTwice(member.dst)}`, { path });
       }
       seen.add(key);
     }
-    // Who was there before stays as it was made.
-    const before = new Map(forwarding.flood.map((member) => [JSON.stringify(member.remote), member]));
-    forwarding.setFlood(wanted.map((member) => before.get(JSON.stringify(member.remote)) ?? member));
+    forwarding.flood.set(wanted);
   }
 
   addFlood(dev: string, member: FloodMember): void {
@@ -134,7 +135,7 @@ export class Vtep implements VtepService {
 
   deleteFlood(dev: string, member: FloodMember): void {
     const { forwarding } = this.tunnel(dev);
-    forwarding.deleteMember(forwarding.toStatic({ mac: FLOOD_MAC, ...member }, "control"));
+    forwarding.flood.deleteMember(forwarding.toWish(member, "control"));
   }
 
   *neighbours(dev?: string): Iterable<NeighbourView> {
@@ -187,9 +188,10 @@ export class Vtep implements VtepService {
       ifindex: info?.ifindex ?? 0,
       vni: config.id,
       locals: endpoints.all.map(({ local }) => local.text),
-      remote: config.remote ?? null,
+      remote: this.remoteOf(tunnel),
       group: config.group ?? null,
-      flood: forwarding.flood.map(({ remote }) => remote.address),
+      flood: forwarding.flood.places.map(({ remote }) => remote.address),
+      names: tunnel.names.list(),
       link: config.link ?? null,
       port: config.port,
       mtu: info?.mtu ?? device.mtu,
@@ -227,6 +229,13 @@ export class Vtep implements VtepService {
     };
   }
 
+  /** The address of `remote`, unless it has a name that was never resolved. */
+  private remoteOf({ config, forwarding }: Tunnel): string | null {
+    if (config.remote === undefined || !isHostName(config.remote)) return config.remote ?? null;
+    const place = forwarding.flood.places.find(({ wish }) => wish.isSingle && wish.dst === config.remote);
+    return place?.remote.address ?? null;
+  }
+
   private *entries(tunnels: readonly Tunnel[]): Generator<FdbEntryView> {
     const nowS = monotonicS();
     for (const tunnel of tunnels) yield* floodEntries(tunnel, nowS);
@@ -240,10 +249,12 @@ export class Vtep implements VtepService {
   private entryView(tunnel: Tunnel, entry: FdbEntry, nowS: number): FdbEntryView {
     const { remotes } = this.parts.tables;
     const isStatic = (entry.flags & FDB_STATIC) !== 0;
+    const mac = formatMac(entry.macHi, entry.macLo);
     return {
       dev: tunnel.config.name,
-      mac: formatMac(entry.macHi, entry.macLo),
+      mac,
       dst: formatVtepAddress(remotes.address(entry.target)),
+      ...(isStatic ? nameOf(tunnel.forwarding.statics.get(mac)?.wish) : {}),
       ...ownPortAndVni(tunnel, remotes.get(entry.target, REMOTE_UDP_PORT), remotes.get(entry.target, REMOTE_VNI)),
       ...(isStatic ? via(tunnel.config) : {}),
       origin: isStatic ? "static" : "learned",
@@ -256,16 +267,17 @@ export class Vtep implements VtepService {
 }
 
 function* floodEntries(tunnel: Tunnel, nowS: number): Generator<FdbEntryView> {
-  for (const { remote, owner, sinceS } of tunnel.forwarding.flood) {
-    const ageS = nowS - sinceS;
+  for (const { remote, wish } of tunnel.forwarding.flood.places) {
+    const ageS = nowS - wish.sinceS;
     yield {
       dev: tunnel.config.name,
       mac: FLOOD_MAC,
       dst: remote.address,
+      ...nameOf(wish),
       ...ownPortAndVni(tunnel, remote.port, remote.vni),
       ...via(tunnel.config),
       origin: "static",
-      owner,
+      owner: wish.owner,
       usedS: ageS,
       updatedS: ageS,
     };
@@ -284,6 +296,21 @@ const takes = (filter: FdbFilter, { config }: Tunnel, entry: FdbEntryView): bool
     entry.usedS >= idleS
   );
 };
+
+/** Static entries whose host name has no address yet, and which a flush takes. */
+const waitingMacs = ({ forwarding: { statics } }: Tunnel, filter: FdbFilter): string[] => {
+  const { mac, dst, port, vni, state = "learned", idleS = 0 } = filter;
+  if (state === "learned" || dst !== undefined || idleS > 0) return [];
+  return statics.macs().filter((candidate) => {
+    const { wish, remote } = statics.get(candidate)!;
+    const fits =
+      [mac ?? candidate, port ?? wish.port, vni ?? wish.vni].join() === [candidate, wish.port, wish.vni].join();
+    return remote === undefined && fits;
+  });
+};
+
+const nameOf = (wish: Wish | undefined): { name?: string } =>
+  wish !== undefined && isHostName(wish.dst) ? { name: wish.dst } : {};
 
 /** UDP port and VNI, where they are not the tunnel's own. */
 const ownPortAndVni = ({ config }: Tunnel, port: number, vni: number): { port?: number; vni?: number } => ({

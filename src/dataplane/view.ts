@@ -15,8 +15,10 @@ export interface LinkView {
   /** The single remote of a point-to-point tunnel. */
   readonly remote: string | null;
   readonly group: string | null;
-  /** All flood-list members, `remote` and `group` included. */
+  /** The addresses of all flood-list members, `remote` and `group` included. */
   readonly flood: readonly string[];
+  /** Those that `remote`, flood list and static entries have. */
+  readonly names: readonly NameView[];
   /** Underlay interface the sockets are bound to. */
   readonly link: string | null;
   readonly port: number;
@@ -124,6 +126,8 @@ export interface FdbEntryView {
   /** Lower case, colon separated; `00:00:00:00:00:00` is a flood-list member. */
   readonly mac: string;
   readonly dst: string;
+  /** The host name that was asked for. */
+  readonly name?: string;
   /** Only when it differs from the tunnel's own. */
   readonly port?: number;
   readonly vni?: number;
@@ -181,7 +185,13 @@ export interface StatusView {
   readonly offload: OffloadView;
 }
 
-/** A static FDB entry as asked for. A zero MAC stands for a flood-list member, as in `bridge fdb`. */
+/** A host name that remote VTEPs of a tunnel have, and the addresses it has now: none when it was never resolved. */
+export interface NameView {
+  readonly name: string;
+  readonly addresses: readonly string[];
+}
+
+/** A static FDB entry as asked for: `dst` may be a host name. A zero MAC stands for a flood-list member, as in `bridge fdb`. */
 export interface FdbRequest {
   readonly mac: string;
   readonly dst: string;
@@ -261,8 +271,13 @@ export interface VtepService {
   deleteFdb(dev: string, mac: string, dst?: string): void;
   /** Removes all entries that the filter takes, flood-list members apart; returns how many. @throws ERR_LINK_NOT_FOUND */
   flushFdb(dev: string, filter: FdbFilter): number;
-  /** Members of the flood list, in order. @throws ERR_LINK_NOT_FOUND */
+  /** Members of the flood list, as they were asked for, in order. @throws ERR_LINK_NOT_FOUND */
   flood(dev: string): FloodMember[];
+  /**
+   * Finds out the addresses of those of `dsts` that are host names, so that a change that uses them has its effect at once;
+   * waits for a few seconds at most. Returns what lets go of them, to be called after the change. @throws ERR_LINK_NOT_FOUND
+   */
+  resolve(dev: string, dsts: readonly string[]): Promise<() => void>;
   /**
    * Makes this the flood list, at once: a frame goes to all of the old list or to all of the new one.
    * @throws ERR_LINK_NOT_FOUND, ERR_CONFIG_CONFLICT, ERR_LIMIT

@@ -3,11 +3,14 @@
  * leave as canonical text: IPv6 as RFC 5952 has it.
  */
 import ipaddr from "ipaddr.js";
+import { readHostName } from "./host-name.ts";
 
 export type Ip = ipaddr.IPv4 | ipaddr.IPv6;
 
 /** What is expected of a VTEP's address, for people. */
 export const VTEP_ADDRESS = "a unicast IPv4 or IPv6 address";
+/** What is expected of a remote VTEP, for people. */
+export const REMOTE_VTEP: string = `${VTEP_ADDRESS} or a host name`;
 
 /** Only the four-part decimal form of IPv4: `192.0.2` and `0300.0.2.1` mean different addresses to different programs. */
 export const parseIp = (text: string): Ip | undefined => {
@@ -51,8 +54,14 @@ export const readVtep = (text: string): VtepText => {
   return { hint: ip.range() === "multicast" ? `${hint}; the key \`group\` is for those` : hint };
 };
 
-/** As `readVtep`, and a multicast group is right too. */
-export const readVtepOrGroup = (text: string): VtepText => {
+/** As `readVtep`, and a host name is right too: `address` is the name then, in lower case. */
+export const readRemote = (text: string): VtepText => {
+  const name = parseIp(text) === undefined ? readHostName(text) : undefined;
+  return name === undefined ? readVtep(text) : { address: name };
+};
+
+/** As `readRemote`, and a multicast group is right too. */
+export const readRemoteOrGroup = (text: string): VtepText => {
   const ip = parseIp(text);
-  return ip?.range() === "multicast" && !hasZone(ip) ? { address: canonicalIp(ip) } : readVtep(text);
+  return ip?.range() === "multicast" && !hasZone(ip) ? { address: canonicalIp(ip) } : readRemote(text);
 };

@@ -197,6 +197,14 @@ describe("vtepctl flood", () => {
     expect(JSON.parse(await ok("-j flood show vx42"))).toEqual([]);
   });
 
+  it("takes host names, where they may stand", async () => {
+    await ok("flood set vx42 dst VTEP.example. vni 7 dst 192.0.2.2");
+    expect(await shown()).toBe("dst vtep.example vni 7\ndst 192.0.2.2\n");
+    await ok("flood del vx42 dst Vtep.example vni 7");
+    await ok("fdb add 02:00:00:00:00:aa dev vx42 dst vtep.example");
+    await ok("fdb del 02:00:00:00:00:aa dev vx42 dst vtep.example");
+  });
+
   it("reaches a device whose name is a word of the grammar", async () => {
     for (const name of ["none", "dst"]) {
       control.service.addLink({ ...control.service.link("vx43"), name });
@@ -209,8 +217,8 @@ describe("vtepctl flood", () => {
     expect(await ok("flood help")).toBe(
       [
         "Usage: vtepctl flood [ show DEV ]",
-        "       vtepctl flood { add | del } DEV dst IP [ port PORT ] [ vni VNI ]",
-        "       vtepctl flood set DEV { none | dst IP [ port PORT ] [ vni VNI ] ... }",
+        "       vtepctl flood { add | del } DEV dst { IP | NAME } [ port PORT ] [ vni VNI ]",
+        "       vtepctl flood set DEV { none | dst { IP | NAME } [ port PORT ] [ vni VNI ] ... }",
         "",
       ].join("\n"),
     );
@@ -348,7 +356,7 @@ describe("vtepctl refuses with status 1, and asks no daemon,", () => {
     ["fdb add 02:00:00:00:00:05 dev vx42 dst 192.0.2.2 vni 16777216", 'argument "16777216" is wrong: invalid VNI'],
     ["fdb add 02:00:00:00:00:05 dev vx42 dst", 'Command line is not complete. Try option "help"'],
     ["fdb add 02:00:00:00:00:05 dst 192.0.2.2", '"dev" is required: dev DEV'],
-    ["fdb add 02:00:00:00:00:05 dev vx42", '"dst" is required: dst IP'],
+    ["fdb add 02:00:00:00:00:05 dev vx42", '"dst" is required: dst { IP | NAME }'],
     ["fdb add dev vx42 dst 192.0.2.2", '"lladdr" is required: LLADDR'],
     ["fdb del dev vx42", '"lladdr" is required: LLADDR'],
     ["fdb add 02:00:00:00:00:05 dev vx42 dev vx43 dst 192.0.2.2", 'duplicate "dev": "vx43" is the second value.'],
@@ -376,8 +384,8 @@ describe("vtepctl refuses with status 1, and asks no daemon,", () => {
       "fdb del 02:00:00:00:00:05 dev vx42 port 4790",
       '"port" does not select an entry to delete: give LLADDR, dev and dst',
     ],
-    ["flood set vx42", '"dst" is required: dst IP, or none for an empty list'],
-    ["flood set none", '"dst" is required: dst IP, or none for an empty list'],
+    ["flood set vx42", '"dst" is required: dst { IP | NAME }, or none for an empty list'],
+    ["flood set none", '"dst" is required: dst { IP | NAME }, or none for an empty list'],
     ["flood set dst 192.0.2.2", '"dev" is required: DEV'],
     ["flood set vx42 port 1 dst 192.0.2.2", '"port" stands behind the "dst" that it belongs to'],
     ["flood set vx42 dst 192.0.2.2 vni 1 vni 2", 'duplicate "vni": "2" is the second value.'],
@@ -385,7 +393,8 @@ describe("vtepctl refuses with status 1, and asks no daemon,", () => {
     ["flood set vx42 dst", 'Command line is not complete. Try option "help"'],
     ["flood set vx42 vx43 none", 'either "dev" is duplicate, or "vx43" is a garbage.'],
     ["flood add vx42 none", 'either "dev" is duplicate, or "none" is a garbage.'],
-    ["flood add vx42", '"dst" is required: dst IP'],
+    ["flood add vx42 dst host_1", 'any valid address is expected rather than "host_1".'],
+    ["flood add vx42", '"dst" is required: dst { IP | NAME }'],
     ["link show vx42 vx43", 'either "dev" is duplicate, or "vx43" is a garbage.'],
     ["link show -j", '"-j" is an option: options stand before the object'],
     ["bogus", 'Object "bogus" is unknown, try "vtepctl help".'],
@@ -444,8 +453,8 @@ describe("vtepctl help", () => {
     for (const line of [
       "Usage: vtepctl [ OPTIONS ] OBJECT { COMMAND | help }",
       "       vtepctl link [ show [ DEV ] ]",
-      "       vtepctl fdb { add | append | replace } LLADDR dev DEV dst IP [ port PORT ] [ vni VNI ] [ sticky ] [ self ] [ permanent | static ]",
-      "       vtepctl fdb del LLADDR dev DEV [ dst IP ] [ self ] [ permanent | static ]",
+      "       vtepctl fdb { add | append | replace } LLADDR dev DEV dst { IP | NAME } [ port PORT ] [ vni VNI ] [ sticky ] [ self ] [ permanent | static ]",
+      "       vtepctl fdb del LLADDR dev DEV [ dst { IP | NAME } ] [ self ] [ permanent | static ]",
       "  -so[cket] PATH  control socket of the daemon; also VTEPD_SOCKET",
       "  -j[son]         print JSON",
     ]) {

@@ -137,6 +137,20 @@ describe("a conflict", () => {
       ],
     ],
     [
+      "between host names and no address that would tell the local one",
+      tunnel("remote: vtep.example", "flood: [other.example]"),
+      [
+        "6:13: tunnels.vx1.remote: expected `local` beside the host name vtep.example, because there is no remote VTEP whose route would tell it",
+      ],
+    ],
+    [
+      "of host names within the flood list",
+      tunnel("local: 192.0.2.1", "flood: [vtep.example, VTEP.example.]"),
+      [
+        "7:27: tunnels.vx1.flood[1]: expected each member of the flood list once, got vtep.example again: tunnels.vx1.flood[0] (vtepd.yaml:7:13)",
+      ],
+    ],
+    [
       "within the flood list",
       tunnel("flood: [192.0.2.2, 192.0.2.2]"),
       [
@@ -243,6 +257,13 @@ describe("no conflict", () => {
       tunnels(
         "a: { mode: vxlan, id: 7, fdb: [{ mac: 02:00:00:00:00:01, dst: 192.0.2.2 }] }",
         "b: { mode: vxlan, id: 8, fdb: [{ mac: 02:00:00:00:00:01, dst: 192.0.2.3 }] }",
+      ),
+    ],
+    [
+      "host names beside a local address, or beside a remote VTEP that has an address",
+      tunnels(
+        "a: { mode: vxlan, id: 7, local: 192.0.2.1, remote: a.example, flood: [b.example, 7.example, localhost] }",
+        "b: { mode: vxlan, id: 8, remote: 192.0.2.2, fdb: [{ mac: 02:00:00:00:00:01, dst: xn--a-1.example }] }",
       ),
     ],
     ["IPv6 addresses on a device over IPv4", tunnel("local: 192.0.2.1", 'addresses: ["fd00::1/64"]')],

@@ -62,6 +62,7 @@ describe("the example file", () => {
       control: { ...control, group: undefined },
       metrics: {},
       cpus: [],
+      resolver: [],
       offload: { ...offload, disabled: [] },
     }).toEqual(bare.daemon);
     const { port, macLearning, ageingS, limit, queues } = bare.tunnels[0]!;

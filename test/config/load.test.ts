@@ -28,6 +28,7 @@ const DEFAULT_DAEMON = {
   busyPollUs: 0,
   offload: { disabled: [] },
   fdbCapacity: 262_144,
+  resolver: [],
 };
 
 describe("a configuration", () => {
@@ -84,6 +85,7 @@ daemon:
   offload: mmsg
   offload-disable: [udp-gro, merge-udp]
   fdb-capacity: 1024
+  resolver: [192.0.2.53, "192.0.2.54:5353", "2001:DB8::53", "[2001:db8::54]:5353"]
 tunnels:
   vx42:
     mode: vxlan
@@ -135,6 +137,7 @@ tunnels:
         busyPollUs: 50,
         offload: { tier: "mmsg", disabled: ["udp-gro", "merge-udp"] },
         fdbCapacity: 1024,
+        resolver: ["192.0.2.53:53", "192.0.2.54:5353", "[2001:db8::53]:53", "[2001:db8::54]:5353"],
       },
       tunnels: [
         {

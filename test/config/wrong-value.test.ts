@@ -2,6 +2,9 @@ import { describe, expect, it } from "vitest";
 import { daemonWith, mistakesOf, NAME, QUOTE, tunnelWith } from "./mistakes-of.ts";
 
 const UNICAST = "expected a unicast IPv4 or IPv6 address";
+const REMOTE = `${UNICAST} or a host name`;
+const SERVER =
+  "expected the address of a name server, with or without a port, such as 192.0.2.53 or [2001:db8::53]:5353";
 const FOR_GROUPS = "the key `group` is for those";
 const MAC = "expected a unicast MAC such as 02:00:00:00:00:01";
 const FDB_MAC = `${MAC}, or 00:00:00:00:00:00 for a member of the flood list`;
@@ -45,20 +48,34 @@ describe("a wrong value under a tunnel", () => {
       `${UNICAST}, got "fe80::1%eth0" (an address with a zone: name the interface under \`link\` instead)`,
     ],
     ["local: 192.0.2.1/24", 12, "local", `${UNICAST}, got "192.0.2.1/24" (a VTEP address has no prefix length)`],
-    ["remote: 239.1.1.1", 13, "remote", `${UNICAST}, got "239.1.1.1" (a multicast address; ${FOR_GROUPS})`],
-    ["remote: ff02::1", 13, "remote", `${UNICAST}, got "ff02::1" (a multicast address; ${FOR_GROUPS})`],
+    ["remote: 239.1.1.1", 13, "remote", `${REMOTE}, got "239.1.1.1" (a multicast address; ${FOR_GROUPS})`],
+    ["remote: ff02::1", 13, "remote", `${REMOTE}, got "ff02::1" (a multicast address; ${FOR_GROUPS})`],
     ["flood: 192.0.2.2", 12, "flood", 'expected a list, got "192.0.2.2"'],
     [
       "flood: [192.0.2.2, 224.0.0.1]",
       24,
       "flood[1]",
-      `${UNICAST}, got "224.0.0.1" (a multicast address; ${FOR_GROUPS})`,
+      `${REMOTE}, got "224.0.0.1" (a multicast address; ${FOR_GROUPS})`,
     ],
-    ["flood: [2001:db8::]", 13, "flood[0]", `${UNICAST}, got a map (${QUOTE})`],
+    ["remote: host_1.example", 13, "remote", `${REMOTE}, got "host_1.example"`],
+    ["remote: -host.example", 13, "remote", `${REMOTE}, got "-host.example"`],
+    ["remote: host..example", 13, "remote", `${REMOTE}, got "host..example"`],
+    ["remote: 192.0.2.2:4789", 13, "remote", `${REMOTE}, got "192.0.2.2:4789"`],
+    ["remote: 192.0.2.256", 13, "remote", `${REMOTE}, got "192.0.2.256"`],
+    ["remote: 192.0.2", 13, "remote", `${REMOTE}, got "192.0.2"`],
+    ["remote: 7", 13, "remote", `${REMOTE}, got 7`],
+    [`remote: ${"a".repeat(64)}.example`, 13, "remote", `${REMOTE}, got "${"a".repeat(60)}..."`],
+    [
+      "flood: [vtep.example, http://vtep.example]",
+      27,
+      "flood[1]",
+      `${REMOTE}, got "http://vtep.example" (a VTEP address has no prefix length)`,
+    ],
+    ["flood: [2001:db8::]", 13, "flood[0]", `${REMOTE}, got a map (${QUOTE})`],
     ["fdb: {}", 10, "fdb", "expected a list, got a map"],
     ["fdb: [ab]", 11, "fdb[0]", 'expected a map, got "ab"'],
     ["fdb: [{ dst: 192.0.2.2 }]", 11, "fdb[0].mac", `${FDB_MAC}, got nothing: the key is required`],
-    ["fdb: [{ mac: 02:00:00:00:00:01 }]", 11, "fdb[0].dst", `${UNICAST}, got nothing: the key is required`],
+    ["fdb: [{ mac: 02:00:00:00:00:01 }]", 11, "fdb[0].dst", `${REMOTE}, got nothing: the key is required`],
     [
       "fdb: [{ mac: 01:00:5e:00:00:01, dst: 192.0.2.2 }]",
       18,
@@ -143,6 +160,11 @@ describe("a wrong value under daemon", () => {
     ["workers: 0", 12, "workers", "expected auto or an integer from 1 to 64, got 0"],
     ["workers: 65", 12, "workers", "expected auto or an integer from 1 to 64, got 65"],
     ["workers: 1.5", 12, "workers", "expected auto or an integer from 1 to 64, got 1.5"],
+    ["resolver: 192.0.2.53", 13, "resolver", 'expected a list, got "192.0.2.53"'],
+    ["resolver: [dns.example]", 14, "resolver[0]", `${SERVER}, got "dns.example"`],
+    ["resolver: [192.0.2.53:0]", 14, "resolver[0]", `${SERVER}, got "192.0.2.53:0"`],
+    ["resolver: [192.0.2.53:65536]", 14, "resolver[0]", `${SERVER}, got "192.0.2.53:65536"`],
+    ['resolver: ["[192.0.2.53"]', 14, "resolver[0]", `${SERVER}, got "[192.0.2.53"`],
     ["fdb-capacity: 0", 17, "fdb-capacity", "expected an integer from 1 to 1048576, got 0"],
     ["fdb-capacity: 1048577", 17, "fdb-capacity", "expected an integer from 1 to 1048576, got 1048577"],
     ["control: { group: 5 }", 21, "control.group", "expected the name of a group, got 5"],

@@ -101,6 +101,7 @@ describe("GET", () => {
         oversize: "icmp",
         mss_clamp: "off",
         flood: ["192.0.2.2"],
+        names: [],
         fdb: { learned: 1, static: 2 },
         limit_per_remote: null,
         eviction: "fair",
@@ -459,7 +460,7 @@ describe("DELETE /v1/links/{name}/fdb/{mac}", () => {
       code: "ERR_CONFIG_VALUE",
       path: "param.mac",
     });
-    expect(problemOf(await remove("/v1/links/vx42/fdb/02:00:00:00:00:05?dst=x"))).toMatchObject({
+    expect(problemOf(await remove("/v1/links/vx42/fdb/02:00:00:00:00:05?dst=x_y"))).toMatchObject({
       status: 400,
       path: "query.dst",
     });

@@ -76,7 +76,7 @@ describe("the flood list", () => {
         [{ dst: "192.0.2.3" }, { dst: "2001:db8::3" }],
         "1.dst: expected an IPv4 address as the local address 192.0.2.1 is one, got 2001:db8::3",
       ],
-      [[{ dst: "192.0.2" }], "0.dst: expected a unicast IPv4 or IPv6 address, got "],
+      [[{ dst: "192.0.2" }], "0.dst: expected a unicast IPv4 or IPv6 address or a host name, got "],
     ] as const) {
       const answer = await put(body);
       expect(answer.status).toBe(400);

@@ -94,7 +94,7 @@ it("a group may stay in a flood list that is set, and nothing else leads to it",
   expect(set("dst", "192.0.2.9", "dst", "239.1.1.1").stderr).toBe("");
   expect(daemon.vtepctl("flood", "show", "ov0").stdout).toBe("dst 192.0.2.9\ndst 239.1.1.1\n");
   const refusal = (address: string): string =>
-    `dst: expected a unicast IPv4 or IPv6 address, got "${address}" (a multicast address; the key \`group\` is for those)\n`;
+    `dst: expected a unicast IPv4 or IPv6 address or a host name, got "${address}" (a multicast address; the key \`group\` is for those)\n`;
   expect(set("dst", "239.1.1.2").stderr).toBe(`vtepctl: 0.${refusal("239.1.1.2")}`);
   const entry = ["02:00:00:00:00:05", "dev", "ov0", "dst", "239.1.1.1"];
   expect(daemon.vtepctl("fdb", "add", ...entry).stderr).toBe(`vtepctl: ${refusal("239.1.1.1")}`);

@@ -33,6 +33,7 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   remote: null,
   group: null,
   flood: [],
+  names: [],
   link: null,
   port: 4789,
   mtu: 1450,
@@ -214,6 +215,11 @@ export class FakeVtep implements VtepService {
     this.link(dev);
     const members = this.#entries.filter((entry) => entry.dev === dev && entry.mac === FLOOD_MAC);
     return members.map(({ dst, port, vni }) => ({ dst, port, vni }));
+  }
+
+  async resolve(dev: string): Promise<() => void> {
+    this.link(dev);
+    return () => {};
   }
 
   setFlood(dev: string, members: readonly FloodMember[]): void {
