@@ -279,8 +279,7 @@ int32_t Io::SendAction(int32_t index) {
   const int32_t frame = Memory::Load(action.frame);
   if (port == nullptr || !Memory::IsFrame(frame)) return EINVAL;
   const Parts::Row& row = parts_.RowOf(frame);
-  const Bytes bytes =
-      row.count == 0 ? memory_.FrameBytes(frame) : memory_.FrameBytes(frame, static_cast<int32_t>(row.first_length));
+  const Bytes bytes = memory_.FirstBytes(frame, row.count == 0 ? 0 : row.rest_length);
   if (bytes.data == nullptr) return EINVAL;
   if (port->gone) return EBADFD;
   if (port->IsTap()) {

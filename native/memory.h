@@ -31,10 +31,12 @@ class Memory {
 
   // The next check what JavaScript wrote, and answer false or null for anything out of bounds.
   static bool IsFrame(int32_t frame) { return static_cast<uint32_t>(frame) < static_cast<uint32_t>(abi::BATCH_FRAMES); }
-  Bytes FrameBytes(int32_t frame) const { return FrameBytes(frame, Load(frames_[frame].length)); }
-  Bytes FrameBytes(int32_t frame, int32_t length) const {
-    return Within(arena_, abi::ARENA_BYTES, Load(frames_[frame].offset), length);
+  // The frame without its last `rest` bytes, which lie elsewhere.
+  Bytes FirstBytes(int32_t frame, int32_t rest) const {
+    const int32_t length = Load(frames_[frame].length);
+    return length < rest ? Bytes{} : Within(arena_, abi::ARENA_BYTES, Load(frames_[frame].offset), length - rest);
   }
+  Bytes FrameBytes(int32_t frame) const { return FirstBytes(frame, 0); }
   Bytes TemplateBytes(const abi::Action& action) const {
     return Within(templates_, template_bytes_, Load(action.template_offset), Load(action.template_length));
   }

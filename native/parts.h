@@ -17,9 +17,9 @@ class Parts {
   static constexpr int32_t MAX_PARTS = abi::UDP_SLOTS * 64;
 
   struct Row {
-    uint32_t first_length = 0;  // Bytes of the part with the headers.
-    int32_t first = 0;          // The others: At(first) to At(first + count - 1).
-    int32_t count = 0;          // 0: the frame is in one piece.
+    int32_t rest_length = 0;  // Bytes of the other parts; the rest of the frame's length is the part with the headers.
+    int32_t first = 0;        // The others: At(first) to At(first + count - 1).
+    int32_t count = 0;        // 0: the frame is in one piece.
   };
 
   // Frame `frame` is in one piece again.

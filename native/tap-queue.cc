@@ -146,7 +146,7 @@ int32_t WriteFrame(const Port& port, abi::Frame& frame, Bytes bytes, const Parts
   iovec pieces[2 + Group::MAX_SEGMENTS];
   int count = 0;
   if (port.Has(abi::FEATURE_VNET_HEADER)) pieces[count++] = {&header, sizeof(header)};
-  pieces[count++] = {bytes.data, row.count == 0 ? bytes.length : row.first_length};
+  pieces[count++] = {bytes.data, bytes.length};
   for (int32_t i = 0; i < row.count; i++) pieces[count++] = parts.At(row.first + i);
   return Write(port, pieces, count, state);
 }

@@ -126,12 +126,10 @@ void UdpReceiver::CloseGroup(Group& group, int32_t index, int32_t first_part) {
   if (!group.Finish(merged)) return;
   abi::Frame& frame = memory_->FrameAt(index);
   Parts::Row& row = parts_->RowOf(index);
-  row = {static_cast<uint32_t>(frame.length), first_part, parts_->Used() - first_part};
+  row = {0, first_part, parts_->Used() - first_part};
+  for (int32_t i = 0; i < row.count; i++) row.rest_length += static_cast<int32_t>(parts_->At(row.first + i).iov_len);
   // A padded first frame ends before its padding now.
-  for (int32_t i = 0; i < row.count; i++) merged.length -= static_cast<uint32_t>(parts_->At(row.first + i).iov_len);
-  row.first_length = merged.length;
-  frame.length = static_cast<int32_t>(row.first_length);
-  for (int32_t i = 0; i < row.count; i++) frame.length += static_cast<int32_t>(parts_->At(row.first + i).iov_len);
+  frame.length = static_cast<int32_t>(merged.length);
   frame.segments = static_cast<int32_t>(merged.segments);
   frame.flags |= abi::FLAG_PARTIAL_CSUM;
   frame.csum = merged.csum_start | merged.csum_offset << 16;

@@ -69,6 +69,7 @@ const ownWords = ({
   unknown_unicast,
   oversize,
   mss_clamp,
+  vlan,
   fdb,
   limit_per_remote,
   eviction,
@@ -85,6 +86,7 @@ const ownWords = ({
   if (unknown_unicast === "drop") words.push("unknown-unicast", unknown_unicast);
   if (oversize !== "icmp") words.push("oversize", oversize);
   if (mss_clamp !== "off") words.push("mss-clamp", mss_clamp);
+  if (vlan !== "pass") words.push("vlan", vlan);
   if (fwmark !== null) words.push("fwmark", `0x${fwmark.toString(16)}`);
   if (limit_per_remote !== null) words.push("limit-per-remote", limit_per_remote);
   if (eviction === "none") words.push("eviction", eviction);

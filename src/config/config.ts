@@ -110,6 +110,8 @@ export interface VxlanConfig {
   readonly arpProxy: boolean;
   readonly neighbours: readonly NeighbourConfig[];
   readonly notifications: readonly Notification[];
+  /** What becomes of VLAN tags inside, in both directions. */
+  readonly vlan: "pass" | "strip" | "drop";
   /** 0 = learned entries never age. */
   readonly ageingS: number;
   /** Learned entries of this tunnel. */

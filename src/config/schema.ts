@@ -122,6 +122,11 @@ const modes = {
       "What `vtepctl monitor` tells of: `l2-miss`, unicast frames whose MAC has no FDB entry; `l3-miss`, questions for addresses that no neighbour has.",
       { examples: [["l2-miss", "l3-miss"]] },
     ),
+    vlan: key(
+      oneOf(["pass", "strip", "drop"]).default("pass"),
+      "VLAN tags (802.1Q, 802.1ad) of overlay frames, in both directions: `strip` takes the outermost one off, `drop` drops tagged " +
+        "frames (RFC 7348 section 6.1).",
+    ),
     ageing: key(
       ageingTime().default(300),
       "Time without a frame after which a learned entry goes, as a number, `300s`, `5m` or `1h`; `none` and 0 mean never.",
@@ -261,6 +266,7 @@ const vxlanConfig = (keys: VxlanKeys): Omit<VxlanConfig, "name"> => ({
   arpProxy: keys["arp-proxy"],
   neighbours: keys.neighbors ?? keys.neighbours,
   notifications: keys.notifications,
+  vlan: keys.vlan,
   ageingS: keys.aging ?? keys.ageing,
   limit: keys.limit,
   limitPerRemote: keys["limit-per-remote"],

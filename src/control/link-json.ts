@@ -88,6 +88,7 @@ export interface LinkJson {
     readonly oversize: "icmp" | "fragment" | "drop";
     /** Bytes where it is a number. */
     readonly mss_clamp: number | "off" | "auto";
+    readonly vlan: "pass" | "strip" | "drop";
     readonly flood: readonly string[];
     /** Host names of remote VTEPs, and the addresses they have now. */
     readonly names: readonly { readonly name: string; readonly addresses: readonly string[] }[];
@@ -190,6 +191,7 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     unknown_unicast: link.unknownUnicast,
     oversize: link.oversize,
     mss_clamp: link.mssClamp,
+    vlan: link.vlan,
     flood: link.flood,
     names: link.names,
     fdb: { learned: link.fdbLearned, static: link.fdbStatic },

@@ -67,6 +67,7 @@ const LinkSchema = z
       unknown_unicast: z.enum(["flood", "drop"]),
       oversize: z.enum(["icmp", "fragment", "drop"]),
       mss_clamp: z.union([z.enum(["off", "auto"]), count()]),
+      vlan: z.enum(["pass", "strip", "drop"]),
       flood: z.array(z.string()),
       names: z.array(z.object({ name: z.string(), addresses: z.array(z.string()) })),
       fdb: z.object({ learned: count(), static: count() }),

@@ -20,6 +20,7 @@ import {
   BD_NEIGHBOURS,
   BD_OUTER,
   BD_OVERSIZE,
+  BD_VLAN,
 } from "../dataplane/bridge-domain.ts";
 import { clearRow, DROP_COLUMNS, LINK_COLUMNS } from "../dataplane/counters.ts";
 import { clampWord } from "../dataplane/mss-clamp.ts";
@@ -29,6 +30,7 @@ import { OVERSIZE_DROP, OVERSIZE_FRAGMENT, OVERSIZE_ICMP } from "../dataplane/ov
 import { BROADCAST, MULTICAST, TOO_BIG_ANSWER, UNKNOWN_UNICAST_CLASS } from "../dataplane/policers.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type { FloodMember } from "../dataplane/view.ts";
+import { VLAN_DROP, VLAN_PASS, VLAN_STRIP } from "../dataplane/vlan-tags.ts";
 import { VtepdError } from "../errors.ts";
 import { vxlanDatagramBytes } from "../tunnel/vxlan.ts";
 import { readMacHi, readMacLo } from "../wire/mac.ts";
@@ -50,6 +52,7 @@ import type { CompletePlan, UnderlayPlan } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
 import type { Wish } from "./wish.ts";
 
+const VLAN_MODES = { pass: VLAN_PASS, strip: VLAN_STRIP, drop: VLAN_DROP } as const;
 const OVERSIZE_POLICIES = { icmp: OVERSIZE_ICMP, fragment: OVERSIZE_FRAGMENT, drop: OVERSIZE_DROP } as const;
 /** ICMP messages to senders of oversize frames, a second and at once: one is enough for a sender that listens. */
 const TOO_BIG_RATE = 1000;
@@ -219,6 +222,7 @@ export class Tunnel {
       isDamped: config.moveDamping,
     });
     this.setPolicers();
+    bridgeDomains.set(bd, BD_VLAN, VLAN_MODES[config.vlan]);
     bridgeDomains.set(bd, BD_DROP_UNKNOWN, config.unknownUnicast === "drop" ? 1 : 0);
     bridgeDomains.set(bd, BD_ACCEPT_ANY, config.accept === "any" ? 1 : 0);
     bridgeDomains.set(bd, BD_MSS_CLAMP, clampWord(config.mssClamp));

@@ -200,6 +200,7 @@ export class Vtep implements VtepService {
       unknownUnicast: config.unknownUnicast,
       oversize: config.oversize,
       mssClamp: config.mssClamp,
+      vlan: config.vlan,
       ageingS: config.ageingS,
       fdbLimit: config.limit,
       fdbLimitPerRemote: config.limitPerRemote ?? 0,

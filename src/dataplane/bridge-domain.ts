@@ -32,6 +32,8 @@ export const BD_OUTER = 8;
 export const BD_ACCEPT_ANY = 9;
 /** 1 = unicast frames from the overlay whose MAC is not known are dropped instead of flooded. */
 export const BD_DROP_UNKNOWN = 10;
+/** What becomes of VLAN tags: VLAN_* (vlan-tags.ts). */
+export const BD_VLAN = 11;
 /** What becomes of frames larger than the path carries: OVERSIZE_* (oversize.ts). */
 export const BD_OVERSIZE = 16;
 /** Whether vtepd answers for neighbours and tells of misses: bits of neighbourhood.ts; 0 = neither. */

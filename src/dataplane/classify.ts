@@ -15,10 +15,17 @@ import {
   STATUS_NOW_MS,
   STATUS_NOW_S,
 } from "../binding/abi.ts";
-import { DROP_REASON_COLUMNS, PKT_TOO_SMALL, POLICED, POLICED_SOURCE, UNKNOWN_UNICAST } from "../drop-reason.ts";
+import {
+  DROP_REASON_COLUMNS,
+  NOT_DROPPED,
+  PKT_TOO_SMALL,
+  POLICED,
+  POLICED_SOURCE,
+  UNKNOWN_UNICAST,
+} from "../drop-reason.ts";
 import { isGroupMac } from "../wire/mac.ts";
 import type { Batch } from "./batch.ts";
-import { BD_DROP_UNKNOWN, BD_NEIGHBOURS, BD_WORDS } from "./bridge-domain.ts";
+import { BD_DROP_UNKNOWN, BD_NEIGHBOURS, BD_VLAN, BD_WORDS } from "./bridge-domain.ts";
 import { type Counters, DROP_COLUMNS, ENCAP } from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
 import type { Misses } from "./misses.ts";
@@ -27,6 +34,7 @@ import { BROADCAST, MULTICAST, type Policers, UNKNOWN_UNICAST_CLASS } from "./po
 import type { SourcePolicers } from "./source-policers.ts";
 import type { Tables } from "./tables.ts";
 import { DISCARD, FLOOD, UNICAST } from "./verdict.ts";
+import { VLAN_PASS, VlanTags } from "./vlan-tags.ts";
 
 const ETHERNET_HEADER_BYTES = 14;
 
@@ -38,6 +46,7 @@ export class Classifier {
   private readonly policers: Policers;
   private readonly sourcePolicers: SourcePolicers;
   private readonly drop: Float64Array;
+  private readonly vlanTags: VlanTags;
   private readonly neighbourhood: Neighbourhood;
   private readonly misses: Misses;
 
@@ -51,6 +60,7 @@ export class Classifier {
     this.sourcePolicers = tables.sourcePolicers;
     this.domains = tables.bridgeDomains.words;
     this.drop = counters.drop;
+    this.vlanTags = new VlanTags(batch);
   }
 
   /** @param row first word of the descriptor @param bd bridge domain of the TAP it came from */
@@ -60,6 +70,14 @@ export class Classifier {
     if (frames[row + FRAME_LENGTH]! < ETHERNET_HEADER_BYTES) {
       this.discard(row, bd, PKT_TOO_SMALL);
       return;
+    }
+    const vlan = this.domains[bd * BD_WORDS + BD_VLAN]!;
+    if (vlan !== VLAN_PASS) {
+      const reason = this.vlanTags.handle(row, vlan);
+      if (reason !== NOT_DROPPED) {
+        this.discard(row, bd, reason);
+        return;
+      }
     }
     const watch = this.domains[bd * BD_WORDS + BD_NEIGHBOURS]!;
     if (watch !== 0 && this.neighbourhood.fromOverlay(row, bd, watch)) return;

@@ -58,6 +58,7 @@ import {
   BD_MSS_CLAMP,
   BD_MTU,
   BD_NEIGHBOURS,
+  BD_VLAN,
   BD_WORDS,
 } from "./bridge-domain.ts";
 import {
@@ -78,6 +79,7 @@ import type { Neighbourhood } from "./neighbourhood.ts";
 import type { Tables } from "./tables.ts";
 import { UPCALL_BD, UPCALL_KIND, UPCALL_UNKNOWN_VTEP, type UpcallRing } from "./upcall-ring.ts";
 import { DELIVER, DISCARD } from "./verdict.ts";
+import { VLAN_PASS, VlanTags } from "./vlan-tags.ts";
 import { wireBytes } from "./wire-bytes.ts";
 
 const ETHERNET_HEADER_BYTES = 14;
@@ -94,6 +96,7 @@ export class Decapsulator {
   private readonly counters: Counters;
   private readonly upcalls: UpcallRing;
   private readonly learner: Learner;
+  private readonly vlanTags: VlanTags;
   private readonly neighbourhood: Neighbourhood;
   private lastBinding = -1;
   private lastVni = 0;
@@ -111,6 +114,7 @@ export class Decapsulator {
     this.tables = tables;
     this.domains = tables.bridgeDomains.words;
     this.counters = counters;
+    this.vlanTags = new VlanTags(batch);
     this.learner = new Learner(batch, tables, counters, upcalls);
   }
 
@@ -231,6 +235,10 @@ export class Decapsulator {
     const macLo = frames[row + FRAME_SRC_LO]!;
     if (isInvalidSourceMac(macHi, macLo)) return MAC_INVALID_SOURCE;
     if (macHi === domains[domain + BD_MAC_HI] && macLo === domains[domain + BD_MAC_LO]) return LOCAL_MAC;
+    if (domains[domain + BD_VLAN] !== VLAN_PASS) {
+      const reason = this.vlanTags.handle(row, domains[domain + BD_VLAN]!);
+      if (reason !== NOT_DROPPED) return reason;
+    }
     if ((frames[row + FRAME_TOS]! & ECN_MASK) !== 0) {
       const reason = this.carryEcn(row);
       if (reason !== NOT_DROPPED) return reason;

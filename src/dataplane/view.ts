@@ -26,6 +26,8 @@ export interface LinkView {
   readonly macAddress: string;
   readonly learning: boolean;
   readonly unknownUnicast: "flood" | "drop";
+  /** VLAN tags inside. */
+  readonly vlan: "pass" | "strip" | "drop";
   /** 0 = learned entries never age. */
   readonly ageingS: number;
   readonly fdbLimit: number;

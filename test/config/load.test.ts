@@ -51,6 +51,7 @@ describe("a configuration", () => {
       macLearning: true,
       unknownUnicast: "flood",
       policers: {},
+      vlan: "pass",
       sourcePolicers: {},
       arpProxy: false,
       neighbours: [],
@@ -103,6 +104,7 @@ tunnels:
     arp-proxy: true
     neighbours: [{ address: 10.42.0.2, mac: 02:00:00:00:00:02, router: true }]
     notifications: [l2-miss, l3-miss]
+    vlan: strip
     ageing: 5m
     limit: 10
     limit-per-remote: 5
@@ -155,6 +157,7 @@ tunnels:
           macLearning: false,
           unknownUnicast: "drop",
           policers: { broadcast: { rate: 1000, burst: 100 }, unknownUnicast: { rate: 5, burst: 10 } },
+          vlan: "strip",
           sourcePolicers: { multicast: { rate: 200, burst: 20 } },
           arpProxy: true,
           neighbours: [{ address: "10.42.0.2", mac: "02:00:00:00:00:02", router: true }],

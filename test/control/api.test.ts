@@ -100,6 +100,7 @@ describe("GET", () => {
         unknown_unicast: "flood",
         oversize: "icmp",
         mss_clamp: "off",
+        vlan: "pass",
         flood: ["192.0.2.2"],
         names: [],
         fdb: { learned: 1, static: 2 },

@@ -42,6 +42,7 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   unknownUnicast: "flood",
   oversize: "icmp",
   mssClamp: "off",
+  vlan: "pass",
   ageingS: 300,
   fdbLimit: 65536,
   fdbLimitPerRemote: 0,
