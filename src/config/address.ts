@@ -13,7 +13,7 @@ import {
   VTEP_ADDRESS,
   type VtepText,
 } from "../dataplane/vtep-text.ts";
-import { FDB_MAC, fdbMacHint } from "../wire/mac.ts";
+import { FDB_MAC, fdbMacHint, STATION_MAC, stationMacHint } from "../wire/mac.ts";
 
 const vtep = (expected: string, read: (text: string) => VtepText): z.ZodType<string, string> =>
   z.string({ error: expected }).transform((text, context) => {
@@ -81,11 +81,6 @@ export const interfaceAddress = (): z.ZodType<string, string> =>
 
 /** As parseMac takes it; a pattern, because the JSON schema shows it. */
 const MAC = /^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/;
-const ZERO_MAC = "00:00:00:00:00:00";
-
-/** Why a MAC is not that of one interface. */
-const stationMacHint = (text: string): string | undefined =>
-  text.toLowerCase() === ZERO_MAC ? "the zero address" : fdbMacHint(text);
 
 const mac = (expected: string, hintOf: (text: string) => string | undefined): z.ZodType<string, string> =>
   z
@@ -100,8 +95,7 @@ const mac = (expected: string, hintOf: (text: string) => string | undefined): z.
     .meta({ title: "MAC address" });
 
 /** A MAC that an interface may have. */
-export const unicastMac = (): z.ZodType<string, string> =>
-  mac("a unicast MAC such as 02:00:00:00:00:01", stationMacHint);
+export const unicastMac = (): z.ZodType<string, string> => mac(STATION_MAC, stationMacHint);
 
 /** A MAC that an FDB entry may have; all zeros stands for a flood-list member, as in `bridge fdb`. */
 export const fdbMac = (): z.ZodType<string, string> => mac(FDB_MAC, fdbMacHint);

@@ -5,10 +5,12 @@
 import { isHostName } from "../dataplane/host-name.ts";
 import type { TunnelConfig } from "./config.ts";
 import {
+  addressTwice,
   family,
   linkContradiction,
   macTwice,
   memberTwice,
+  NEIGHBOURS_FOR_NOTHING,
   ownMac,
   remoteContradiction,
   STICKY_MEMBER,
@@ -151,6 +153,22 @@ const checkOversize = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts
   conflicts.report([...path, "oversize"], `expected \`icmp\` or \`drop\` beside ${at}, got \`fragment\``);
 };
 
+/** IPv4 and TCP headers without options, the least that an MSS leaves out of a packet. */
+const LEAST_HEADERS = 40;
+
+/** A clamp that lets through what does not fit holds nothing down. */
+const checkMssClamp = ({ mssClamp, mtu }: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
+  if (mtu === undefined || typeof mssClamp !== "number" || mssClamp <= mtu - LEAST_HEADERS) return;
+  const wanted = `expected at most ${mtu - LEAST_HEADERS} beside ${conflicts.at([...path, "mtu"])}`;
+  conflicts.report([...path, "mss-clamp"], `${wanted}, got ${mssClamp}`);
+};
+
+const checkLimits = ({ limit, limitPerRemote }: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
+  if (limitPerRemote === undefined || limitPerRemote <= limit) return;
+  const wanted = `expected at most ${limit}, which \`limit\` gives the whole tunnel`;
+  conflicts.report([...path, "limit-per-remote"], `${wanted}, got ${limitPerRemote}`);
+};
+
 /** Tunnels on one socket must agree on what the socket is set to. */
 const checkSockets = (tunnels: readonly TunnelConfig[], conflicts: Conflicts): void => {
   const first = new Map<string, TunnelConfig>();
@@ -214,7 +232,7 @@ const checkAddresses = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflict
     const first = tunnel.addresses.indexOf(address);
     if (first < index) {
       const at = conflicts.at([...path, "addresses", first]);
-      conflicts.report([...path, "addresses", index], `expected each address once, got ${address} as in ${at}`);
+      conflicts.report([...path, "addresses", index], `${addressTwice(address)}: ${at}`);
     }
   }
 };
@@ -238,17 +256,18 @@ const checkLink = (tunnel: TunnelConfig, tunnels: ReadonlyMap<string, TunnelConf
 /** A neighbour is looked up by its address, and only where somebody asks for neighbours. */
 const checkNeighbours = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
   const owners = new Map<string, KeyPath>();
-  for (const [index, { address }] of tunnel.neighbours.entries()) {
+  for (const [index, { address, mac }] of tunnel.neighbours.entries()) {
     const place = [...path, "neighbours", index, "address"];
     const owner = owners.get(address);
     if (owner === undefined) owners.set(address, place);
-    else conflicts.report(place, `expected each address once, got ${address} as in ${conflicts.at(owner)}`);
+    else conflicts.report(place, `${addressTwice(address)}: ${conflicts.at(owner)}`);
+    if (mac === tunnel.macAddress) {
+      const at = conflicts.at([...path, "macaddress"]);
+      conflicts.report([...path, "neighbours", index, "mac"], `${ownMac(mac)}: ${at}`);
+    }
   }
   if (tunnel.neighbours.length > 0 && !tunnel.arpProxy && !tunnel.notifications.includes("l3-miss")) {
-    conflicts.report(
-      [...path, "neighbours"],
-      "expected `arp-proxy: true` or `notifications: [l3-miss]` beside neighbours, which are for nothing else",
-    );
+    conflicts.report([...path, "neighbours"], NEIGHBOURS_FOR_NOTHING);
   }
 };
 
@@ -285,6 +304,8 @@ export const findConflicts = (tunnels: readonly TunnelConfig[], document: Config
     checkGroup(tunnel, path, conflicts);
     checkOuterHeader(tunnel, path, conflicts);
     checkOversize(tunnel, path, conflicts);
+    checkMssClamp(tunnel, path, conflicts);
+    checkLimits(tunnel, path, conflicts);
     checkFloodList(tunnel, path, conflicts);
     checkMacs(tunnel, path, conflicts);
     checkNeighbours(tunnel, path, conflicts);

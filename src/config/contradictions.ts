@@ -47,6 +47,11 @@ export const memberTwice = (address: string): string =>
 
 export const macTwice = (mac: string): string => `expected each MAC once, got ${mac} again`;
 
+export const addressTwice = (address: string): string => `expected each address once, got ${address} again`;
+
+export const NEIGHBOURS_FOR_NOTHING =
+  "expected `arp-proxy: true` or `notifications: [l3-miss]` beside neighbours, which are for nothing else";
+
 export const STICKY_MEMBER =
   "expected a sticky entry for a MAC that a station can have, got one for a member of the flood list";
 

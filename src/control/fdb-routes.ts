@@ -63,7 +63,7 @@ const ChangeSchema = z
     port: integer(1, 65_535).optional(),
     vni: integer(0, MAX_VNI).optional(),
     sticky: z
-      .boolean()
+      .boolean({ error: ({ input }) => expectedGot("true or false", input) })
       .optional()
       .openapi({ description: "Frames of the MAC from elsewhere are delivered, not dropped." }),
   })

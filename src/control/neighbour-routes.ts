@@ -3,12 +3,10 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { NeighbourView, VtepService } from "../dataplane/view.ts";
 import { readVtep, VTEP_ADDRESS } from "../dataplane/vtep-text.ts";
 import { expectedGot } from "../errors.ts";
-import { isInvalidSourceMac, parseMac, readMacHi, readMacLo } from "../wire/mac.ts";
+import { parseMac, STATION_MAC, stationMacHint } from "../wire/mac.ts";
 import { deviceInQuery, nameInPath } from "./device-parameter.ts";
 import { type NeighbourJson, neighbourJson } from "./neighbour-json.ts";
 import { answersJson, answersNothing } from "./responses.ts";
-
-const STATION_MAC = "a unicast MAC such as 02:00:00:00:00:01";
 
 /** Canonical text. */
 const address = (): z.ZodType<string, string> =>
@@ -26,10 +24,9 @@ const mac = (): z.ZodType<string, string> =>
   z
     .string({ error: ({ input }) => expectedGot(STATION_MAC, input) })
     .transform((text, context) => {
-      const bytes = parseMac(text);
-      if (bytes !== undefined && !isInvalidSourceMac(readMacHi(bytes, 0), readMacLo(bytes, 0)))
-        return text.toLowerCase();
-      context.addIssue({ code: "custom", message: expectedGot(STATION_MAC, text) });
+      const hint = stationMacHint(text);
+      if (parseMac(text) !== undefined && hint === undefined) return text.toLowerCase();
+      context.addIssue({ code: "custom", message: expectedGot(STATION_MAC, text, hint) });
       return z.NEVER;
     })
     .openapi({ example: "02:00:00:00:00:02" });
@@ -54,7 +51,7 @@ const ChangeSchema = z
     verb: z.enum(["add", "replace"]),
     address: address(),
     mac: mac(),
-    router: z.boolean().optional(),
+    router: z.boolean({ error: ({ input }) => expectedGot("true or false", input) }).optional(),
   })
   .openapi("NeighbourChange");
 

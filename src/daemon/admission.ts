@@ -1,10 +1,16 @@
 /**
- * Whether a running tunnel can have an FDB entry or a flood-list member that somebody asks for, before anything changes:
- * the checks that the configuration has at load, in the same words.
+ * Whether a running tunnel can have an FDB entry, a flood-list member or a neighbour that somebody asks for, before anything
+ * changes: the checks that the configuration has at load, in the same words.
  */
 import type { TunnelConfig } from "../config/config.ts";
-import { linkContradiction, ownMac, remoteContradiction, STICKY_MEMBER } from "../config/contradictions.ts";
-import type { FdbRequest } from "../dataplane/view.ts";
+import {
+  linkContradiction,
+  NEIGHBOURS_FOR_NOTHING,
+  ownMac,
+  remoteContradiction,
+  STICKY_MEMBER,
+} from "../config/contradictions.ts";
+import type { FdbRequest, NeighbourRequest } from "../dataplane/view.ts";
 import { REMOTE_VTEP, readRemote } from "../dataplane/vtep-text.ts";
 import { type ErrorCode, expectedGot, VtepdError } from "../errors.ts";
 import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
@@ -39,11 +45,25 @@ export const canReach = ({ config, endpoints }: Asked, address: string): boolean
   return (remoteContradiction(address, underlay) ?? linkContradiction(address, underlay)) === undefined;
 };
 
-/** Only the flood list leads to the tunnel's group. @throws ERR_CONFIG_VALUE, ERR_CONFIG_CONFLICT */
-export const admitEntry = (tunnel: Asked, { mac, dst, sticky }: FdbRequest): void => {
-  const { config, device } = tunnel;
+/** @throws ERR_CONFIG_CONFLICT */
+const admitMac = ({ device }: Asked, mac: string): void => {
   const own = device.info()?.macAddress ?? device.macAddress;
   if (mac === formatMac(readMacHi(own, 0), readMacLo(own, 0))) refuse("ERR_CONFIG_CONFLICT", "mac", ownMac(mac));
+};
+
+/** @throws ERR_CONFIG_CONFLICT */
+export const admitNeighbour = (tunnel: Asked, { mac }: NeighbourRequest): void => {
+  const { arpProxy, notifications } = tunnel.config;
+  if (!arpProxy && !notifications.includes("l3-miss")) {
+    refuse("ERR_CONFIG_CONFLICT", "address", NEIGHBOURS_FOR_NOTHING);
+  }
+  admitMac(tunnel, mac);
+};
+
+/** Only the flood list leads to the tunnel's group. @throws ERR_CONFIG_VALUE, ERR_CONFIG_CONFLICT */
+export const admitEntry = (tunnel: Asked, { mac, dst, sticky }: FdbRequest): void => {
+  const { config } = tunnel;
+  admitMac(tunnel, mac);
   if (mac === FLOOD_MAC && sticky === true) refuse("ERR_CONFIG_CONFLICT", "sticky", STICKY_MEMBER);
   if (mac !== FLOOD_MAC && dst === config.group) {
     refuse("ERR_CONFIG_VALUE", "dst", expectedGot(REMOTE_VTEP, dst, readRemote(dst).hint));

@@ -7,6 +7,7 @@
  */
 import ipaddr from "ipaddr.js";
 import type { NeighbourConfig } from "../config/config.ts";
+import { addressTwice } from "../config/contradictions.ts";
 import {
   type AddressWords,
   NEIGHBOUR_ROUTER,
@@ -49,10 +50,9 @@ export class Neighbours {
   change(verb: "add" | "replace", request: NeighbourRequest, owner: "config" | "control"): void {
     const before = this.known.get(request.address);
     if (before !== undefined && before.owner !== "learned" && verb === "add") {
-      throw new VtepdError(
-        "ERR_NEIGHBOUR_EXISTS",
-        `${this.name}: ${request.address} is there already, with ${this.macOf(before)}; \`replace\` changes it`,
-      );
+      const words = addressTwice(request.address);
+      const message = `address: ${words}: it is at ${this.macOf(before)}; \`replace\` changes it`;
+      throw new VtepdError("ERR_NEIGHBOUR_EXISTS", message, { path: "address" });
     }
     const mac = parseMac(request.mac)!;
     const flags = NEIGHBOUR_STATIC | (request.router === true ? NEIGHBOUR_ROUTER : 0);

@@ -26,7 +26,7 @@ import type {
 import { formatVtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
-import { admitEntry, admitRemote } from "./admission.ts";
+import { admitEntry, admitNeighbour, admitRemote } from "./admission.ts";
 import { monotonicS } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Events } from "./events.ts";
@@ -144,7 +144,9 @@ export class Vtep implements VtepService {
   }
 
   changeNeighbour(dev: string, verb: "add" | "replace", request: NeighbourRequest): void {
-    this.tunnel(dev).neighbours.change(verb, request, "control");
+    const tunnel = this.tunnel(dev);
+    admitNeighbour(tunnel, request);
+    tunnel.neighbours.change(verb, request, "control");
   }
 
   deleteNeighbour(dev: string, address: string): void {

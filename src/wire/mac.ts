@@ -47,6 +47,13 @@ export const fdbMacHint = (text: string): string | undefined => {
   return bytes !== undefined && isGroupMac(readMacHi(bytes, 0)) ? "a group address" : undefined;
 };
 
+/** What is expected of the MAC of one interface, for people. */
+export const STATION_MAC = "a unicast MAC such as 02:00:00:00:00:01";
+
+/** Why a MAC cannot be that of one interface; undefined when it can, and for text that is no MAC at all. */
+export const stationMacHint = (text: string): string | undefined =>
+  parseMac(text)?.every((octet) => octet === 0) === true ? "the zero address" : fdbMacHint(text);
+
 /** `aa:bb:cc:dd:ee:ff`, lower case, from the two integers of the data plane. */
 export const formatMac = (hi: number, lo: number): string =>
   [hi >>> 8, hi & 255, lo >>> 24, (lo >>> 16) & 255, (lo >>> 8) & 255, lo & 255]

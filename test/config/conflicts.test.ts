@@ -30,7 +30,7 @@ describe("a conflict", () => {
         "  - { address: 'fd00:0::2', mac: 02:00:00:00:00:03 }",
       ),
       [
-        "9:20: tunnels.vx1.neighbours[1].address: expected each address once, got fd00::2 as in tunnels.vx1.neighbours[0].address (vtepd.yaml:8:20)",
+        "9:20: tunnels.vx1.neighbours[1].address: expected each address once, got fd00::2 again: tunnels.vx1.neighbours[0].address (vtepd.yaml:8:20)",
       ],
     ],
     [
@@ -39,6 +39,27 @@ describe("a conflict", () => {
       [
         "7:17: tunnels.vx1.neighbours: expected `arp-proxy: true` or `notifications: [l3-miss]` beside neighbours, which are for nothing else",
       ],
+    ],
+    [
+      "between a neighbour and the device's own MAC",
+      tunnel(
+        "arp-proxy: true",
+        "macaddress: 02:00:00:00:00:01",
+        "neighbours: [{ address: 10.0.0.2, mac: 02:00:00:00:00:01 }]",
+      ),
+      [
+        "8:44: tunnels.vx1.neighbours[0].mac: expected the MAC of another station, got 02:00:00:00:00:01, which is the device's own: tunnels.vx1.macaddress (vtepd.yaml:7:17)",
+      ],
+    ],
+    [
+      "between the limits of a tunnel and of its remote VTEPs",
+      tunnel("limit: 100", "limit-per-remote: 101"),
+      ["7:23: tunnels.vx1.limit-per-remote: expected at most 100, which `limit` gives the whole tunnel, got 101"],
+    ],
+    [
+      "between a clamp and an MTU that such segments do not fit",
+      tunnel("mtu: 1400", "mss-clamp: 1361"),
+      ["7:16: tunnels.vx1.mss-clamp: expected at most 1360 beside tunnels.vx1.mtu (vtepd.yaml:6:10), got 1361"],
     ],
     [
       "between two spellings of neighbours",
@@ -200,7 +221,7 @@ describe("a conflict", () => {
       "within addresses",
       tunnel('addresses: [10.0.0.1/24, "fd00::1/64", 10.0.0.1/24]'),
       [
-        "6:44: tunnels.vx1.addresses[2]: expected each address once, got 10.0.0.1/24 as in tunnels.vx1.addresses[0] (vtepd.yaml:6:17)",
+        "6:44: tunnels.vx1.addresses[2]: expected each address once, got 10.0.0.1/24 again: tunnels.vx1.addresses[0] (vtepd.yaml:6:17)",
       ],
     ],
     [
@@ -266,6 +287,8 @@ describe("no conflict", () => {
         "b: { mode: vxlan, id: 8, remote: 192.0.2.2, fdb: [{ mac: 02:00:00:00:00:01, dst: xn--a-1.example }] }",
       ),
     ],
+    ["limits that are the same", tunnel("limit: 100", "limit-per-remote: 100")],
+    ["a clamp at what the MTU leaves", tunnel("mtu: 1400", "mss-clamp: 1360")],
     ["IPv6 addresses on a device over IPv4", tunnel("local: 192.0.2.1", 'addresses: ["fd00::1/64"]')],
     ["one tunnel over another", tunnels("a: { mode: vxlan, id: 7 }", "b: { mode: vxlan, id: 8, link: a }")],
     [

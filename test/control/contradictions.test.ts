@@ -18,6 +18,7 @@ const ZERO = "00:00:00:00:00:00";
 const KEYS = `mode: vxlan, id: 42, local: 192.0.2.1, macaddress: ${OWN_MAC}, addresses: [10.42.0.1/24]`;
 const FLOOD = "flood: [192.0.2.2]";
 const ENTRY = `{ mac: ${STATION}, dst: 192.0.2.2 }`;
+const NEIGHBOUR = `{ address: 10.42.0.5, mac: ${STATION} }`;
 
 let lab: Lab;
 let left: Host;
@@ -42,6 +43,7 @@ const state = (): string[] => [
   daemon.vtepctl("link", "show").stdout,
   daemon.vtepctl("fdb", "show").stdout,
   daemon.vtepctl("flood", "show", "ov0").stdout,
+  daemon.vtepctl("neigh", "show").stdout,
 ];
 
 beforeAll(async () => {
@@ -52,7 +54,10 @@ beforeAll(async () => {
   const peer = ["id", "42", "local", "192.0.2.2", "remote", "192.0.2.1", "dstport", "4789"];
   right.ip("link", "add", "ov0", "type", "vxlan", ...peer);
   right.address("ov0", "10.42.0.2/24");
-  daemon = await RunningDaemon.start(left, `{ ov0: { ${KEYS}, ${FLOOD}, fdb: [${ENTRY}] } }`);
+  daemon = await RunningDaemon.start(
+    left,
+    `{ ov0: { ${KEYS}, ${FLOOD}, fdb: [${ENTRY}], arp-proxy: true, neighbours: [${NEIGHBOUR}] } }`,
+  );
   left.run("ping", ["-c", "1", "-W", "5", "10.42.0.2"]);
   ping = left.spawn("ping", ["-i", "0.02", "-W", "2", "10.42.0.2"]);
 }, 30_000);
@@ -65,6 +70,12 @@ const fdb = (more: object): [string, string, object] => [
 ];
 const flood = (...members: object[]): [string, string, object] => ["PUT", "/v1/links/ov0/flood", members];
 const member = (more: object): [string, string, object] => ["POST", "/v1/links/ov0/flood", { ...more }];
+const neighbour = (more: object): [string, string, object] => [
+  "POST",
+  "/v1/links/ov0/neighbours",
+  { verb: "add", address: "10.42.0.9", mac: "02:00:00:00:00:09", ...more },
+];
+const named = (keys: string): string => `${FLOOD}, arp-proxy: true, neighbours: [{ ${keys} }]`;
 const entry = (keys: string): string => `${FLOOD}, fdb: [{ ${keys} }]`;
 
 describe("the control socket refuses, in the words of the configuration,", () => {
@@ -213,6 +224,54 @@ describe("the control socket refuses, in the words of the configuration,", () =>
       member({ dst: "192.0.2.2", vni: 16_777_216 }),
       "expected an integer from 0 to 16777215, got 16777216",
     ],
+    [
+      "a sticky member",
+      entry(`mac: ${ZERO}, dst: 192.0.2.3, sticky: true`),
+      fdb({ mac: ZERO, sticky: true }),
+      "expected a sticky entry for a MAC that a station can have, got one for a member of the flood list",
+    ],
+    [
+      "sticky in another word",
+      entry('mac: 02:00:00:00:00:09, dst: 192.0.2.2, sticky: "yes"'),
+      fdb({ sticky: "yes" }),
+      'expected true or false, got "yes"',
+    ],
+    [
+      "a neighbour with the device's own MAC",
+      named(`address: 10.42.0.9, mac: ${OWN_MAC}`),
+      neighbour({ mac: OWN_MAC }),
+      `expected the MAC of another station, got ${OWN_MAC}, which is the device's own`,
+    ],
+    [
+      "a neighbour with a group MAC",
+      named("address: 10.42.0.9, mac: 01:00:5e:00:00:01"),
+      neighbour({ mac: "01:00:5e:00:00:01" }),
+      'expected a unicast MAC such as 02:00:00:00:00:01, got "01:00:5e:00:00:01" (a group address)',
+    ],
+    [
+      "a neighbour without a MAC",
+      named(`address: 10.42.0.9, mac: ${ZERO}`),
+      neighbour({ mac: ZERO }),
+      `expected a unicast MAC such as 02:00:00:00:00:01, got "${ZERO}" (the zero address)`,
+    ],
+    [
+      "a neighbour that is a group",
+      named("address: 224.0.0.1, mac: 02:00:00:00:00:09"),
+      neighbour({ address: "224.0.0.1" }),
+      'expected a unicast IPv4 or IPv6 address, got "224.0.0.1" (a multicast address; the key `group` is for those)',
+    ],
+    [
+      "a neighbour with a prefix length",
+      named("address: 10.42.0.9/24, mac: 02:00:00:00:00:09"),
+      neighbour({ address: "10.42.0.9/24" }),
+      'expected a unicast IPv4 or IPv6 address, got "10.42.0.9/24" (a VTEP address has no prefix length)',
+    ],
+    [
+      "a neighbour that is a router in a number",
+      named("address: 10.42.0.9, mac: 02:00:00:00:00:09, router: 1"),
+      neighbour({ router: 1 }),
+      "expected true or false, got 1",
+    ],
   ])("%s", async (_, keys, [method, path, body], words) => {
     const before = state();
     const file = refusedByFile(keys);
@@ -238,6 +297,31 @@ describe("the control socket refuses, in the words of the configuration,", () =>
       detail: `mac: ${words}: it is at 192.0.2.2 port 4789 vni 42; \`replace\` changes it`,
     });
     expect(state()).toEqual(before);
+  });
+
+  it("a neighbour twice, and says how to change it", async () => {
+    const before = state();
+    const words = "expected each address once, got 10.42.0.5 again";
+    const keys = `arp-proxy: true, neighbours: [${NEIGHBOUR}, ${NEIGHBOUR}]`;
+    expect(refusedByFile(keys)).toEqual({ code: "ERR_CONFIG_CONFLICT", words });
+    const answer = await unixJson(daemon.socket, ...neighbour({ address: "10.42.0.5" }));
+    expect(JSON.parse(answer.text)).toMatchObject({
+      status: 409,
+      code: "ERR_NEIGHBOUR_EXISTS",
+      detail: `address: ${words}: it is at ${STATION}; \`replace\` changes it`,
+    });
+    expect(state()).toEqual(before);
+  });
+
+  it("neighbours that nobody asks for", async () => {
+    const words =
+      "expected `arp-proxy: true` or `notifications: [l3-miss]` beside neighbours, which are for nothing else";
+    expect(refusedByFile(`neighbours: [${NEIGHBOUR}]`)).toEqual({ code: "ERR_CONFIG_CONFLICT", words });
+    const other = await RunningDaemon.start(left, "{ ov7: { mode: vxlan, id: 42, port: 4791, local: 192.0.2.1 } }");
+    const { status, stderr } = other.vtepctl("neigh", "add", "10.42.0.9", "lladdr", STATION, "dev", "ov7");
+    expect({ status, stderr }).toEqual({ status: 1, stderr: `vtepctl: address: ${words}\n` });
+    expect(other.vtepctl("neigh", "show").stdout).toBe("");
+    await other.stop();
   });
 
   it("a link-local member without an interface", async () => {
