@@ -8,6 +8,7 @@
 #include "packet-socket.h"
 #include "path-mtu.h"
 #include "probe.h"
+#include "route.h"
 #include "tap.h"
 #include "thread.h"
 #include "udp.h"
@@ -22,6 +23,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openUdp", Napi::Function::New<OpenUdp>(env, "openUdp"));
   exports.Set("openPacketSockets", Napi::Function::New<OpenPacketSockets>(env, "openPacketSockets"));
   exports.Set("pathMtu", Napi::Function::New<PathMtu>(env, "pathMtu"));
+  exports.Set("routeInterface", Napi::Function::New<RouteInterface>(env, "routeInterface"));
   exports.Set("rejoinGroup", Napi::Function::New<RejoinGroup>(env, "rejoinGroup"));
   exports.Set("udpPort", Napi::Function::New<UdpPort>(env, "udpPort"));
   exports.Set("openEvent", Napi::Function::New<OpenEvent>(env, "openEvent"));

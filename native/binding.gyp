@@ -27,6 +27,7 @@
       'path-mtu.cc',
       'probe.cc',
       'qdisc.cc',
+      'route.cc',
       'segment.cc',
       'tap.cc',
       'tap-queue.cc',

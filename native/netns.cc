@@ -29,6 +29,13 @@ SystemError ComparePresentNetns(int netns_fd, const std::string& subject, bool& 
   return {};
 }
 
+SystemError PresentNetnsInode(uint64_t& inode) {
+  struct stat here {};
+  if (stat(OWN, &here) != 0) return LastError("stat", OWN);
+  inode = here.st_ino;
+  return {};
+}
+
 NetnsVisit::~NetnsVisit() {
   if (!home_.IsOpen()) return;
   if (setns(home_.Get(), CLONE_NEWNET) == 0) return;

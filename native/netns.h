@@ -3,6 +3,7 @@
 #ifndef VTEPD_NETNS_H_
 #define VTEPD_NETNS_H_
 
+#include <cstdint>
 #include <string>
 
 #include "errno.h"
@@ -15,6 +16,9 @@ SystemError OpenNetns(const std::string& path, Fd& netns);
 
 // Sets `is_present` to whether the calling thread is in the namespace behind a borrowed descriptor.
 SystemError ComparePresentNetns(int netns_fd, const std::string& subject, bool& is_present);
+
+// Number that tells the calling thread's namespace from others.
+SystemError PresentNetnsInode(uint64_t& inode);
 
 // While it lives, the calling thread may be in another network namespace; its end brings the thread back. A thread that
 // cannot get back would do all its later work in the wrong network, so that ends the process (abort).

@@ -206,6 +206,7 @@ struct DeviceState {
   int mtu = 0;
   bool up = false;
   uint8_t mac_address[6] = {};
+  uint64_t netns_inode = 0;
 };
 
 // Goes to the namespace of the device behind a descriptor, and says its name there.
@@ -232,6 +233,7 @@ SystemError WriteMtu(int fd, int mtu) {
 SystemError ReadState(int fd, DeviceState& state) {
   NetnsVisit visit;
   if (SystemError error = VisitDevice(fd, visit, state.name)) return error;
+  if (SystemError error = PresentNetnsInode(state.netns_inode)) return error;
   Device device(state.name, state.name);
   if (SystemError error = device.Open()) return error;
   if (SystemError error = device.GetIfindex(state.ifindex)) return error;
@@ -338,6 +340,7 @@ Napi::Value TapInfo(const Napi::CallbackInfo& info) {
   result.Set("mtu", Napi::Number::New(env, state.mtu));
   result.Set("up", Napi::Boolean::New(env, state.up));
   result.Set("macAddress", mac_address);
+  result.Set("netnsInode", Napi::Number::New(env, static_cast<double>(state.netns_inode)));
   return result;
 }
 

@@ -35,6 +35,7 @@ export const POLICED = 19;
 export const PKT_TOO_BIG_TOLD = 20;
 export const POLICED_SOURCE = 21;
 export const VLAN_TAGGED = 22;
+export const ROUTE_RECURSION = 23;
 
 interface DropReasonRow {
   /** Label in metrics and JSON: the constant in lower case. */
@@ -70,6 +71,7 @@ export const DROP_REASONS: readonly DropReasonRow[] = [
   { name: "pkt_too_big_told", meaning: "larger than the path carries, and its sender was told by ICMP" },
   { name: "policed_source", meaning: "more of them than the policer per source MAC lets through" },
   { name: "vlan_tagged", meaning: "the frame has a VLAN tag, and the tunnel takes none" },
+  { name: "route_recursion", meaning: "the underlay's route to the remote VTEP leads back into the tunnel" },
 ];
 
 /** Number of counter columns a drop table needs; room for reasons to come without a new layout. */

@@ -37,6 +37,7 @@ export type ErrorCode =
   | "ERR_ADDRESS_NOT_LOCAL"
   | "ERR_NO_ROUTE"
   | "ERR_HOST_NAME"
+  | "ERR_ROUTE_RECURSION"
   | "ERR_HOST_COMMAND"
   | "ERR_TUNNEL_OFFLOAD"
   | "ERR_SYSCALL"
@@ -70,6 +71,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorKind>> = {
   ERR_ADDRESS_NOT_LOCAL: refused("the local VTEP address is not on this host"),
   ERR_NO_ROUTE: refused("the underlay has no route to a remote VTEP"),
   ERR_HOST_NAME: refused("a host name has no address"),
+  ERR_ROUTE_RECURSION: refused("the underlay's route to a remote VTEP leads back into the tunnel"),
   ERR_HOST_COMMAND: refused("an iproute2 command failed", 500),
   ERR_TUNNEL_OFFLOAD: refused("the host does not meet a condition of offload tier `tunnel`", 500),
   ERR_SYSCALL: refused("a system call failed", 500),

@@ -51,6 +51,22 @@ export interface TapInfo {
   readonly mtu: number;
   readonly up: boolean;
   readonly macAddress: Uint8Array;
+  /** Tells that namespace from others. */
+  readonly netnsInode: number;
+}
+
+/** A packet that this host would send. */
+export interface RouteLookup {
+  /** 4 or 16 bytes. */
+  address: Uint8Array;
+  /** Of the same family. */
+  source?: Uint8Array;
+  /** SO_MARK. */
+  mark?: number;
+  /** Index of the interface that it has to leave by. */
+  link?: number;
+  /** Path; default the process's own. */
+  netns?: string;
 }
 
 export interface UdpOptions {
@@ -182,6 +198,8 @@ interface Addon {
    * when it knows no way. What ICMP told this host of the path counts; the socket is connected by it, and must serve nothing else.
    */
   pathMtu(fd: number, address: Uint8Array, port: number, scopeId: number): number;
+  /** Index of the interface that a packet leaves by; 0 when the routing tables have no way. */
+  routeInterface(lookup: RouteLookup): number;
   /** Joins a group that the socket had joined before, and that the interface has lost since. */
   rejoinGroup(membership: { fd: number; address: Uint8Array; joinOn: number }): void;
   /** Local port of a socket. */

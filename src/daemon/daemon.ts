@@ -24,6 +24,7 @@ import { Names } from "./names.ts";
 import { type Offload, type OffloadRequest, probeOffload } from "./offload.ts";
 import { PathMtus } from "./path-mtu.ts";
 import { Receivers } from "./receivers.ts";
+import { RouteRecursion } from "./route-recursion.ts";
 import { Statistics } from "./statistics.ts";
 import { Strangers } from "./strangers.ts";
 import { Supervisor, type WorkerPlan } from "./supervisor.ts";
@@ -113,7 +114,8 @@ const start = async (
   const tables = openTables(memory);
   const tunnels = new Map<string, Tunnel>();
   const watch = new DeviceWatch(tunnels, log);
-  const strangers = new Strangers(tables, tunnels);
+  const recursion = new RouteRecursion(tunnels);
+  const strangers = new Strangers(tables, tunnels, recursion);
   const events = new Events();
   const tunnelOf = (bd: number): Tunnel | undefined => [...tunnels.values()].find((tunnel) => tunnel.bd === bd);
   const eviction = new Eviction(tables.fdb, (bd) => {
@@ -140,10 +142,10 @@ const start = async (
   });
   const paths = new PathMtus(tables.remotes);
   const upcalls = new Upcalls({ tunnels, tunnelOf, strangers, eviction, paths, moveWarnings, events });
-  const underlayWatch = new UnderlayWatch(tunnels, receivers, log);
+  const underlayWatch = new UnderlayWatch(tunnels, receivers, recursion, log);
   const ageing = new Ageing(tables.fdb);
   const statistics = new Statistics(supervisor.memory, tables.fdb.accounts, ageing, eviction);
-  const vtep = new Vtep({ tables, receivers, statistics, tunnels, events, offload, configPath, version });
+  const vtep = new Vtep({ tables, receivers, statistics, tunnels, recursion, events, offload, configPath, version });
 
   const names = new Names(new NameResolver(config.daemon.resolver), log);
   undo.push(() => names.stop());
@@ -151,7 +153,9 @@ const start = async (
 
   const planner = await UnderlayPlanner.look(config.tunnels);
   const devices = planDevices(config.tunnels.length, supervisor.count);
-  const ground: Ground = { tables, sockets: { receivers, transmitters }, supervisor, names, offload, paths, devices };
+  const sockets = { receivers, transmitters };
+  const met = (tunnel: Tunnel, address: string): void => recursion.met(tunnel, address);
+  const ground: Ground = { tables, sockets, supervisor, names, met, offload, paths, devices };
   const removeDevices = (): Promise<void> =>
     Device.removeAll(
       [...tunnels.values()].map(({ device }) => device),
@@ -171,6 +175,7 @@ const start = async (
   releaseNames();
   await receivers.activate();
   await setUpDevices([...tunnels.values()]);
+  await recursion.refuseAny(); // The devices' addresses are routes, too.
 
   const segmentWatch = watchSegments(statistics, log);
   const timer = setInterval(() => {

@@ -75,8 +75,8 @@ export class PathMtus {
     return this.bySlot.get(slot)?.mtu ?? 0;
   }
 
-  /** A packet to the remote was refused for its size: what is known is out of date. */
-  refused(slot: number, nowMs: number): void {
+  /** What is known is out of date: a packet was refused for its size, or the route is another one. */
+  outdated(slot: number, nowMs: number): void {
     const path = this.bySlot.get(slot);
     if (path === undefined || nowMs - path.askedMs < REST_MS) return;
     path.askedMs = nowMs;

@@ -6,7 +6,7 @@
  * from that address and learned entries point to the plain one (see dataplane/remote-table.ts).
  */
 import { type Counters, clearRow, REMOTE_COLUMNS } from "../dataplane/counters.ts";
-import type { RemoteWay } from "../dataplane/remote-table.ts";
+import { RECURSIVE_TX_PORT, type RemoteWay } from "../dataplane/remote-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { parseVtepAddress } from "../dataplane/vtep-address.ts";
 import { vxlanPacketTemplate, vxlanTemplate } from "../tunnel/vxlan.ts";
@@ -37,6 +37,8 @@ export class TunnelRemotes {
   private readonly paths: PathMtus;
   private readonly own: { readonly port: number; readonly vni: number };
   private readonly held = new Map<string, Held>();
+  /** Addresses that nothing is sent to, because the routes to them lead back into the tunnel. */
+  private recursive: ReadonlySet<string> = new Set();
   /** Slots of our own addresses. */
   private self: number[] = [];
   /** By address: those that nobody named (strangers.ts). */
@@ -90,12 +92,18 @@ export class TunnelRemotes {
     return this.met.size;
   }
 
-  /** Gives a VTEP that nobody named a slot, unless it has one. */
-  meet(address: string): void {
+  /** Whether the tunnel has a remote of this address. */
+  has(address: string): boolean {
+    return this.held.has(remoteText({ ...this.own, address }));
+  }
+
+  /** Gives a VTEP that nobody named a slot. Returns false when it has one. */
+  meet(address: string): boolean {
+    if (this.has(address)) return false;
     const key = { ...this.own, address };
-    if (this.held.has(remoteText(key))) return;
     this.acquireSlot(key);
     this.met.set(address, key);
+    return true;
   }
 
   /** Takes the slots of such VTEPs back, of those that are idle. */
@@ -115,7 +123,7 @@ export class TunnelRemotes {
 
   /** Sends to all remotes through other endpoints, of the same families. @throws ERR_LIMIT, then nothing has changed */
   moveTo(endpoints: Endpoints): void {
-    const ways = [...this.held.values()].map((held) => [held.slot, wayTo(endpoints, held)] as const);
+    const ways = [...this.held.values()].map((held) => [held.slot, this.wayTo(endpoints, held)] as const);
     if (this.self.length > 0) this.setSelf(this.insertSelf(endpoints));
     for (const [slot, way] of ways) this.tables.remotes.setWay(slot, way);
     this.endpoints = endpoints;
@@ -123,6 +131,38 @@ export class TunnelRemotes {
       this.paths.remove(held.slot);
       this.paths.add(held.slot, pathTo(endpoints, held));
     }
+  }
+
+  isRecursive(address: string): boolean {
+    return this.recursive.has(address);
+  }
+
+  addRecursive(address: string): void {
+    this.setRecursive(new Set([...this.recursive, address]));
+  }
+
+  /** Stops sending to these addresses, and begins again to those of before that are not among them. */
+  setRecursive(addresses: ReadonlySet<string>): void {
+    const before = this.recursive;
+    if (before.size === 0 && addresses.size === 0) return;
+    this.recursive = addresses;
+    for (const held of this.held.values()) {
+      if (before.has(held.address) === addresses.has(held.address)) continue;
+      this.tables.remotes.setPort(held.slot, this.wayTo(this.endpoints, held).txPort);
+      this.paths.outdated(held.slot, performance.now());
+    }
+  }
+
+  private wayTo(endpoints: Endpoints, key: RemoteKey): RemoteWay {
+    const endpoint = endpoints.of(parseVtepAddress(key.address).family, key.address, "dst");
+    const { port, mask, dfStep } = endpoint.transmitter;
+    return {
+      scopeId: endpoint.scopeId,
+      txPort: this.recursive.has(key.address) ? RECURSIVE_TX_PORT : port,
+      txMask: mask,
+      txDfStep: dfStep,
+      template: templateOf(endpoint, key),
+    };
   }
 
   private insertSelf({ all }: Endpoints): number[] {
@@ -167,7 +207,7 @@ export class TunnelRemotes {
         udpPort: key.port,
         vni: key.vni,
         flowLabel: endpoint.transmitter.spec.flowLabel,
-        ...wayTo(this.endpoints, key),
+        ...this.wayTo(this.endpoints, key),
         indexed: this.isPlain(key),
       },
       monotonicS(),
@@ -195,18 +235,6 @@ const pathTo = (endpoints: Endpoints, { address: text, port }: RemoteKey): PathK
   const address = parseVtepAddress(text);
   const { scopeId, transmitter } = endpoints.of(address.family, text, "dst");
   return { probeFd: transmitter.probeFd, address, port, scopeId };
-};
-
-const wayTo = (endpoints: Endpoints, key: RemoteKey): RemoteWay => {
-  const endpoint = endpoints.of(parseVtepAddress(key.address).family, key.address, "dst");
-  const { port, mask, dfStep } = endpoint.transmitter;
-  return {
-    scopeId: endpoint.scopeId,
-    txPort: port,
-    txMask: mask,
-    txDfStep: dfStep,
-    template: templateOf(endpoint, key),
-  };
 };
 
 const templateOf = ({ local, transmitter: { uplink } }: Endpoint, { address, port, vni }: RemoteKey): Uint8Array => {

@@ -8,6 +8,7 @@
  */
 import type { Tables } from "../dataplane/tables.ts";
 import { formatVtepAddress } from "../dataplane/vtep-address.ts";
+import type { RouteRecursion } from "./route-recursion.ts";
 import type { Tunnel } from "./tunnel.ts";
 
 const MAX_STRANGERS = 4096;
@@ -16,17 +17,21 @@ const IDLE_S = 60;
 export class Strangers {
   private readonly tables: Tables;
   private readonly tunnels: ReadonlyMap<string, Tunnel>;
+  private readonly recursion: RouteRecursion;
   private lastSweepS = 0;
 
-  constructor(tables: Tables, tunnels: ReadonlyMap<string, Tunnel>) {
+  constructor(tables: Tables, tunnels: ReadonlyMap<string, Tunnel>, recursion: RouteRecursion) {
     this.tables = tables;
     this.tunnels = tunnels;
+    this.recursion = recursion;
   }
 
   /** Takes an UPCALL_UNKNOWN_VTEP of the tunnel. */
-  seen({ forwarding: { remotes } }: Tunnel, record: Int32Array): void {
+  seen(tunnel: Tunnel, record: Int32Array): void {
+    const { remotes } = tunnel.forwarding;
     if (remotes.strangers >= MAX_STRANGERS) return;
-    remotes.meet(formatVtepAddress(new Uint8Array(record.slice(2, 6).buffer)));
+    const address = formatVtepAddress(new Uint8Array(record.slice(2, 6).buffer));
+    if (remotes.meet(address)) this.recursion.met(tunnel, address);
   }
 
   tick(nowS: number): void {

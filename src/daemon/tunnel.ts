@@ -64,6 +64,8 @@ export interface Ground {
   readonly sockets: Sockets;
   readonly supervisor: Supervisor;
   readonly names: Names;
+  /** Told of each remote VTEP that a host name brings. */
+  met(tunnel: Tunnel, address: string): void;
   readonly offload: Offload;
   readonly paths: PathMtus;
   readonly devices: DevicePlan;
@@ -102,7 +104,10 @@ export class Tunnel {
     this.neighbours = new Neighbours(config.name, ground.tables.neighbours, bd, config.ageingS);
     const own = { port: config.port, vni: config.id };
     const remotes = new TunnelRemotes(ground.tables, ground.supervisor.counters, ground.paths, bd, endpoints, own);
-    const names = ground.names.of(config, (name) => this.forwarding.follow(name));
+    const names = ground.names.of(config, (name) => {
+      this.forwarding.follow(name);
+      for (const address of names.addresses(name)) ground.met(this, address);
+    });
     this.names = names;
     const addresses = {
       of: (dst: string) => names.addresses(dst).filter((address) => address === dst || canReach(this, address)),

@@ -9,6 +9,9 @@
  * What a tunnel does not find now it waits for: device, FDB, flood list and sockets stay as they are. The loss is logged
  * once, and so is the return, however often the reason changes in between; GET /v1/links has the present one.
  *
+ * A route that leads back into the tunnel (route-recursion.ts) tells nothing about the underlay: until it is right again
+ * nothing is sent to its remote VTEPs, and neither sockets nor MTU follow. That is logged once and shown in the same way.
+ *
  * A socket bound to an address that has vanished is left alone: the kernel refuses what it sends over IPv4 (counted as
  * `tx_error`) until the address is back, and then it works as before.
  */
@@ -19,6 +22,7 @@ import { UnderlayMonitor } from "../host/underlay-monitor.ts";
 import { setSegmentLimits } from "./device-setup.ts";
 import { LocalPresence } from "./local-presence.ts";
 import type { Receiver, Receivers } from "./receivers.ts";
+import type { RouteRecursion } from "./route-recursion.ts";
 import type { Tunnel } from "./tunnel.ts";
 import { type UnderlayFindings, type UnderlayPlan, UnderlayPlanner } from "./underlay-plan.ts";
 
@@ -36,24 +40,30 @@ const REST = 50;
 interface Round {
   readonly presence: LocalPresence;
   readonly rejoined: Set<Receiver>;
+  /** Ways that lead back, in words by remote VTEP. */
+  readonly recursive: ReadonlyMap<Tunnel, ReadonlyMap<string, string>>;
 }
 
 export class UnderlayWatch {
   private readonly tunnels: ReadonlyMap<string, Tunnel>;
   private readonly receivers: Receivers;
+  private readonly recursion: RouteRecursion;
   private readonly log: Logger;
   /** By network namespace and its inode. */
   private readonly monitors = new Map<string, UnderlayMonitor>();
   private readonly waitingSinceMs = new Map<Tunnel, number>();
+  /** Those with ways that lead back. */
+  private readonly recursive = new Set<Tunnel>();
   private timer: NodeJS.Timeout | undefined;
   private dueMs = Number.POSITIVE_INFINITY;
   private notBeforeMs = 0;
   private running: Promise<void> | undefined;
   private stopped = false;
 
-  constructor(tunnels: ReadonlyMap<string, Tunnel>, receivers: Receivers, log: Logger) {
+  constructor(tunnels: ReadonlyMap<string, Tunnel>, receivers: Receivers, recursion: RouteRecursion, log: Logger) {
     this.tunnels = tunnels;
     this.receivers = receivers;
+    this.recursion = recursion;
     this.log = log;
   }
 
@@ -110,14 +120,16 @@ export class UnderlayWatch {
     }
     const tookMs = performance.now() - startedMs;
     this.notBeforeMs = performance.now() + Math.max(LEAST_REST_MS, tookMs * REST_AFTER_CHANGE);
-    const periodMs = this.waitingSinceMs.size > 0 ? WAITING_PERIOD_MS : PERIOD_MS;
+    const periodMs = this.waitingSinceMs.size + this.recursive.size > 0 ? WAITING_PERIOD_MS : PERIOD_MS;
     this.schedule(Math.max(periodMs, tookMs * REST));
   }
 
   private async check(): Promise<void> {
     const tunnels = [...this.tunnels.values()];
+    const recursive = await this.recursion.look();
+    for (const tunnel of tunnels) tunnel.forwarding.remotes.setRecursive(new Set(recursive.get(tunnel)?.keys()));
     const planner = await UnderlayPlanner.look(tunnels.map(({ config }) => config));
-    const round = { presence: new LocalPresence(), rejoined: new Set<Receiver>() };
+    const round = { presence: new LocalPresence(), rejoined: new Set<Receiver>(), recursive };
     for (const tunnel of tunnels) {
       if (this.stopped) return;
       await this.repair(tunnel, planner.find(tunnel.config), round).catch((error: unknown) => {
@@ -134,7 +146,9 @@ export class UnderlayWatch {
     const locals = findings.plan?.locals ?? running.locals;
     let problem = isInterface ? first : (round.presence.problemOf(locals, underlayNetns) ?? first);
     const { plan } = findings;
-    const mustMove = plan !== undefined && problem?.code !== "ERR_ADDRESS_NOT_LOCAL" && !isSamePlace(plan, running);
+    const [back] = round.recursive.get(tunnel)?.values() ?? [];
+    const canMove = plan !== undefined && back === undefined && problem?.code !== "ERR_ADDRESS_NOT_LOCAL";
+    const mustMove = canMove && !isSamePlace(plan, running);
     try {
       if (mustMove) await tunnel.relocate(plan);
       else if (findings.hasLeftGroup) this.rejoin(tunnel, round);
@@ -142,9 +156,10 @@ export class UnderlayWatch {
       if (!(error instanceof VtepdError)) throw error;
       problem = error;
     }
-    tunnel.underlayProblem = problem;
+    tunnel.underlayProblem = problem ?? (back === undefined ? undefined : new VtepdError("ERR_ROUTE_RECURSION", back));
     this.report(tunnel, problem, mustMove && problem === undefined);
-    if (problem === undefined && plan?.mtu !== undefined) await this.followMtu(tunnel, plan.mtu);
+    this.reportRecursion(tunnel, back, round.recursive.get(tunnel)?.size ?? 0);
+    if (problem === undefined && back === undefined && plan?.mtu !== undefined) await this.followMtu(tunnel, plan.mtu);
   }
 
   private rejoin(tunnel: Tunnel, { rejoined }: Round): void {
@@ -174,6 +189,19 @@ export class UnderlayWatch {
       this.log.info({ link, local, afterS }, "underlay is back");
     } else if (hasMoved) {
       this.log.info({ link, local }, "underlay has changed; the tunnel has new sockets");
+    }
+  }
+
+  private reportRecursion(tunnel: Tunnel, reason: string | undefined, remotes: number): void {
+    const link = tunnel.config.name;
+    if (reason === undefined) {
+      if (this.recursive.delete(tunnel)) this.log.info({ link }, "routes lead out again");
+    } else if (!this.recursive.has(tunnel)) {
+      this.recursive.add(tunnel);
+      this.log.warn(
+        { link, code: "ERR_ROUTE_RECURSION", reason, remotes },
+        "a route leads back into the tunnel; nothing is sent there",
+      );
     }
   }
 

@@ -55,7 +55,7 @@ export class Upcalls {
         eviction.asked(record);
         break;
       case UPCALL_PKT_TOO_BIG:
-        paths.refused(record[UPCALL_REMOTE]!, performance.now());
+        paths.outdated(record[UPCALL_REMOTE]!, performance.now());
         break;
       case UPCALL_MAC_HELD:
         moveWarnings.held(record, monotonicS());

@@ -33,6 +33,7 @@ import type { Events } from "./events.ts";
 import { FLOOD_MAC } from "./flood-list.ts";
 import type { Offload } from "./offload.ts";
 import type { Receivers } from "./receivers.ts";
+import type { RouteRecursion } from "./route-recursion.ts";
 import type { Statistics } from "./statistics.ts";
 import type { Tunnel } from "./tunnel.ts";
 import { type Wish, wishText } from "./wish.ts";
@@ -43,6 +44,7 @@ export interface VtepParts {
   readonly statistics: Statistics;
   /** By name, in the order of creation. */
   readonly tunnels: ReadonlyMap<string, Tunnel>;
+  readonly recursion: RouteRecursion;
   readonly events: Events;
   readonly offload: Offload;
   readonly configPath: string;
@@ -88,6 +90,7 @@ export class Vtep implements VtepService {
   changeFdb(dev: string, verb: "add" | "append" | "replace", request: FdbRequest): void {
     const tunnel = this.tunnel(dev);
     admitEntry(tunnel, request);
+    this.parts.recursion.admit(tunnel, request.dst, "dst");
     tunnel.forwarding.change(verb, request, "control");
   }
 
@@ -120,6 +123,7 @@ export class Vtep implements VtepService {
     for (const [index, member] of wanted.entries()) {
       const path = `${index}.dst`;
       admitRemote(tunnel, member.dst, path);
+      this.parts.recursion.admit(tunnel, member.dst, path);
       const key = wishText(member);
       if (seen.has(key)) {
         throw new VtepdError("ERR_CONFIG_CONFLICT", `${path}: ${memberTwice(member.dst)}`, { path });

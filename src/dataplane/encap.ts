@@ -29,7 +29,7 @@ import {
   MAX_ACTIONS,
   OUTER_DF,
 } from "../binding/abi.ts";
-import { DROP_REASON_COLUMNS, NO_TX_TARGET, PKT_TOO_BIG } from "../drop-reason.ts";
+import { DROP_REASON_COLUMNS, NO_TX_TARGET, PKT_TOO_BIG, ROUTE_RECURSION } from "../drop-reason.ts";
 import type { Batch } from "./batch.ts";
 import { BD_FLOOD, BD_MSS_CLAMP, BD_OUTER, BD_WORDS } from "./bridge-domain.ts";
 import {
@@ -244,7 +244,7 @@ export class Encapsulator {
       const segments = frames[row + FRAME_SEGMENTS]!;
       const bytes = wireBytes(frames, row, segments);
       const link = bd * LINK_COLUMNS;
-      const reason = dropReasonOfErrno(errno);
+      const reason = actions[action + ACTION_PORT]! < 0 ? ROUTE_RECURSION : dropReasonOfErrno(errno);
       if (reason === PKT_TOO_BIG && remote !== told) {
         told = remote;
         this.tellTooBig(bd, remote);

@@ -36,6 +36,12 @@ export const REMOTE_IS_SELF = 11;
 export const REMOTE_FRAME_LIMIT = 12;
 export const UNLIMITED = 0x7fffffff;
 
+/**
+ * In REMOTE_TX_PORT: nothing may be sent there, because it would come back to us. Whatever a hash and a step for DF add, it
+ * stays negative, so that the addon finds no such port and the copy is refused.
+ */
+export const RECURSIVE_TX_PORT: number = -(1 << 16);
+
 const INDEX_SLOTS = MAX_REMOTES * 2;
 const INDEX_TOMB = -1;
 const GRACE_S = 2;
@@ -144,6 +150,11 @@ export class RemoteTable {
     const isIpv6 = new Uint16Array(this.memory.vteps.slice(sockaddr, sockaddr + 2).buffer)[0] !== AF_INET;
     if (isIpv6) this.memory.vteps.set(new Uint8Array(Uint32Array.of(scopeId).buffer), sockaddr + 24);
     Atomics.store(words, row + REMOTE_TX_PORT, txPort);
+  }
+
+  /** Another sending port alone, or RECURSIVE_TX_PORT. Main thread. */
+  setPort(slot: number, txPort: number): void {
+    Atomics.store(this.words, slot * REMOTE_WORDS + REMOTE_TX_PORT, txPort);
   }
 
   /** Main thread. Nothing may lead to the slot any more. */

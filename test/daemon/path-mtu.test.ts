@@ -52,10 +52,10 @@ describe("path MTUs", () => {
     paths.add(1, key("192.0.2.2"));
     paths.add(2, key("192.0.2.2"));
     kernel.set("192.0.2.2", 1400);
-    paths.refused(1, 1000);
-    paths.refused(1, 1001);
+    paths.outdated(1, 1000);
+    paths.outdated(1, 1001);
     expect([limit(1), limit(2), asked.length]).toEqual([1364, 1364, 2]);
-    paths.refused(99, 1000);
+    paths.outdated(99, 1000);
   });
 
   it("rise again when the kernel has forgotten", () => {

@@ -12,6 +12,7 @@ import {
   REMOTE_TX_BYTES,
   REMOTE_TX_FRAMES,
 } from "../../src/dataplane/counters.ts";
+import { RECURSIVE_TX_PORT } from "../../src/dataplane/remote-table.ts";
 import {
   DROP_REASON_COLUMNS,
   FULL_RING,
@@ -19,6 +20,7 @@ import {
   NO_TX_TARGET,
   PKT_TOO_BIG,
   PKT_TOO_SMALL,
+  ROUTE_RECURSION,
 } from "../../src/drop-reason.ts";
 import { MemoryVtep, macWords } from "../support/memory-io.ts";
 
@@ -143,5 +145,17 @@ describe("encap", () => {
     expect(sent.map(({ to }) => to?.address)).toEqual(["192.0.2.2", "2001:db8::4"]);
     expect([link(LINK_TX_FRAMES), link(LINK_TX_BYTES), dropped(reason)]).toEqual([2, 200, 1]);
     expect(vtep.counters.remote[remotes[1]! * REMOTE_COLUMNS + REMOTE_TX_FRAMES]).toBe(0);
+  });
+
+  it("sends nothing to a remote VTEP whose route leads back, counts why, and goes on when it leads out again", () => {
+    const { vtep, port, remotes, dropped, link } = setUp();
+    vtep.tables.remotes.setPort(remotes[1]!, RECURSIVE_TX_PORT);
+    for (const hash of [0, 15, -1]) vtep.fromTap({ port, dst: STATION, hash });
+    const sent = vtep.fromTap({ port, dst: BROADCAST, length: 100 }).run();
+    expect(sent.map(({ to }) => to?.address)).toEqual(["192.0.2.2", "2001:db8::4"]);
+    expect([dropped(ROUTE_RECURSION), link(LINK_TX_FRAMES), link(LINK_TX_BYTES)]).toEqual([4, 2, 200]);
+    expect(vtep.counters.remote[remotes[1]! * REMOTE_COLUMNS + REMOTE_TX_FRAMES]).toBe(0);
+    vtep.tables.remotes.setPort(remotes[1]!, vtep.txPort);
+    expect(vtep.fromTap({ port, dst: STATION }).run()).toHaveLength(1);
   });
 });

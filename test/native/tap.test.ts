@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync, readlinkSync } from "node:fs";
+import { readdirSync, readlinkSync, statSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { addon, type TapOptions } from "../../src/binding/addon.ts";
 import { ADDON_FILE } from "./addon-file.ts";
@@ -221,6 +221,7 @@ describe("tapInfo", () => {
       mtu: 1450,
       up: true,
       macAddress: Uint8Array.from(mac(1)),
+      netnsInode: expect.any(Number),
     });
     netns.ip("link set vx42 down");
     netns.ip("link set vx42 name renamed mtu 1400 address 02:00:00:00:00:02");
@@ -230,6 +231,7 @@ describe("tapInfo", () => {
       mtu: 1400,
       up: false,
       macAddress: Uint8Array.from(mac(2)),
+      netnsInode: expect.any(Number),
     });
   });
 
@@ -239,6 +241,7 @@ describe("tapInfo", () => {
       const fd = rig.openTap(options()).fds[0]!;
       netns.ip(`link set vx42 netns ${other.name} mtu 1300`);
       const [moved] = JSON.parse(other.ip("-j link show vx42")) as Link[];
+      expect(addon.tapInfo(fd).netnsInode).toBe(statSync(`/run/netns/${other.name}`).ino);
       expect(addon.tapInfo(fd)).toMatchObject({ name: "vx42", ifindex: moved?.ifindex, mtu: moved?.mtu });
     } finally {
       other.delete();

@@ -53,6 +53,9 @@ import { addressWords, formatVtepAddress, parseVtepAddress } from "../../src/dat
 import { parseMac, readMacHi, readMacLo } from "../../src/wire/mac.ts";
 import { VXLAN_HEADER_BYTES, writeVxlan } from "../../src/wire/vxlan.ts";
 
+/** What the addon says of a port that does not exist. */
+const EINVAL = 22;
+
 /** One copy as the kernel would have got it. */
 export interface Sent {
   readonly port: number;
@@ -264,7 +267,7 @@ export class MemoryVtep {
       const port = actions[action + ACTION_PORT]!;
       const isTap = this.tables.ports.kind(port) === PORT_TAP;
       const to = isTap ? undefined : this.destination(action);
-      const errno = this.refuse.get(to?.address ?? port) ?? 0;
+      const errno = port < 0 ? EINVAL : (this.refuse.get(to?.address ?? port) ?? 0);
       actions[action + ACTION_RESULT] = errno;
       if (errno !== 0) failures++;
       else this.sent.push({ port, frame: actions[action + ACTION_FRAME]!, ...(to === undefined ? {} : { to }) });
