@@ -8,8 +8,12 @@
  * policer is for.
  *
  * A bucket holds a debt in thousandths of a frame, which each millisecond takes away from at the rate of who asks (so a
- * bucket that is shared needs no rate of its own); a frame may pass while the debt is no more than the burst. Races
- * between workers are as in policers.ts: a frame too many for a moment.
+ * bucket that is shared needs no rate of its own); a frame may pass while the debt is no more than the burst.
+ *
+ * Unlike the tunnel's bucket, which all workers work on all the time, one station's is mostly one worker's (the TAP queue
+ * that its flow is on), so it is read and written without atomic operations, which would cost four times as much. Two
+ * workers that meet in one lose one's debt, or forgive twice: a frame too many. DEBT is written before LAST_MS, because the
+ * other way round a debt could stay that was forgiven.
  *
  * The main thread sets RATE and BURST (in all at most 1 000 000 frames, so that thousandths fit into 31 bits); 0 in RATE = no
  * limit, which costs one read.
@@ -68,21 +72,13 @@ export class SourcePolicers {
     if (rate === 0) return true;
     const { buckets } = this;
     const bucket = bucketOf(bd * CLASSES + kind, macHi, macLo);
-    this.forgive(bucket, rate, nowMs);
-    const price = segments * FRAME;
-    if (Atomics.add(buckets, bucket + DEBT, price) + price <= this.policies[policy + BURST]!) return true;
-    Atomics.sub(buckets, bucket + DEBT, price);
-    return false;
-  }
-
-  private forgive(bucket: number, rate: number, nowMs: number): void {
-    const { buckets } = this;
-    const last = Atomics.load(buckets, bucket + LAST_MS);
-    if (last === nowMs || Atomics.compareExchange(buckets, bucket + LAST_MS, last, nowMs) !== last) return;
-    const debt = Atomics.load(buckets, bucket + DEBT);
     // The clock is modulo 2^31.
-    const forgiven = ((nowMs - last) & 0x7fffffff) * rate;
-    if (debt > 0) Atomics.sub(buckets, bucket + DEBT, Math.min(forgiven, debt));
+    const forgiven = ((nowMs - buckets[bucket + LAST_MS]!) & 0x7fffffff) * rate;
+    const debt = Math.max(buckets[bucket + DEBT]! - forgiven, 0) + segments * FRAME;
+    if (debt > this.policies[policy + BURST]!) return false;
+    buckets[bucket + DEBT] = debt;
+    buckets[bucket + LAST_MS] = nowMs;
+    return true;
   }
 }
 
