@@ -21,7 +21,7 @@ const PATIENCE = 4;
 const QUICK_LIMIT_S = 118;
 
 /** One round of all micro benchmarks. */
-const MICRO_ROUND_S = 22;
+const MICRO_ROUND_S = 48;
 
 const fail = (text: string): never => {
   process.stderr.write(`bench: ${text}\n`);
