@@ -93,7 +93,10 @@ export interface UdpOptions {
   receiveInfo: boolean;
   /** Let the kernel merge datagrams of one sender into one message (UDP_GRO). Default false. */
   merge?: boolean;
-  /** IP_MTU_DISCOVER / IPV6_MTU_DISCOVER: 0 = fragment as needed, 2 = set DF and refuse what is too big. Default: leave. */
+  /**
+   * IP_MTU_DISCOVER / IPV6_MTU_DISCOVER: 0 = fragment as needed, 2 = set DF and refuse what is too big, 5 = as 0, but hear no
+   * ICMP. Default: leave.
+   */
   mtuDiscover?: number;
   /** SO_MARK, 0..2^32-1. */
   mark?: number;

@@ -17,6 +17,7 @@ import { Device } from "./device.ts";
 import { planDevices } from "./device-plan.ts";
 import { setUpDevices } from "./device-setup.ts";
 import { DeviceWatch } from "./device-watch.ts";
+import { sendsFromOwnPort } from "./endpoint.ts";
 import { Events } from "./events.ts";
 import { Eviction } from "./eviction.ts";
 import { MoveWarnings } from "./move-warnings.ts";
@@ -137,9 +138,10 @@ const start = async (
   });
   undo.push(() => supervisor.stop());
   const transmitters = new Transmitters(tables, supervisor, offload);
-  const receivers = new Receivers(tables, supervisor, offload, (port, refusal) => {
+  const onRefused = (port: number, refusal: string): void =>
     log.warn({ port, refusal }, "no receive offload in tier tunnel; UDP sockets are used");
-  });
+  const sendingPorts = new Set(config.tunnels.filter(sendsFromOwnPort).map(({ port }) => port));
+  const receivers = new Receivers(tables, supervisor, offload, onRefused, sendingPorts);
   const paths = new PathMtus(tables.remotes);
   const upcalls = new Upcalls({ tunnels, tunnelOf, strangers, eviction, paths, moveWarnings, events });
   const underlayWatch = new UnderlayWatch(tunnels, receivers, recursion, log);

@@ -97,7 +97,8 @@ export class Endpoints {
   }
 }
 
-const sendsFromOwnPort = ({ sourcePorts, port }: TunnelConfig): boolean =>
+/** Whether it has no source port but the one that it receives on. */
+export const sendsFromOwnPort = ({ sourcePorts, port }: TunnelConfig): boolean =>
   sourcePorts !== undefined && sourcePorts.first === port && sourcePorts.last === port;
 
 const needsSockets = ({ name, port }: TunnelConfig): VtepdError => {

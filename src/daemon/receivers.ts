@@ -7,6 +7,9 @@
  * has one socket, in one worker chosen by the group. One socket per group also passes the kernel's limit of 20 memberships a
  * socket (igmp_max_memberships), and being bound to the group it gets that group's datagrams only.
  *
+ * ICMP "packet too big" that quotes a datagram from a receiving port is forged, because none leaves from there, and anybody
+ * knows the port: the kernel is told not to believe it (IP_PMTUDISC_OMIT), unless tunnels send from that port.
+ *
  * In tier `tunnel` IPv4 receivers use packet sockets where the kernel can (receive-offload.ts).
  *
  * A port held by somebody else is found by binding once without SO_REUSEPORT: with it, a second vtepd of the same user
@@ -27,6 +30,9 @@ import { Pool } from "./pool.ts";
 import { ReceiveOffload, removeLeftover } from "./receive-offload.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { Undo } from "./undo.ts";
+
+/** IP_PMTUDISC_OMIT: fragment as needed, by the interface's MTU only. */
+const BELIEVE_NO_ICMP = 5;
 
 /** Room for bursts of superframes; a TCP window's worth at 10 Gbit/s and 1 ms. */
 export const SOCKET_BUFFER_BYTES: number = 4 << 20;
@@ -66,22 +72,28 @@ export class Receivers {
   private readonly supervisor: Supervisor;
   private readonly offload: Offload;
   private readonly onRefused: (port: number, refusal: string) => void;
+  private readonly sendingPorts: ReadonlySet<number>;
   private readonly receiveOffload = new ReceiveOffload();
   private readonly pool = new Pool<Receiver>();
   /** What makes the workers receive on those that are new. */
   private readonly waiting = new Map<Receiver, PortChange[][]>();
 
-  /** @param onRefused told why a port's packets cannot be received in the way of tier `tunnel` */
+  /**
+   * @param onRefused told why a port's packets cannot be received in the way of tier `tunnel`
+   * @param sendingPorts those whose sockets send, too
+   */
   constructor(
     tables: Tables,
     supervisor: Supervisor,
     offload: Offload,
     onRefused: (port: number, refusal: string) => void,
+    sendingPorts: ReadonlySet<number>,
   ) {
     this.tables = tables;
     this.supervisor = supervisor;
     this.offload = offload;
     this.onRefused = onRefused;
+    this.sendingPorts = sendingPorts;
   }
 
   /** @throws ERR_ADDRESS_IN_USE, ERR_ADDRESS_NOT_LOCAL, ERR_INTERFACE_NOT_FOUND, ERR_PERMISSION, ERR_LIMIT, ERR_SYSCALL */
@@ -153,9 +165,10 @@ export class Receivers {
       fds.push(...attempt(describe(spec), () => addon.openPacketSockets(receivingPackets(spec, count))));
       return { fds: [...fds], member: spec.isGroup ? this.join(spec, undo) : undefined };
     }
+    const believes = this.sendingPorts.has(spec.port) ? {} : { mtuDiscover: BELIEVE_NO_ICMP };
     attempt(describe(spec), () => {
       const sockets = spec.isGroup ? 1 : count;
-      for (let n = 0; n < sockets; n++) fds.push(addon.openUdp({ ...receiving(spec), merge }));
+      for (let n = 0; n < sockets; n++) fds.push(addon.openUdp({ ...receiving(spec), ...believes, merge }));
     });
     if (!spec.isGroup) return { fds, member: undefined };
     const worker = (addressWords(spec.address.mapped)[3]! >>> 24) % count;

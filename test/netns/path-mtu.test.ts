@@ -7,12 +7,25 @@
  */
 import { afterEach, describe, expect, it } from "vitest";
 import { RunningDaemon } from "../support/daemon.ts";
-import { MAC_A, MAC_B, macBytes, udpFrame, vxlanDatagram } from "../support/frame-builder.ts";
+import {
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  ethernetFrame,
+  ipPacket,
+  MAC_A,
+  MAC_B,
+  macBytes,
+  onesComplementSum,
+  PROTOCOL_UDP,
+  pseudoHeaderSum,
+  udpFrame,
+  vxlanDatagram,
+} from "../support/frame-builder.ts";
 import type { Host } from "../support/host.ts";
 import { httpGet } from "../support/http.ts";
 import { Lab, type WireMode } from "../support/lab.ts";
 import { RawVtep } from "../support/raw-vtep.ts";
-import { waitFor } from "../support/wait-for.ts";
+import { sleep, waitFor } from "../support/wait-for.ts";
 
 let lab: Lab;
 afterEach(() => lab.close());
@@ -160,10 +173,13 @@ describe("over a path of 1400 that nobody was told of", () => {
     expect([fragments(left), fragments(near)]).toEqual([0, 0]);
   });
 
-  it.each(KINDS)("HTTP over %s, bridged, with nothing set and superframes", async (kind) => {
-    const { station, right } = await start({ underlay: kind, use: "bridged", mode: "virtual" });
-    expect(await httpGet(station, right, OVERLAY.IPv4[1], MEGABYTE)).toBe(MEGABYTE);
-  });
+  it.each(CASES)(
+    "HTTP over $inner over $kind, $use, with nothing set and superframes",
+    async ({ kind, inner, use }) => {
+      const { station, right } = await start({ underlay: kind, use, mode: "virtual" });
+      expect(await httpGet(station, right, stationAddress(use, inner), MEGABYTE)).toBe(MEGABYTE);
+    },
+  );
 
   it.each(KINDS)("large pings over %s, fragmented outside because the tunnel says so", async (kind) => {
     const keys = "oversize: fragment, mtu: 1500";
@@ -281,5 +297,96 @@ describe("a tagged packet that does not fit", () => {
     const answer = await inject({ srcIp: "fd00:42::3", dstIp: "fd00:42::2" });
     expect([answer.readUInt16BE(12), answer.readUInt16BE(14), answer.readUInt16BE(16)]).toEqual([0x8100, 7, 0x86dd]);
     expect([answer[18 + 40], answer.readUInt32BE(18 + 44)]).toEqual([2, 1500 - 36 - 18]);
+  });
+});
+
+/** "Packet too big" from `router`, to the sender of a datagram. */
+const tooBig = (
+  router: string,
+  datagram: { from: string; to: string; port: number },
+  mtu: number,
+): { etherType: number; packet: Uint8Array } => {
+  const { from, to, port } = datagram;
+  const udp = Buffer.alloc(8);
+  udp.writeUInt16BE(port, 0);
+  udp.writeUInt16BE(4789, 2);
+  udp.writeUInt16BE(1400, 4);
+  const isIpv6 = from.includes(":");
+  const quoted = ipPacket({ srcIp: from, dstIp: to }, PROTOCOL_UDP, udp);
+  const message = Buffer.concat([Buffer.alloc(8), quoted]);
+  message.set(isIpv6 ? [2, 0] : [3, 4]);
+  message.writeUInt16BE(mtu, 6);
+  const protocol = isIpv6 ? 58 : 1;
+  const pseudo = isIpv6 ? pseudoHeaderSum(router, from, protocol, message.length) : 0;
+  message.writeUInt16BE(~onesComplementSum(message, pseudo) & 0xffff, 2);
+  const packet = ipPacket({ srcIp: router, dstIp: from }, protocol, message);
+  return { etherType: isIpv6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4, packet };
+};
+
+describe("a forged message of a narrow path", () => {
+  const DOOR_MAC = "02:00:00:00:00:d0";
+  const UNDERLAY = {
+    IPv4: { local: "192.0.2.1", remote: "192.0.2.2", router: "192.0.2.66" },
+    IPv6: { local: "2001:db8::1", remote: "2001:db8::2", router: "2001:db8::66" },
+  } as const;
+
+  interface Forgery {
+    readonly running: RunningDaemon;
+    /** Quotes a datagram of this host from that UDP port. */
+    readonly forge: (port: number, mtu: number) => void;
+    /** One that the tunnel sends from. */
+    readonly port: number;
+  }
+
+  const start = async (kind: Family, keys: string): Promise<Forgery> => {
+    lab = Lab.create();
+    const [left, right] = [lab.host("left"), lab.host("right")];
+    lab.wire(left, "eth0", right, "eth0", { addresses: ["192.0.2.1/24", "192.0.2.2/24"] });
+    left.address("eth0", "2001:db8::1/64");
+    right.address("eth0", "2001:db8::2/64");
+    // What the forger writes comes out of this device of the left host, as if from the network.
+    const vxlan = "id 9 dstport 4800 local 192.0.2.1 remote 192.0.2.2".split(" ");
+    left.ip("link", "add", "door", "address", DOOR_MAC, "mtu", "1400", "type", "vxlan", ...vxlan);
+    left.ip("link", "set", "door", "up");
+    const { local, remote, router } = UNDERLAY[kind];
+    const running = await RunningDaemon.start(
+      left,
+      `{ ov0: { mode: vxlan, id: 42, local: "${local}", remote: "${remote}", addresses: [10.42.0.1/24], ${keys} } }`,
+    );
+    const [vtep, forger] = await Promise.all([
+      RawVtep.start(right, { address: remote }),
+      RawVtep.start(right, { address: "192.0.2.2", port: 4800 }),
+    ]);
+    left.exec("ping", ["-b", "-c", "1", "-W", "0.1", "10.42.0.255"]);
+    const { port } = await vtep.receive();
+    const forge = (from: number, mtu: number): void => {
+      const { etherType, packet } = tooBig(router, { from: local, to: remote, port: from }, mtu);
+      const frame = ethernetFrame({ dst: DOOR_MAC, src: MAC_A, etherType }, packet);
+      forger.send("192.0.2.1", vxlanDatagram(9, frame), 4800);
+    };
+    return { running, forge, port };
+  };
+
+  it.each([
+    ["IPv4", 552],
+    ["IPv6", 1280],
+  ] as const)("over %s makes no path narrower than %i, and none that quotes no packet of ours", async (kind, floor) => {
+    const { running, forge, port } = await start(kind, "do-not-fragment: true");
+    // We receive on the first of these, and send from neither.
+    for (const nobody of [4789, 9]) forge(nobody, floor);
+    await sleep(2500); // each path is looked at once a second
+    expect(pathMtuOf(running)).toBe(1500);
+    forge(port, 100);
+    await sleep(2500);
+    expect(pathMtuOf(running)).toBeGreaterThanOrEqual(floor);
+    forge(port, floor);
+    await waitFor(() => pathMtuOf(running) === floor, { what: `a path MTU of ${floor}` });
+  });
+
+  it.each(KINDS)("over %s cannot be told from a true one where the receiving port sends", async (kind) => {
+    const { running, forge, port } = await start(kind, "port-range: [4789, 4789]");
+    expect(port).toBe(4789);
+    forge(port, 1300);
+    await waitFor(() => pathMtuOf(running) === 1300, { what: "a path MTU of 1300" });
   });
 });
