@@ -32,7 +32,10 @@ export const unixHttp = ({ socket, path, method = "GET", headers = {}, body }: U
     });
     outgoing.on("error", reject);
     // A server that answers before it has read the whole body may close: then the rest of the body fails on the socket.
-    outgoing.once("socket", (connection) => connection.on("error", () => {}));
+    // Once for each connection, since one serves many requests.
+    outgoing.once("socket", (connection) => {
+      if (!outgoing.reusedSocket) connection.on("error", () => {});
+    });
     outgoing.end(body);
   });
 
