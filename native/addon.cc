@@ -9,6 +9,7 @@
 #include "path-mtu.h"
 #include "probe.h"
 #include "route.h"
+#include "tap-removal.h"
 #include "tap.h"
 #include "thread.h"
 #include "udp.h"
@@ -18,6 +19,7 @@ using namespace vtepd;
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("abi", abi::MakeAbiObject(env));
   exports.Set("openTap", Napi::Function::New<OpenTap>(env, "openTap"));
+  exports.Set("removeTaps", Napi::Function::New<RemoveTaps>(env, "removeTaps"));
   exports.Set("tapInfo", Napi::Function::New<TapInfo>(env, "tapInfo"));
   exports.Set("setTapMtu", Napi::Function::New<SetTapMtu>(env, "setTapMtu"));
   exports.Set("openUdp", Napi::Function::New<OpenUdp>(env, "openUdp"));
@@ -29,7 +31,6 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openEvent", Napi::Function::New<OpenEvent>(env, "openEvent"));
   exports.Set("signalEvent", Napi::Function::New<SignalEvent>(env, "signalEvent"));
   exports.Set("closeFd", Napi::Function::New<CloseFd>(env, "closeFd"));
-  exports.Set("closeFds", Napi::Function::New<CloseFds>(env, "closeFds"));
   exports.Set("probeUdp", Napi::Function::New<ProbeUdp>(env, "probeUdp"));
   exports.Set("probeTap", Napi::Function::New<ProbeTap>(env, "probeTap"));
   exports.Set("pinThread", Napi::Function::New<PinThread>(env, "pinThread"));

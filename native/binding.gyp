@@ -31,6 +31,7 @@
       'segment.cc',
       'tap.cc',
       'tap-queue.cc',
+      'tap-removal.cc',
       'thread.cc',
       'udp.cc',
       'udp-receiver.cc',

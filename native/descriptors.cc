@@ -40,12 +40,8 @@ void CloseFd(const Napi::CallbackInfo& info) {
   if (close(*fd) != 0 && errno != EINTR) Throw(info.Env(), LastError("close", std::to_string(*fd)));
 }
 
-void CloseFds(const Napi::CallbackInfo& info) {
-  if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
-    return ThrowType(info.Env(), "closeFds: fds: expected an Int32Array");
-  }
-  const Napi::Int32Array fds = info[0].As<Napi::Int32Array>();
-  ClosingList list{fds.Data(), fds.ElementLength()};
+void CloseAll(const int32_t* fds, size_t count) {
+  ClosingList list{fds, count};
   pthread_t threads[MAX_THREADS];
   size_t started = 0;
   // This thread is one of them, and the only one where no other can be had.

@@ -4,16 +4,17 @@
 
 #include <napi.h>
 
+#include <cstddef>
+#include <cstdint>
+
 namespace vtepd {
 
 // closeFd(fd): void; throws what close() says.
 void CloseFd(const Napi::CallbackInfo& info);
 
-// closeFds(fds: Int32Array): void. Closes all of them side by side and returns when they are closed. Closing the last
-// descriptor of a TAP removes the device and takes tens of milliseconds of waiting for other CPUs (rcu_barrier), which
-// those who wait at one time share: thousands of devices would take minutes one by one. Errors of close() are not
-// told.
-void CloseFds(const Napi::CallbackInfo& info);
+// Closes all of them side by side and returns when they are closed. Those of TAPs wait for all CPUs while the device is
+// removed (rcu_barrier), and who waits at one time shares that. Errors of close() are not told.
+void CloseAll(const int32_t* fds, size_t count);
 
 }  // namespace vtepd
 

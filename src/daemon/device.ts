@@ -114,15 +114,15 @@ export class Device {
 
   /** Removes the device, if it is still there. Workers must have let go of it. */
   close(): void {
-    addon.closeFds(Int32Array.from(this.fds.splice(0)));
+    addon.removeTaps(Int32Array.from(this.fds.splice(0)));
   }
 
-  /** Removes many: one command for each worker, and the kernel's waiting is shared (closeFds). */
+  /** Removes many: one command for each worker, and the kernel's waiting is shared (removeTaps). */
   static async removeAll(devices: readonly Device[], supervisor: Supervisor): Promise<void> {
     try {
       await Device.detachAll(devices, supervisor);
     } finally {
-      addon.closeFds(Int32Array.from(devices.flatMap(({ fds }) => fds.splice(0))));
+      addon.removeTaps(Int32Array.from(devices.flatMap(({ fds }) => fds.splice(0))));
     }
   }
 

@@ -84,14 +84,14 @@ describe("calls on descriptors", () => {
   });
 
   it.each([[[3]], [new Uint8Array(1)], [undefined]])("refuse a list that is no Int32Array, %s", (fds) => {
-    expect(() => addon.closeFds(fds as unknown as Int32Array)).toThrow("closeFds: fds: expected an Int32Array");
+    expect(() => addon.removeTaps(fds as unknown as Int32Array)).toThrow("removeTaps: fds: expected an Int32Array");
   });
 
   it("close a whole list, and nothing of an empty one", () => {
     const events = Int32Array.from({ length: 3 }, () => addon.openEvent());
-    addon.closeFds(new Int32Array(0));
+    addon.removeTaps(new Int32Array(0));
     addon.signalEvent(events[0]!);
-    addon.closeFds(events);
+    addon.removeTaps(events);
     for (const event of events) expect(() => addon.closeFd(event)).toThrow(expect.objectContaining({ code: "EBADF" }));
   });
 
