@@ -13,7 +13,6 @@ import { scrape } from "../metrics/scrape.ts";
 import { startMetrics } from "../metrics/server.ts";
 import { Ageing } from "./ageing.ts";
 import { monotonicS } from "./clock.ts";
-import { Device } from "./device.ts";
 import { planDevices } from "./device-plan.ts";
 import { setUpDevices } from "./device-setup.ts";
 import { DeviceWatch } from "./device-watch.ts";
@@ -158,11 +157,6 @@ const start = async (
   const sockets = { receivers, transmitters };
   const met = (tunnel: Tunnel, address: string): void => recursion.met(tunnel, address);
   const ground: Ground = { tables, sockets, supervisor, names, met, offload, paths, devices };
-  const removeDevices = (): Promise<void> =>
-    Device.removeAll(
-      [...tunnels.values()].map(({ device }) => device),
-      supervisor,
-    );
   try {
     for (const tunnelConfig of config.tunnels) {
       const tunnel = await Tunnel.open(tunnelConfig, planner.plan(tunnelConfig), ground);
@@ -172,7 +166,7 @@ const start = async (
       eviction.reset(tunnel.bd);
     }
   } finally {
-    undo.push(removeDevices); // the first of these steps to be taken: the tunnels then have none left to remove
+    undo.push(() => Tunnel.strip([...tunnels.values()], ground)); // the first of these steps to be taken
   }
   releaseNames();
   await receivers.activate();

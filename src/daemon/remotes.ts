@@ -223,9 +223,12 @@ export class TunnelRemotes {
     if (held === undefined || --held.users > 0) return;
     this.held.delete(remoteText(key));
     this.paths.remove(held.slot);
+    const { fdb, remotes } = this.tables;
     const nowS = monotonicS();
-    this.tables.fdb.sweep(nowS, (bd, target) => bd === this.bd && target === held.slot);
-    this.tables.remotes.remove(held.slot, nowS);
+    if (fdb.accounts.learnedAt(held.slot) > 0) {
+      fdb.sweep(nowS, (bd, target) => bd === this.bd && target === held.slot);
+    }
+    remotes.remove(held.slot, nowS);
   }
 }
 
