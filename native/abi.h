@@ -60,6 +60,7 @@ inline constexpr int32_t FLAG_FRAGMENT = 32;
 inline constexpr int32_t FLAG_TRUNCATED = 64;
 inline constexpr int32_t FLAG_VLAN = 128;
 inline constexpr int32_t FLAG_BAD_OUTER_CSUM = 256;
+inline constexpr int32_t FLAG_IP_PACKET = 512;
 
 inline constexpr int32_t INNER_DF = 1 << 24;
 
@@ -82,6 +83,8 @@ inline constexpr int32_t ACTION_BD = 7;
 inline constexpr int32_t OUTER_TOS = 1 << 16;
 inline constexpr int32_t OUTER_TTL = 1 << 17;
 inline constexpr int32_t OUTER_DF = 1 << 18;
+inline constexpr int32_t OUTER_GRE_CHECKSUM = 1 << 19;
+inline constexpr int32_t OUTER_GRE_SEQUENCE = 1 << 20;
 
 inline constexpr int32_t VTEP_ADDRESS_BYTES = 32;
 
@@ -107,6 +110,20 @@ inline constexpr int32_t FEATURE_SEGMENT = 2;
 inline constexpr int32_t FEATURE_MERGE_TCP = 4;
 inline constexpr int32_t FEATURE_MERGE_UDP = 8;
 inline constexpr int32_t MAX_PORTS = 32768;
+
+// Header layout: where the overlay frame begins in a datagram.
+inline constexpr int32_t HEADER_BASE_MASK = 0xff;
+inline constexpr int32_t HEADER_FLAGS_SHIFT = 8;
+inline constexpr int32_t HEADER_FLAGS_MASK = 0xff << HEADER_FLAGS_SHIFT;
+inline constexpr int32_t HEADER_UNITS_SHIFT = 16;
+inline constexpr int32_t HEADER_UNITS_MASK = 0xff << HEADER_UNITS_SHIFT;
+inline constexpr int32_t HEADER_PAYLOAD_MASK = 3 << 24;
+inline constexpr int32_t HEADER_PAYLOAD_ETHERNET = 0;
+inline constexpr int32_t HEADER_PAYLOAD_IP = 1 << 24;
+inline constexpr int32_t HEADER_PAYLOAD_ETHERTYPE = 2 << 24;
+inline constexpr int32_t HEADER_PREFIX_SHIFT = 26;
+inline constexpr int32_t HEADER_PREFIX_MASK = 15 << HEADER_PREFIX_SHIFT;
+inline constexpr int32_t HEADER_CHECKSUM = 1 << 30;
 
 struct Frame {
   int32_t port;

@@ -16,6 +16,8 @@
       'errno.cc',
       'event.cc',
       'frame.cc',
+      'gre.cc',
+      'header-layout.cc',
       'io.cc',
       'link-move.cc',
       'memory.cc',

@@ -71,9 +71,10 @@ uint16_t Ipv4HeaderSum(const uint8_t* ip) {
 
 }  // namespace
 
-void Group::Start(uint8_t* frame, uint32_t length) {
+void Group::Start(uint8_t* frame, uint32_t length, FrameKind kind) {
   first_ = frame;
   first_length_ = length;
+  kind_ = kind;
   segments_ = 1;
   state_ = State::kUnread;
 }
@@ -132,9 +133,10 @@ bool Group::Finish(MergedFrame& merged) {
 }
 
 bool Group::ReadFirst() {
-  if (first_length_ < ETHERNET) return false;
-  ip_offset_ = ETHERNET;
-  uint16_t type = Big16(first_ + ETHERNET - 2);
+  const bool is_ip_packet = kind_ == FrameKind::kIpPacket;
+  ip_offset_ = is_ip_packet ? 0 : ETHERNET;
+  if (first_length_ <= ip_offset_) return false;
+  uint16_t type = is_ip_packet ? TypeOfIpPacket(first_) : Big16(first_ + ETHERNET - 2);
   for (int i = 0; i < MAX_VLAN_TAGS && (type == TYPE_8021Q || type == TYPE_8021AD); i++) {
     ip_offset_ += VLAN_TAG;
     if (ip_offset_ > first_length_) return false;
@@ -172,10 +174,12 @@ bool Group::ReadFirst() {
 
 // Whether everything that must be equal in all frames is. The frame is as long as the first one's headers at least.
 bool Group::IsSameFlow(const uint8_t* frame) const {
-  // MACs, tags and type: 14, 18 or 22 bytes by three words that overlap.
-  const uint32_t end = ip_offset_;
-  uint64_t difference = Difference64(first_, frame) | Difference64(first_ + end - 14, frame + end - 14) |
-                        Difference64(first_ + end - 8, frame + end - 8);
+  uint64_t difference = 0;
+  if (const uint32_t end = ip_offset_; end != 0) {
+    // MACs, tags and type: 14, 18 or 22 bytes by three words that overlap.
+    difference = Difference64(first_, frame) | Difference64(first_ + end - 14, frame + end - 14) |
+                 Difference64(first_ + end - 8, frame + end - 8);
+  }
   const uint8_t* a = first_ + ip_offset_;
   const uint8_t* b = frame + ip_offset_;
   if (is_ipv6_) {

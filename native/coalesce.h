@@ -1,4 +1,4 @@
-// Merges received Ethernet frames of one flow into a superframe, the reverse of segment.h: one write to a TAP instead
+// Merges received frames of one flow into a superframe, the reverse of segment.h: one write to a TAP instead
 // of many. Rules as the kernel's GRO (net/ipv4/tcp_offload.c, udp_offload.c) and performance reference 4.2; what must
 // not be merged is left exactly as it came.
 #ifndef VTEPD_COALESCE_H_
@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "abi.h"
+#include "frame-kind.h"
 
 namespace vtepd {
 
@@ -16,7 +17,7 @@ namespace vtepd {
 struct MergedFrame {
   uint8_t gso_type;        // virtio_net_hdr: 1 TCPv4, 4 TCPv6, 5 UDP_L4
   uint16_t gso_size;       // payload bytes of each segment but the last
-  uint16_t header_length;  // Ethernet to TCP/UDP header, bytes
+  uint16_t header_length;  // the frame's start to the end of the TCP/UDP header, bytes
   uint16_t csum_start;
   uint16_t csum_offset;
   uint32_t length;    // of the superframe
@@ -33,10 +34,11 @@ class Group {
   explicit Group(bool merge_udp) : merge_udp_(merge_udp) {}
 
   // Begins a group with this frame, whatever it is. The one before must be finished.
-  void Start(uint8_t* frame, uint32_t length);
+  void Start(uint8_t* frame, uint32_t length, FrameKind kind);
 
-  // Tries to add the next frame. True: it belongs to the group now, and `payload` is what of it is written behind the
-  // group's other parts. False: it stays on its own and must start the next group.
+  // Tries to add the next frame, which must be of the first one's kind. True: it belongs to the group now, and
+  // `payload` is what of it is written behind the group's other parts. False: it stays on its own and must start the
+  // next group.
   bool Append(uint8_t* frame, uint32_t length, iovec& payload);
 
   // Ends the group. True when frames were merged: the first frame's headers are those of the superframe now (lengths,
@@ -64,6 +66,7 @@ class Group {
   State state_ = State::kClosed;
   uint8_t* first_ = nullptr;
   uint32_t first_length_ = 0;
+  FrameKind kind_ = FrameKind::kEthernet;
   bool is_ipv6_ = false;
   bool is_udp_ = false;
   bool identification_is_fixed_ = false;  // Decided by the second frame.

@@ -78,10 +78,16 @@ void ReadIpv6(const uint8_t* data, uint32_t offset, uint32_t length, Headers& he
   }
 }
 
-Headers FindHeaders(const uint8_t* data, uint32_t length) {
+// Of a frame with a whole Ethernet header, or an IP packet of one byte at least.
+Headers FindHeaders(const uint8_t* data, uint32_t length, FrameKind kind) {
   Headers headers;
-  uint32_t offset = ETHERNET;
-  headers.type = Big16(data + offset - 2);
+  uint32_t offset = 0;
+  if (kind == FrameKind::kIpPacket) {
+    headers.type = TypeOfIpPacket(data);
+  } else {
+    offset = ETHERNET;
+    headers.type = Big16(data + offset - 2);
+  }
   for (int i = 0; i < MAX_VLAN_TAGS && (headers.type == TYPE_8021Q || headers.type == TYPE_8021AD); i++) {
     headers.flags |= abi::FLAG_VLAN;
     if (offset + VLAN_TAG > length) return headers;
@@ -104,7 +110,7 @@ bool HasPorts(uint8_t protocol) {
 }
 
 // Frames of one flow get one hash. Fragments go without ports, as only the first has them and all must travel together.
-int32_t FlowHash(const uint8_t* data, const Headers& headers) {
+int32_t FlowHash(const uint8_t* data, FrameKind kind, const Headers& headers) {
   uint64_t hash;
   if ((headers.flags & abi::FLAG_IPV4) != 0) {
     hash = Mix(headers.protocol, Load64(data + headers.ip + 12));
@@ -112,8 +118,10 @@ int32_t FlowHash(const uint8_t* data, const Headers& headers) {
     const uint8_t* addresses = data + headers.ip + 8;
     hash = Mix(headers.protocol, Load64(addresses));
     for (int i = 8; i < 32; i += 8) hash = Mix(hash, Load64(addresses + i));
-  } else {
+  } else if (kind == FrameKind::kEthernet) {
     hash = Mix(Mix(headers.type, Load64(data)), Load32(data + 8));
+  } else {
+    hash = headers.type;
   }
   if (headers.l4_room >= 4 && (headers.flags & abi::FLAG_FRAGMENT) == 0 && HasPorts(headers.protocol)) {
     hash = Mix(hash, Load32(data + headers.l4));
@@ -174,10 +182,14 @@ int32_t InnerIpWord(const uint8_t* data, const Headers& headers) {
   return 0;
 }
 
-// Fills in what both ways have in common; false when there is no Ethernet header.
-bool ReadEthernet(const uint8_t* data, int32_t length, abi::Frame& frame) {
+// Fills in what both ways have in common; false when there is nothing more to be read.
+bool ReadStart(const uint8_t* data, int32_t length, FrameKind kind, abi::Frame& frame) {
   memset(&frame.flags, 0, offsetof(abi::Frame, source) - offsetof(abi::Frame, flags));
   frame.inner_ip = 0;
+  if (kind == FrameKind::kIpPacket) {
+    frame.flags = abi::FLAG_IP_PACKET;
+    return length > 0;
+  }
   if (length < static_cast<int32_t>(ETHERNET)) return false;
   frame.dst_hi = Big16(data);
   frame.dst_lo = static_cast<int32_t>(Big32(data + 2));
@@ -188,19 +200,19 @@ bool ReadEthernet(const uint8_t* data, int32_t length, abi::Frame& frame) {
 
 }  // namespace
 
-void DescribeWithHash(const uint8_t* data, int32_t length, abi::Frame& frame) {
-  if (!ReadEthernet(data, length, frame)) return;
-  const Headers headers = FindHeaders(data, static_cast<uint32_t>(length));
-  frame.flags = headers.flags;
+void DescribeWithHash(const uint8_t* data, int32_t length, FrameKind kind, abi::Frame& frame) {
+  if (!ReadStart(data, length, kind, frame)) return;
+  const Headers headers = FindHeaders(data, static_cast<uint32_t>(length), kind);
+  frame.flags |= headers.flags;
   frame.headers = HeaderWord(data, headers);
   frame.inner_ip = InnerIpWord(data, headers);
-  frame.flow_hash = FlowHash(data, headers);
+  frame.flow_hash = FlowHash(data, kind, headers);
 }
 
-void DescribeWithChecksum(const uint8_t* data, int32_t length, abi::Frame& frame) {
-  if (!ReadEthernet(data, length, frame)) return;
-  const Headers headers = FindHeaders(data, static_cast<uint32_t>(length));
-  frame.flags = headers.flags;
+void DescribeWithChecksum(const uint8_t* data, int32_t length, FrameKind kind, abi::Frame& frame) {
+  if (!ReadStart(data, length, kind, frame)) return;
+  const Headers headers = FindHeaders(data, static_cast<uint32_t>(length), kind);
+  frame.flags |= headers.flags;
   frame.headers = HeaderWord(data, headers);
   frame.inner_ip = InnerIpWord(data, headers);
   DetectPartialChecksum(data, static_cast<uint32_t>(length), headers, frame);

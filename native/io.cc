@@ -48,24 +48,24 @@ constexpr uint32_t ERASED = UINT32_MAX - 1;
 constexpr int32_t MAX_FEATURES =
     abi::FEATURE_VNET_HEADER | abi::FEATURE_SEGMENT | abi::FEATURE_MERGE_TCP | abi::FEATURE_MERGE_UDP;
 
-// The longest tunnel header; it only has to keep the frame's offset inside the slot.
-constexpr int32_t MAX_HEADER_LENGTH = 1024;
-
 timespec CoarseTime() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   return now;
 }
 
-// Only sockets of datagrams and packets can be received from without ever blocking or ending.
-SystemError CheckSocketType(int fd, int expected) {
+// Only sockets of datagrams and packets can be received from without ever blocking or ending, and sent to by messages.
+SystemError CheckSocketType(int fd, int32_t kind, int32_t features) {
   int type = 0;
   socklen_t size = sizeof(type);
   if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
     return LastError("getsockopt(SO_TYPE)", std::to_string(fd));
   }
-  if (type != expected) return {EPROTOTYPE, "getsockopt(SO_TYPE)", std::to_string(fd)};
-  return {};
+  // Of the two, only UDP has UDP_SEGMENT.
+  const bool may_be_raw = kind == abi::PORT_PACKET_RX || (kind == abi::PORT_UDP_TX && features == 0);
+  const bool may_be_udp = kind != abi::PORT_PACKET_RX;
+  if ((type == SOCK_RAW && may_be_raw) || (type == SOCK_DGRAM && may_be_udp)) return {};
+  return {EPROTOTYPE, "getsockopt(SO_TYPE)", std::to_string(fd)};
 }
 
 }  // namespace
@@ -112,18 +112,17 @@ void Io::Add(const Napi::CallbackInfo& info) {
   if (!fd) return;
   const std::optional<int32_t> kind = IntegerArgument(info, 2, "Io.add: kind", abi::PORT_TAP, abi::PORT_PACKET_RX);
   if (!kind) return;
-  const std::optional<int32_t> header_length = IntegerArgument(info, 3, "Io.add: headerLength", 0, MAX_HEADER_LENGTH);
-  if (!header_length) return;
+  const std::optional<int32_t> header = IntegerArgument(info, 3, "Io.add: header", 0, INT32_MAX);
+  if (!header) return;
+  HeaderLayout layout;
+  if (!layout.Parse(*header)) return ThrowType(env, "Io.add: header: expected a header layout");
   const std::optional<int32_t> features = IntegerArgument(info, 4, "Io.add: features", 0, MAX_FEATURES);
   if (!features) return;
   if (!epoll_.IsOpen()) return Throw(env, {EBADF, "epoll_ctl(EPOLL_CTL_ADD)", "closed Io"});
   const std::string subject = "port " + std::to_string(*id);
   if (FindPort(*id) != nullptr) return Throw(env, {EEXIST, "epoll_ctl(EPOLL_CTL_ADD)", subject});
-  if (*kind == abi::PORT_UDP_RX || *kind == abi::PORT_UDP_TX) {
-    if (const SystemError error = CheckSocketType(*fd, SOCK_DGRAM)) return Throw(env, error);
-  }
-  if (*kind == abi::PORT_PACKET_RX) {
-    if (const SystemError error = CheckSocketType(*fd, SOCK_RAW)) return Throw(env, error);
+  if (*kind == abi::PORT_UDP_RX || *kind == abi::PORT_UDP_TX || *kind == abi::PORT_PACKET_RX) {
+    if (const SystemError error = CheckSocketType(*fd, *kind, *features)) return Throw(env, error);
   }
   if (*kind == abi::PORT_TAP || *kind == abi::PORT_UDP_RX || *kind == abi::PORT_PACKET_RX) {
     epoll_event event{};
@@ -140,7 +139,7 @@ void Io::Add(const Napi::CallbackInfo& info) {
   port.id = *id;
   port.kind = *kind;
   port.features = *features;
-  port.header_length = static_cast<uint32_t>(*header_length);
+  port.header = layout;
   ports_[static_cast<size_t>(*id)] = port;
 }
 

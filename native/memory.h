@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "abi.h"
+#include "frame-kind.h"
 
 namespace vtepd {
 
@@ -53,6 +54,9 @@ class Memory {
 
   // One read, so that the value which was checked is the value which is used.
   static int32_t Load(const int32_t& word) { return __atomic_load_n(&word, __ATOMIC_RELAXED); }
+  static FrameKind KindOf(const abi::Frame& frame) {
+    return (Load(frame.flags) & abi::FLAG_IP_PACKET) != 0 ? FrameKind::kIpPacket : FrameKind::kEthernet;
+  }
 
  private:
   static Bytes Within(uint8_t* data, uint32_t size, int32_t offset, int32_t length) {

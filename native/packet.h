@@ -17,9 +17,9 @@ inline constexpr uint32_t IPV4 = 20;
 inline constexpr uint32_t IPV6 = 40;
 inline constexpr uint32_t TCP = 20;
 inline constexpr uint32_t UDP = 8;
-
 inline constexpr uint16_t TYPE_IPV4 = 0x0800;
 inline constexpr uint16_t TYPE_IPV6 = 0x86dd;
+inline constexpr uint16_t TYPE_ETHERNET = 0x6558;  // "Transparent Ethernet bridging": a frame in GRE.
 inline constexpr uint16_t TYPE_8021Q = 0x8100;
 inline constexpr uint16_t TYPE_8021AD = 0x88a8;
 inline constexpr int MAX_VLAN_TAGS = 2;
@@ -89,6 +89,13 @@ inline uint16_t Big16(const uint8_t* p) {
 }
 inline uint32_t Big32(const uint8_t* p) {
   return be32toh(Load32(p));
+}
+
+// What the Ethernet header of an IP packet would call it, by the version; 0 for neither of the two. Of one byte at
+// least.
+inline uint16_t TypeOfIpPacket(const uint8_t* packet) {
+  const int version = packet[0] >> 4;
+  return version == 4 ? TYPE_IPV4 : version == 6 ? TYPE_IPV6 : 0;
 }
 
 }  // namespace vtepd

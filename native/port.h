@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "abi.h"
+#include "header-layout.h"
 
 namespace vtepd {
 
@@ -16,10 +17,11 @@ struct Port {
   int32_t id = 0;
   int32_t kind = 0;             // abi::PORT_*
   int32_t features = 0;         // Sum of abi::FEATURE_*; FEATURE_SEGMENT goes when the kernel refuses it for good.
-  uint32_t header_length = 0;   // Bytes before the frame in a datagram.
+  HeaderLayout header;          // Where the frame is in a datagram, and what a TAP or TUN reads.
   uint32_t overflow = 0;        // Last value of the socket's drop counter (SO_RXQ_OVFL).
   uint32_t failed_reads = 0;    // TAP reads that failed since the last that did not.
   uint16_t identification = 0;  // Uplink: of the next packet (IPv4).
+  uint32_t sequence = 0;        // GRE: of the next datagram sent.
   uint32_t refusals = 0;        // Sends with UDP_SEGMENT refused since the last that was not.
   bool gone = false;            // Its device vanished; no longer polled.
   // During one `send`: first and last action on this port, linked through UdpSender; below 0: none.

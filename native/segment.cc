@@ -68,9 +68,10 @@ bool ReadIpv6(const Superframe& superframe, Packet& packet) {
 // contradiction.
 bool ReadPacket(const Superframe& superframe, Packet& packet) {
   packet = {};
-  uint32_t offset = ETHERNET;
-  if (offset > superframe.length) return false;
-  uint16_t type = Big16(superframe.data + offset - 2);
+  const bool is_ip_packet = superframe.kind == FrameKind::kIpPacket;
+  uint32_t offset = is_ip_packet ? 0 : ETHERNET;
+  if (offset >= superframe.length) return false;
+  uint16_t type = is_ip_packet ? TypeOfIpPacket(superframe.data) : Big16(superframe.data + offset - 2);
   for (int i = 0; i < MAX_VLAN_TAGS && (type == TYPE_8021Q || type == TYPE_8021AD); i++) {
     offset += VLAN_TAG;
     if (offset > superframe.length) return false;

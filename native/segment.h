@@ -1,6 +1,6 @@
-// Splits a superframe (one Ethernet frame with a TCP or UDP payload of many segments, as a TAP with TSO/USO hands it
-// over) into the frames that the wire would have seen. Headers are written into memory of the caller; the payload is
-// not copied. Pure functions: any bytes in, no memory outside the given bounds is read or written.
+// Splits a superframe (one frame with a TCP or UDP payload of many segments, as a TAP with TSO/USO hands it over) into
+// the frames that the wire would have seen. Headers are written into memory of the caller; the payload is not copied.
+// Pure functions: any bytes in, no memory outside the given bounds is read or written.
 //
 // Rules: TCP per RFC 9293 as the kernel's tcp_gso_segment does it (net/ipv4/tcp_offload.c), IPv4 identification per
 // RFC 6864 and inet_gso_segment, UDP as __udp_gso_segment.
@@ -10,22 +10,24 @@
 #include <cstdint>
 
 #include "abi.h"
+#include "frame-kind.h"
 
 namespace vtepd {
 
-// A frame read from a TAP, and what its vnet header says of it. Nothing of it is trusted.
+// A frame read from a TAP or TUN, and what its vnet header says of it. Nothing of it is trusted.
 struct Superframe {
   uint8_t* data;
   uint32_t length;
   uint8_t gso_type;  // virtio_net_hdr: 1 TCPv4, 4 TCPv6, 5 UDP_L4; bits 0x80 ECN, 0x10 Accurate ECN
   uint16_t gso_size;
+  FrameKind kind;
 };
 
 // Where its parts are. Made by PlanSegments, used with the same superframe.
 struct SegmentPlan {
   uint32_t ip_offset;
   uint32_t l4_offset;
-  uint32_t header_length;   // Ethernet to TCP/UDP header, bytes
+  uint32_t header_length;   // the frame's start to the end of the TCP/UDP header, bytes
   uint32_t payload_length;  // of the whole superframe
   uint32_t gso_size;
   uint32_t count;  // segments, at least 1

@@ -71,6 +71,7 @@ void ReadVnetHeader(const uint8_t* at, abi::Frame& frame) {
 }  // namespace
 
 int32_t ReadFrames(Port& port, Memory& memory, Parts& parts, int32_t first, int32_t& slot, PortState& state) {
+  const FrameKind kind = port.header.Kind();
   const int32_t vnet_bytes = port.Has(abi::FEATURE_VNET_HEADER) ? abi::VNET_HEADER_BYTES : 0;
   int32_t next = first;
   while (next < abi::BATCH_FRAMES && slot < abi::TAP_SLOTS) {
@@ -92,7 +93,7 @@ int32_t ReadFrames(Port& port, Memory& memory, Parts& parts, int32_t first, int3
     frame.offset = memory.OffsetOf(data);
     frame.length = static_cast<int32_t>(got) - vnet_bytes;
     frame.segments = 1;
-    DescribeWithHash(data, frame.length, frame);
+    DescribeWithHash(data, frame.length, kind, frame);
     if (vnet_bytes != 0 && frame.length > 0) ReadVnetHeader(data - vnet_bytes, frame);
   }
   return next - first;
@@ -120,7 +121,8 @@ int32_t WriteFinished(const Port& port, abi::Frame& frame, Bytes bytes, PortStat
     const iovec piece = {bytes.data, bytes.length};
     return Write(port, &piece, 1, state);
   }
-  const Superframe superframe = {bytes.data, bytes.length, static_cast<uint8_t>(gso >> 16), static_cast<uint16_t>(gso)};
+  const Superframe superframe = {bytes.data, bytes.length, static_cast<uint8_t>(gso >> 16), static_cast<uint16_t>(gso),
+                                 Memory::KindOf(frame)};
   SegmentPlan plan;
   if (!PlanSegments(superframe, plan)) return EINVAL;
   int32_t result = 0;

@@ -1,5 +1,6 @@
-// Frames to and from one queue of a TAP: one system call each, as TAP has no batch call (only vhost-net has one). With
-// offloads a frame is a superframe of many segments, and the call carries all of them.
+// Frames to and from one queue of a TAP, or IP packets to and from one of a TUN: one system call each, as they have no
+// batch call (only vhost-net has one). With offloads a frame is a superframe of many segments, and the call carries all
+// of them.
 #ifndef VTEPD_TAP_QUEUE_H_
 #define VTEPD_TAP_QUEUE_H_
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "frame.h"
+#include "gre.h"
 #include "outer.h"
 
 // Linux 5.0; the headers of a build host may be older than the kernel below it.
@@ -23,6 +24,16 @@ void WriteMapped(uint8_t* out, const void* address) {
   memset(out, 0, 10);
   memset(out + 10, 0xff, 2);
   memcpy(out + 12, address, 4);
+}
+
+// A sender on this host leaves an inner checksum unfinished but sums up as if it were not.
+bool IsGreRightOnceFinished(const Port& port, const uint8_t* datagram, uint32_t size, HeaderLayout::Extent header,
+                            const abi::Frame& frame) {
+  if ((frame.flags & abi::FLAG_PARTIAL_CSUM) == 0) return false;
+  const uint32_t prefix = port.header.Prefix();
+  const uint32_t csum = static_cast<uint32_t>(frame.csum);
+  return IsGreChecksumRightOnceFinished(datagram + prefix, size - prefix, header.length - prefix + (csum & 0xffff),
+                                        csum >> 16);
 }
 
 }  // namespace
@@ -72,7 +83,8 @@ int32_t UdpReceiver::Receive(Port& port, int32_t first, PortState& state) {
 int32_t UdpReceiver::Resume(Port& port, int32_t first) {
   const bool merges = port.Has(abi::FEATURE_MERGE_TCP);
   Group group(port.Has(abi::FEATURE_MERGE_UDP));
-  const uint8_t* group_header = nullptr;  // Tunnel header of the open group's first frame.
+  const uint8_t* group_header = nullptr;  // Tunnel header of the open group's first frame,
+  uint32_t group_header_length = 0;       // and its bytes.
   int32_t group_first_part = 0;
   int32_t next = first;
   for (; message_ < message_count_; message_++) {
@@ -93,10 +105,14 @@ int32_t UdpReceiver::Resume(Port& port, int32_t first) {
     do {
       uint8_t* const datagram = payload_.data + offset_;
       const uint32_t size = std::min(origin_.segment_size, payload_.length - offset_);
-      const bool may_merge = size > port.header_length && !origin_.is_corrupt && origin_.inner_gso == 0;
+      const HeaderLayout::Extent header = port.header.Measure(datagram, size);
+      const bool is_gre_wrong = IsGreWrong(port, datagram, size, header);
+      const bool may_merge = size > header.length && !origin_.is_corrupt && !is_gre_wrong && origin_.inner_gso == 0;
       iovec part;
-      if (group_header != nullptr && may_merge && memcmp(group_header, datagram, port.header_length) == 0 &&
-          parts_->HasRoom() && group.Append(datagram + port.header_length, size - port.header_length, part)) {
+      // Equal headers say the same of what follows, so that a group is of one kind.
+      if (group_header != nullptr && may_merge && header.length == group_header_length &&
+          port.header.AreEqual(group_header, datagram, header.length) && parts_->HasRoom() &&
+          group.Append(datagram + header.length, size - header.length, part)) {
         parts_->Append(part);
         offset_ += size;
         continue;
@@ -105,11 +121,16 @@ int32_t UdpReceiver::Resume(Port& port, int32_t first) {
       group_header = nullptr;
       if (next == abi::BATCH_FRAMES) return next - first;
       parts_->Reset(next);
-      Describe(port, datagram, static_cast<int32_t>(size), memory_->FrameAt(next++));
-      if (origin_.inner_gso != 0) DescribeSuperframe(memory_->FrameAt(next - 1));
+      abi::Frame& frame = memory_->FrameAt(next++);
+      Describe(port, datagram, size, header, frame);
+      if (is_gre_wrong && !IsGreRightOnceFinished(port, datagram, size, header, frame)) {
+        frame.flags |= abi::FLAG_BAD_OUTER_CSUM;
+      }
+      if (origin_.inner_gso != 0) DescribeSuperframe(frame);
       if (merges && may_merge) {
-        group.Start(datagram + port.header_length, size - port.header_length);
+        group.Start(datagram + header.length, size - header.length, header.kind);
         group_header = datagram;
+        group_header_length = header.length;
         group_first_part = parts_->Used();
       }
       offset_ += size;
@@ -153,15 +174,25 @@ void UdpReceiver::ReadOrigin(Port& port, int32_t index) {
   ReadControl(port, message);
 }
 
-void UdpReceiver::Describe(const Port& port, uint8_t* datagram, int32_t length, abi::Frame& frame) const {
-  const int32_t header_length = static_cast<int32_t>(port.header_length);
+bool UdpReceiver::IsGreWrong(const Port& port, const uint8_t* datagram, uint32_t size,
+                             HeaderLayout::Extent header) const {
+  if (size < header.length || !port.header.HasChecksum(datagram)) return false;
+  // Merged by the kernel, or never sent: what is there now is not what was summed.
+  if (origin_.inner_gso != 0 || origin_.is_vouched_for) return false;
+  const uint32_t prefix = port.header.Prefix();
+  return !IsGreChecksumRight(datagram + prefix, size - prefix);
+}
+
+void UdpReceiver::Describe(const Port& port, uint8_t* datagram, uint32_t size, HeaderLayout::Extent header,
+                           abi::Frame& frame) const {
   frame.port = port.id;
   frame.header_offset = memory_->OffsetOf(datagram);
-  frame.datagram_length = length;
-  frame.offset = frame.header_offset + header_length;
-  frame.length = length - header_length;
+  frame.datagram_length = static_cast<int32_t>(size);
+  frame.offset = frame.header_offset + static_cast<int32_t>(header.length);
+  frame.length = frame.datagram_length - static_cast<int32_t>(header.length);
   frame.segments = 1;
-  DescribeWithChecksum(datagram + header_length, frame.length, frame);
+  // A header may end behind the arena.
+  DescribeWithChecksum(datagram + std::min(header.length, size), frame.length, header.kind, frame);
   if (origin_.is_truncated) frame.flags |= abi::FLAG_TRUNCATED;
   if (origin_.is_corrupt) frame.flags |= abi::FLAG_BAD_OUTER_CSUM;
   memcpy(frame.source, origin_.source, sizeof(frame.source));

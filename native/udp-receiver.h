@@ -67,13 +67,17 @@ class UdpReceiver {
     int32_t inner_gso;      // As FRAME_GSO.
     bool is_truncated;
     bool is_corrupt;
+    bool is_vouched_for;  // Nobody need verify checksums of the payload.
   };
 
   void Rearm(int32_t index);
   void ReadOrigin(Port& port, int32_t index);
   void ReadOuterHeaders(Port& port, int32_t index);
   void ReadControl(Port& port, msghdr& message);
-  void Describe(const Port& port, uint8_t* datagram, int32_t length, abi::Frame& frame) const;
+  // Whether a GRE checksum has to be right and is not, as far as can be said before the frame is looked into.
+  bool IsGreWrong(const Port& port, const uint8_t* datagram, uint32_t size, HeaderLayout::Extent header) const;
+  void Describe(const Port& port, uint8_t* datagram, uint32_t size, HeaderLayout::Extent header,
+                abi::Frame& frame) const;
   void DescribeSuperframe(abi::Frame& frame) const;
   void CloseGroup(Group& group, int32_t frame, int32_t first_part);
 

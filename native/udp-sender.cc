@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "gre.h"
+
 // Linux 4.18; the headers of a build host may be older than the kernel below it.
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -26,6 +28,27 @@ uint32_t WriteControl(uint8_t* at, int level, int type, const void* value, size_
   control->cmsg_len = CMSG_LEN(size);
   memcpy(CMSG_DATA(control), value, size);
   return CMSG_SPACE(size);
+}
+
+// ACTION_OUTER: what is filled in here, in a copy of the template.
+constexpr int32_t OUTER_GRE = abi::OUTER_GRE_CHECKSUM | abi::OUTER_GRE_SEQUENCE;
+
+// Whether a template of so many bytes has the fields that are to be filled in. The bound is above any GRE header's and
+// its prefix's length.
+bool IsGreTemplate(const Port& port, uint32_t length) {
+  constexpr uint32_t MAX_TEMPLATE = 256;
+  const uint32_t prefix = port.header.Prefix();
+  return length >= prefix + GRE + sizeof(uint32_t) && length <= MAX_TEMPLATE && (length - prefix) % 2 == 0;
+}
+
+// `header`: the template's copy and, in a segment, the frame's headers behind it.
+void FillGre(Port& port, int32_t outer, const iovec& header, uint32_t template_length, const iovec& payload) {
+  uint8_t* const start = static_cast<uint8_t*>(header.iov_base);
+  if ((outer & abi::OUTER_GRE_SEQUENCE) != 0) WriteGreSequence(start + template_length, port.sequence++);
+  if ((outer & abi::OUTER_GRE_CHECKSUM) == 0) return;
+  const uint32_t prefix = port.header.Prefix();
+  WriteGreChecksum(start + prefix, static_cast<uint32_t>(header.iov_len) - prefix,
+                   static_cast<const uint8_t*>(payload.iov_base), static_cast<uint32_t>(payload.iov_len));
 }
 
 uint32_t GsoOf(const abi::Frame& frame) {
@@ -136,8 +159,16 @@ void UdpSender::AddDatagram(Message& message, const iovec& header, const iovec& 
       message.control + WriteControl(controls_[index] + message.control, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
 }
 
-bool UdpSender::AddFrame(const Port& port, int32_t action) {
-  if (!HasRoom(1, 1)) return false;
+bool UdpSender::AddFrame(Port& port, int32_t action) {
+  const int32_t outer = Memory::Load(memory_->ActionAt(action).outer);
+  iovec header = templates_[action];
+  const uint32_t template_length = static_cast<uint32_t>(header.iov_len);
+  const bool has_gre = (outer & OUTER_GRE) != 0;
+  if (has_gre && !IsGreTemplate(port, template_length)) {
+    memory_->ActionAt(action).result = EINVAL;
+    return true;
+  }
+  if (!HasRoom(1, 1) || (has_gre && header_bytes_ + template_length > HEADER_BYTES)) return false;
   abi::Frame& frame = memory_->FrameAt(Memory::Load(memory_->ActionAt(action).frame));
   const uint32_t csum = static_cast<uint32_t>(Memory::Load(frame.csum));
   int32_t& result = memory_->ActionAt(action).result;
@@ -151,31 +182,38 @@ bool UdpSender::AddFrame(const Port& port, int32_t action) {
     frame.flags &= ~abi::FLAG_PARTIAL_CSUM;  // Another copy of it must not do so again.
   }
   actions_[action_count_++] = action;
-  const uint32_t size = static_cast<uint32_t>(templates_[action].iov_len + frames_[action].iov_len);
+  if (has_gre) {
+    header.iov_base = memcpy(headers_ + header_bytes_, header.iov_base, template_length);
+    header_bytes_ += template_length;
+    FillGre(port, outer, header, template_length, frames_[action]);
+  }
+  const uint32_t size = template_length + static_cast<uint32_t>(frames_[action].iov_len);
   Message* message = message_count_ > 0 ? &messages_[message_count_ - 1] : nullptr;
   if (message == nullptr || !message->is_open || size > message->segment_size || message->datagrams == MAX_SEGMENTS ||
-      message->bytes + size > MAX_PAYLOAD || message->outer != Memory::Load(memory_->ActionAt(action).outer) ||
+      message->bytes + size > MAX_PAYLOAD || message->outer != outer ||
       headers_of_[message_count_ - 1].msg_hdr.msg_name != static_cast<void*>(destinations_[action])) {
     message = &NewMessage(action, size);
     message->is_open = port.Has(abi::FEATURE_SEGMENT);
   }
-  AddDatagram(*message, templates_[action], frames_[action]);
+  AddDatagram(*message, header, frames_[action]);
   message->end_action = action_count_;
   if (size < message->segment_size) message->is_open = false;  // Only the last may be shorter.
   return true;
 }
 
-bool UdpSender::AddSuperframe(const Port& port, int32_t action) {
+bool UdpSender::AddSuperframe(Port& port, int32_t action) {
   const abi::Frame& frame = memory_->FrameAt(Memory::Load(memory_->ActionAt(action).frame));
   const uint32_t gso = GsoOf(frame);
   const Superframe superframe = {static_cast<uint8_t*>(frames_[action].iov_base),
                                  static_cast<uint32_t>(frames_[action].iov_len), static_cast<uint8_t>(gso >> 16),
-                                 static_cast<uint16_t>(gso)};
+                                 static_cast<uint16_t>(gso), Memory::KindOf(frame)};
   SegmentPlan plan;
   int32_t& result = memory_->ActionAt(action).result;
   const iovec& header = templates_[action];
   const uint32_t prefix = static_cast<uint32_t>(header.iov_len);
-  if (!PlanSegments(superframe, plan) || plan.count > MAX_DATAGRAMS ||
+  const int32_t outer = Memory::Load(memory_->ActionAt(action).outer);
+  const bool has_gre = (outer & OUTER_GRE) != 0;
+  if ((has_gre && !IsGreTemplate(port, prefix)) || !PlanSegments(superframe, plan) || plan.count > MAX_DATAGRAMS ||
       (prefix + plan.header_length) * plan.count > HEADER_BYTES ||
       prefix + plan.header_length + plan.gso_size > MAX_PAYLOAD) {
     result = EINVAL;
@@ -202,7 +240,9 @@ bool UdpSender::AddSuperframe(const Port& port, int32_t action) {
     memcpy(out, header.iov_base, prefix);
     WriteSegmentHeader(superframe, plan, segment, out + prefix);
     uint8_t* const payload = superframe.data + plan.header_length + segment * plan.gso_size;
-    AddDatagram(*message, {out, prefix + plan.header_length}, {payload, plan.PayloadLength(segment)});
+    const iovec pieces[2] = {{out, prefix + plan.header_length}, {payload, plan.PayloadLength(segment)}};
+    if (has_gre) FillGre(port, outer, pieces[0], prefix, pieces[1]);
+    AddDatagram(*message, pieces[0], pieces[1]);
   }
   return true;
 }

@@ -1,6 +1,6 @@
-// Datagrams into UDP sockets: header template and frame are gathered by sendmmsg, one call per port where all goes
-// well. Where the socket can (UDP_SEGMENT), one message carries many datagrams: the segments of a superframe, or a run
-// of frames of equal size to one destination.
+// Datagrams into UDP sockets and raw sockets: header template and frame are gathered by sendmmsg, one call per port
+// where all goes well. Where the socket can (UDP_SEGMENT), one message carries many datagrams: the segments of a
+// superframe, or a run of frames of equal size to one destination.
 #ifndef VTEPD_UDP_SENDER_H_
 #define VTEPD_UDP_SENDER_H_
 
@@ -16,8 +16,8 @@ namespace vtepd {
 
 // Queues the actions of one `send` by port (linked lists through next_, so that each port keeps its order), then sends
 // port after port. Each datagram is two pieces: what is prepended (a template, or a template and the headers of a
-// segment in headers_) and the bytes in the arena; payload is never copied. When one of the fixed tables below is full,
-// what is built is sent and building goes on.
+// segment in headers_, where GRE's checksum and sequence number are filled in too) and the bytes in the arena; payload
+// is never copied. When one of the fixed tables below is full, what is built is sent and building goes on.
 //
 // Holds no frame beyond the call: it borrows arena, templates and addresses until Flush returns.
 class UdpSender {
@@ -55,8 +55,8 @@ class UdpSender {
 
   void Reset();
   // Both return false when a table is full; nothing was added then.
-  bool AddFrame(const Port& port, int32_t action);
-  bool AddSuperframe(const Port& port, int32_t action);
+  bool AddFrame(Port& port, int32_t action);
+  bool AddSuperframe(Port& port, int32_t action);
   bool HasRoom(uint32_t datagrams, uint32_t messages) const;
   Message& NewMessage(int32_t action, uint32_t segment_size);
   uint32_t WriteOuterControl(int32_t message, int32_t outer, bool is_ipv6);

@@ -173,7 +173,7 @@ void OverlayToUnderlay() {
     const uint32_t length = static_cast<uint32_t>(got) - sizeof vnet;
     const uint8_t type = vnet.gso_type & 0x0f;
     if (type != 0) {
-      AddSuperframe({frame, length, type, vnet.gso_size});
+      AddSuperframe({frame, length, type, vnet.gso_size, FrameKind::kEthernet});
       continue;
     }
     if ((vnet.flags & NEEDS_CSUM) != 0) CompleteChecksum(frame, length, vnet.csum_start, vnet.csum_offset);
@@ -220,7 +220,7 @@ void Write(const abi::VnetHeader &vnet, uint8_t *frame, uint32_t length, const i
 void WriteAlone(uint8_t *frame, uint32_t length) {
   abi::VnetHeader vnet{};
   abi::Frame described;
-  DescribeWithChecksum(frame, static_cast<int32_t>(length), described);
+  DescribeWithChecksum(frame, static_cast<int32_t>(length), FrameKind::kEthernet, described);
   if ((described.flags & abi::FLAG_PARTIAL_CSUM) != 0) {
     vnet.flags = NEEDS_CSUM;
     vnet.csum_start = static_cast<uint16_t>(described.csum);
@@ -270,7 +270,7 @@ struct Pending {
       return;
     }
     Close();
-    group.Start(next, next_length);
+    group.Start(next, next_length, FrameKind::kEthernet);
     frame = next;
     length = next_length;
   }

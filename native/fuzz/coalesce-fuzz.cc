@@ -40,7 +40,8 @@ struct Flow {
   bool is_ipv6, is_udp, merge_udp, dont_fragment, has_options;
   uint32_t tags;
   uint32_t payload_size;
-  uint32_t Ip() const { return 14 + 4 * tags; }
+  vtepd::FrameKind kind;
+  uint32_t Ip() const { return kind == vtepd::FrameKind::kIpPacket ? 0 : 14 + 4 * tags; }
   uint32_t Transport() const { return Ip() + (is_ipv6 ? 40 : 20); }
   uint32_t ChecksumField() const { return Transport() + (is_udp ? 6 : 16); }
   uint32_t Payload() const { return Transport() + (is_udp ? 8 : has_options ? 32 : 20); }
@@ -55,6 +56,7 @@ Flow TakeFlow(Input& input) {
   flow.dont_fragment = (choices & 8) != 0;
   flow.has_options = (choices & 16) != 0;
   flow.tags = (choices >> 5) % 3;
+  flow.kind = choices >> 5 == 7 ? vtepd::FrameKind::kIpPacket : vtepd::FrameKind::kEthernet;
   flow.payload_size = input.Take16() % MAX_PAYLOAD + 1;
   return flow;
 }
@@ -98,11 +100,13 @@ void WriteChecksums(const Flow& flow, Bytes& frame) {
 
 Bytes MakeFrame(const Flow& flow, uint32_t size, uint32_t sequence, uint32_t id) {
   Bytes frame(flow.Payload() + size);
-  for (size_t i = 0; i < 12; i++) frame[i] = static_cast<uint8_t>(i * 2);
-  for (uint32_t i = 0; i < flow.tags; i++)
-    Put32(frame.data() + 12 + 4 * i, i + 1 < flow.tags ? 0x88a80005 : 0x81000006);
   uint8_t* const ip = frame.data() + flow.Ip();
-  Put16(ip - 2, flow.is_ipv6 ? 0x86dd : 0x0800);
+  if (flow.kind == vtepd::FrameKind::kEthernet) {
+    for (size_t i = 0; i < 12; i++) frame[i] = static_cast<uint8_t>(i * 2);
+    for (uint32_t i = 0; i < flow.tags; i++)
+      Put32(frame.data() + 12 + 4 * i, i + 1 < flow.tags ? 0x88a80005 : 0x81000006);
+    Put16(ip - 2, flow.is_ipv6 ? 0x86dd : 0x0800);
+  }
   const uint32_t l4_length = static_cast<uint32_t>(frame.size()) - flow.Transport();
   const uint32_t protocol = flow.is_udp ? 17 : 6;
   if (flow.is_ipv6) {
@@ -180,9 +184,10 @@ void AllowDifferences(const vtepd::SegmentPlan& plan, const Bytes& original, Byt
   }
 }
 
-void CheckSuperframe(const vtepd::MergedFrame& merged, const Bytes* originals, size_t count, Bytes& bytes) {
+void CheckSuperframe(const vtepd::MergedFrame& merged, vtepd::FrameKind kind, const Bytes* originals, size_t count,
+                     Bytes& bytes) {
   Require(merged.segments == count && count <= vtepd::Group::MAX_SEGMENTS && merged.length == bytes.size());
-  const vtepd::Superframe superframe = {bytes.data(), merged.length, merged.gso_type, merged.gso_size};
+  const vtepd::Superframe superframe = {bytes.data(), merged.length, merged.gso_type, merged.gso_size, kind};
   vtepd::SegmentPlan plan;
   Require(vtepd::PlanSegments(superframe, plan));
   Require(plan.count == count && plan.header_length == merged.header_length && plan.l4_offset == merged.csum_start);
@@ -215,7 +220,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Require(is_merged == (end - first > 1));
     if (is_merged) {
       bytes.insert(bytes.begin(), frames[first].begin(), frames[first].end());
-      CheckSuperframe(merged, &originals[first], end - first, bytes);
+      CheckSuperframe(merged, flow.kind, &originals[first], end - first, bytes);
     } else {
       Require(frames[first] == originals[first]);
     }
@@ -233,7 +238,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       continue;
     }
     if (i > 0) finish(i);
-    group.Start(frames[i].data(), length);
+    group.Start(frames[i].data(), length, flow.kind);
   }
   if (!frames.empty()) finish(frames.size());
   return 0;

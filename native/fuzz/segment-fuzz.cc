@@ -22,12 +22,16 @@ using Bytes = std::vector<uint8_t>;
 
 struct Control {
   uint8_t gso_type;
-  uint8_t repair;  // Odd: the lengths are made right, as few mutations would leave them so.
+  uint8_t choices;  // REPAIR, IP_PACKET
   uint16_t gso_size;
   uint16_t stretch;  // Zeros behind the frame: superframes are long, but inputs had better be short.
   uint16_t csum_start;
   uint16_t csum_offset;
 };
+
+// In Control: the lengths are made right, as few mutations would leave them so; the frame has no Ethernet header.
+constexpr uint8_t REPAIR = 1;
+constexpr uint8_t IP_PACKET = 2;
 
 #define CHECK(condition)                                          \
   do {                                                            \
@@ -57,7 +61,8 @@ uint32_t SlowSum(const uint8_t* data, size_t length, uint64_t sum = 0) {
   return static_cast<uint32_t>(sum);
 }
 
-uint32_t IpOffset(const Bytes& frame) {
+uint32_t IpOffset(const Bytes& frame, FrameKind kind) {
+  if (kind == FrameKind::kIpPacket) return 0;
   uint32_t offset = 14;
   while (offset < 22 && offset + 4 <= frame.size()) {
     const uint32_t type = Get16(frame.data() + offset - 2);
@@ -67,11 +72,11 @@ uint32_t IpOffset(const Bytes& frame) {
   return offset;
 }
 
-void RepairLengths(Bytes& frame) {
-  const uint32_t ip = IpOffset(frame);
+void RepairLengths(Bytes& frame, FrameKind kind) {
+  const uint32_t ip = IpOffset(frame, kind);
   if (ip + 40 > frame.size()) return;
   const bool is_ipv6 = frame[ip] >> 4 == 6;
-  Put16(frame.data() + ip - 2, is_ipv6 ? 0x86dd : 0x0800);
+  if (ip > 0) Put16(frame.data() + ip - 2, is_ipv6 ? 0x86dd : 0x0800);
   if (is_ipv6) {
     Put16(frame.data() + ip + 4, frame.size() - ip - 40);
   } else {
@@ -82,7 +87,8 @@ void RepairLengths(Bytes& frame) {
 }
 
 void CheckPlan(const Superframe& superframe, const SegmentPlan& plan) {
-  CHECK(plan.ip_offset == 14 || plan.ip_offset == 18 || plan.ip_offset == 22);
+  const bool is_ip_packet = superframe.kind == FrameKind::kIpPacket;
+  CHECK(is_ip_packet ? plan.ip_offset == 0 : plan.ip_offset == 14 || plan.ip_offset == 18 || plan.ip_offset == 22);
   CHECK(plan.header_length <= MAX_SEGMENT_HEADER);
   CHECK(plan.header_length + plan.payload_length == superframe.length);
   CHECK(plan.gso_size == superframe.gso_size && plan.count >= 1);
@@ -152,9 +158,10 @@ void CheckSegment(const Superframe& superframe, const SegmentPlan& plan, uint32_
   CheckTransport(header, plan, segment, (superframe.gso_type & 0x10) != 0, original);
 }
 
-void FuzzSegments(Bytes& frame, const Control& control) {
+void FuzzSegments(Bytes& frame, FrameKind kind, const Control& control) {
   const Bytes original = frame;
-  const Superframe superframe = {frame.data(), static_cast<uint32_t>(frame.size()), control.gso_type, control.gso_size};
+  const Superframe superframe = {frame.data(), static_cast<uint32_t>(frame.size()), control.gso_type, control.gso_size,
+                                 kind};
   SegmentPlan plan;
   if (!PlanSegments(superframe, plan)) return;
   CheckPlan(superframe, plan);
@@ -207,8 +214,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   vtepd::Bytes frame(size - sizeof(control) + control.stretch);
   // Never from nothing: memcpy wants a pointer even for no bytes.
   if (size > sizeof(control)) memcpy(frame.data(), data + sizeof(control), size - sizeof(control));
-  if (control.repair % 2 == 1) vtepd::RepairLengths(frame);
-  vtepd::FuzzSegments(frame, control);
+  const bool is_ip_packet = (control.choices & vtepd::IP_PACKET) != 0;
+  const vtepd::FrameKind kind = is_ip_packet ? vtepd::FrameKind::kIpPacket : vtepd::FrameKind::kEthernet;
+  if ((control.choices & vtepd::REPAIR) != 0) vtepd::RepairLengths(frame, kind);
+  vtepd::FuzzSegments(frame, kind, control);
   vtepd::FuzzSums(frame, control);
   vtepd::FuzzCompletion(frame, control);
   return 0;

@@ -32,6 +32,14 @@ std::optional<std::vector<uint8_t>> ReadBytes(std::istream& arguments) {
   return bytes;
 }
 
+std::optional<FrameKind> ReadKind(std::istream& arguments) {
+  std::string word;
+  arguments >> word;
+  if (word == "ethernet") return FrameKind::kEthernet;
+  if (word == "ip") return FrameKind::kIpPacket;
+  return std::nullopt;
+}
+
 void WriteBytes(std::ostream& answer, const uint8_t* data, size_t length) {
   if (length == 0) answer << '-';
   for (size_t i = 0; i < length; i++) answer << DIGITS[data[i] >> 4] << DIGITS[data[i] & 15];

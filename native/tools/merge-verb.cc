@@ -1,6 +1,7 @@
-// The verb `merge UDP FRAME...`: what becomes of frames that arrive in this order; UDP is 1 when the TAP takes UDP
-// superframes. The answer has seven words for each unit that would be written: gso_type, gso_size, header_length,
-// csum_start, csum_offset, segments and bytes. They are 0 0 0 0 0 1 and the frame for one that stays alone.
+// The verb `merge UDP KIND FRAME...`: what becomes of frames that arrive in this order; UDP is 1 when the TAP takes UDP
+// superframes, KIND `ethernet` or `ip`. The answer has seven words for each unit that would be written: gso_type,
+// gso_size, header_length, csum_start, csum_offset, segments and bytes. They are 0 0 0 0 0 1 and the frame for one that
+// stays alone.
 #include <optional>
 
 #include "../coalesce.h"
@@ -29,6 +30,8 @@ void WriteUnit(const MergedFrame& merged, const std::vector<iovec>& parts, std::
 bool MergeVerb(std::istream& arguments, std::ostream& answer) {
   int merge_udp;
   if (!(arguments >> merge_udp) || (merge_udp != 0 && merge_udp != 1)) return false;
+  const std::optional<FrameKind> kind = ReadKind(arguments);
+  if (!kind) return false;
   std::vector<std::vector<uint8_t>> frames;
   while (!(arguments >> std::ws).eof()) {
     std::optional<std::vector<uint8_t>> frame = ReadBytes(arguments);
@@ -58,7 +61,7 @@ bool MergeVerb(std::istream& arguments, std::ostream& answer) {
       continue;
     }
     if (!parts.empty() && !finish()) return false;
-    group.Start(frame.data(), length);
+    group.Start(frame.data(), length, *kind);
     parts.assign(1, {frame.data(), length});
   }
   return finish();

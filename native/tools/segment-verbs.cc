@@ -26,10 +26,12 @@ bool SplitVerb(std::istream& arguments, std::ostream& answer) {
   uint32_t gso_type;
   uint32_t gso_size;
   if (!(arguments >> gso_type >> gso_size) || gso_type > 0xff || gso_size > 0xffff) return false;
+  const std::optional<FrameKind> kind = ReadKind(arguments);
+  if (!kind) return false;
   std::optional<std::vector<uint8_t>> frame = ReadBytes(arguments);
   if (!frame) return false;
   const Superframe superframe = {frame->data(), static_cast<uint32_t>(frame->size()), static_cast<uint8_t>(gso_type),
-                                 static_cast<uint16_t>(gso_size)};
+                                 static_cast<uint16_t>(gso_size), *kind};
   SegmentPlan plan;
   if (!PlanSegments(superframe, plan)) {
     answer << "refused";

@@ -10,10 +10,15 @@
 #include <ostream>
 #include <vector>
 
+#include "../frame-kind.h"
+
 namespace vtepd::tools {
 
 // Reads one word of bytes. Nothing when there is none or it is something else.
 std::optional<std::vector<uint8_t>> ReadBytes(std::istream& arguments);
+
+// Reads `ethernet` or `ip`: what frames begin with.
+std::optional<FrameKind> ReadKind(std::istream& arguments);
 
 // Writes them as ReadBytes reads them.
 void WriteBytes(std::ostream& answer, const uint8_t* data, size_t length);
@@ -21,7 +26,7 @@ void WriteBytes(std::ostream& answer, const uint8_t* data, size_t length);
 // Each reads its arguments from the rest of the line and writes the answer without the line's end. False when the
 // arguments are wrong: what was written is then thrown away.
 
-// `split GSO_TYPE GSO_SIZE FRAME`: the segments with spaces between, or `refused`.
+// `split GSO_TYPE GSO_SIZE KIND FRAME`: the segments with spaces between, or `refused`.
 bool SplitVerb(std::istream& arguments, std::ostream& answer);
 
 // `checksum PATH INITIAL SHIFT DATA`: the folded sum as a decimal number, or `absent` when this processor lacks the

@@ -30,13 +30,13 @@ export const TUNNEL_VNET_HEADER_BYTES = 24;
 export const FRAME_WORDS = 32;
 /** Id of the port the frame came from, as given to `Io.add`. */
 export const FRAME_PORT = 0;
-/** Byte offset in the arena of the overlay frame's Ethernet header. */
+/** Byte offset in the arena of the overlay frame's first byte: its Ethernet header, or its IP header with FLAG_IP_PACKET. */
 export const FRAME_OFFSET = 1;
 /** Bytes of the overlay frame, a superframe's whole; below 0 when the datagram is shorter than the port's header. */
 export const FRAME_LENGTH = 2;
 /** FLAG_* bits. */
 export const FRAME_FLAGS = 3;
-/** Destination and source MAC, big-endian: the first two bytes as 0..65535, the last four as an int32. Valid when FRAME_LENGTH >= 14. */
+/** Destination and source MAC, big-endian: the first two bytes as 0..65535, the last four as an int32. Valid when FRAME_LENGTH >= 14; 0 with FLAG_IP_PACKET. */
 export const FRAME_DST_HI = 4;
 export const FRAME_DST_LO = 5;
 export const FRAME_SRC_HI = 6;
@@ -65,7 +65,7 @@ export const FRAME_TOS = 23;
 export const FRAME_SEGMENTS = 24;
 /**
  * The frame's own IP header: TOS or traffic class | TTL or hop limit << 8 | its offset in the frame << 16 | INNER_DF. 0 when
- * the frame has none.
+ * the frame has none, which FLAG_IPV4 and FLAG_IPV6 say: with FLAG_IP_PACKET the word of a header may be 0 too.
  */
 export const FRAME_INNER_IP = 25;
 /** Owned by the data plane; the addon never touches these. */
@@ -91,8 +91,10 @@ export const FLAG_FRAGMENT = 32;
 export const FLAG_TRUNCATED = 64;
 /** An 802.1Q or 802.1ad tag is present. */
 export const FLAG_VLAN = 128;
-/** PACKET_RX only: the outer UDP checksum is wrong. A UDP socket never hands such a datagram over. */
+/** PACKET_RX: the outer UDP checksum is wrong; a UDP socket never hands such a datagram over. With HEADER_CHECKSUM: GRE's is. */
 export const FLAG_BAD_OUTER_CSUM = 256;
+/** The frame has no Ethernet header: it begins with an IPv4 or IPv6 header, or should; its first four bits tell. */
+export const FLAG_IP_PACKET = 512;
 
 /** `virtio_net_hdr.gso_type` values used. */
 export const GSO_TCPV4 = 1;
@@ -123,6 +125,14 @@ export const OUTER_TOS: number = 1 << 16;
 export const OUTER_TTL: number = 1 << 17;
 /** UPLINK: set DF. A socket has DF or not, so the data plane chooses the port. */
 export const OUTER_DF: number = 1 << 18;
+/**
+ * UDP: the GRE checksum (RFC 2784) of each datagram is written to bytes 4 and 5 behind the prefix (HEADER_PREFIX of the
+ * port) and covers all from there. The template is only read: each datagram gets a copy. EINVAL for a template that is
+ * too short for it, or odd.
+ */
+export const OUTER_GRE_CHECKSUM: number = 1 << 19;
+/** UDP: the last 4 bytes of the template are GRE's sequence number (RFC 2890): 0, 1, 2, ... of the port's datagrams. */
+export const OUTER_GRE_SEQUENCE: number = 1 << 20;
 
 /**
  * VTEP address table: one sockaddr per slot, exactly as the kernel takes it.
@@ -175,3 +185,30 @@ export const FEATURE_MERGE_TCP = 4;
 export const FEATURE_MERGE_UDP = 8;
 /** Ids given to `Io.add` are below this. */
 export const MAX_PORTS = 32768;
+
+/**
+ * Header layout, for `Io.add`: where the overlay frame begins in a datagram, as far as the header itself says so. Its
+ * length is HEADER_PREFIX + HEADER_BASE + what HEADER_FLAGS and HEADER_UNITS find in the first byte behind the prefix. A
+ * plain number of bytes, as 8 for VXLAN, is a layout. Of a TAP only HEADER_PAYLOAD_IP counts: the device is a TUN.
+ *
+ *   31 30 29     26 25   24 23       16 15        8 7         0
+ *    0  C   PREFIX  PAYLOAD    UNITS      FLAGS       BASE
+ */
+/** Bytes that are always there, the prefix not among them. */
+export const HEADER_BASE_MASK = 0xff;
+/** Each bit that is set here and in the first byte means 4 bytes more (GRE: 0x80 checksum, 0x20 key, 0x10 sequence number). */
+export const HEADER_FLAGS_SHIFT = 8;
+export const HEADER_FLAGS_MASK: number = 0xff << HEADER_FLAGS_SHIFT;
+/** The first byte masked with this is a number of further units of 4 bytes (Geneve 0x3f, GUE 0x1f). */
+export const HEADER_UNITS_SHIFT = 16;
+export const HEADER_UNITS_MASK: number = 0xff << HEADER_UNITS_SHIFT;
+/** What follows the header. ETHERTYPE: bytes 2 and 3 behind the prefix say; 0x6558 is an Ethernet frame, all else an IP packet. */
+export const HEADER_PAYLOAD_MASK: number = 3 << 24;
+export const HEADER_PAYLOAD_ETHERNET = 0;
+export const HEADER_PAYLOAD_IP: number = 1 << 24;
+export const HEADER_PAYLOAD_ETHERTYPE: number = 2 << 24;
+/** Units of 4 bytes in front of what is told above (GUE before GRE). */
+export const HEADER_PREFIX_SHIFT = 26;
+export const HEADER_PREFIX_MASK: number = 15 << HEADER_PREFIX_SHIFT;
+/** Where the first byte has 0x80, a GRE checksum is there and verified: FLAG_BAD_OUTER_CSUM. */
+export const HEADER_CHECKSUM: number = 1 << 30;

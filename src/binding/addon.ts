@@ -164,8 +164,8 @@ export interface IoMemory {
 
 /** One worker's epoll set and its batches. All methods belong to the thread that made it. */
 export interface Io {
-  /** Starts to poll `fd` (TAP, UDP_RX, PACKET_RX) or only makes it known as a place to send from (UDP_TX). `headerLength`: bytes of tunnel header before the frame in a datagram. `features`: sum of FEATURE_*. */
-  add(port: number, fd: number, kind: number, headerLength: number, features: number): void;
+  /** Starts to poll `fd` (TAP, UDP_RX, PACKET_RX) or only makes it known as a place to send from (UDP_TX). UDP_TX takes raw sockets too, which never have FEATURE_SEGMENT and whose IPv6 addresses have port 0. `header`: the header layout, HEADER_*. `features`: sum of FEATURE_*. */
+  add(port: number, fd: number, kind: number, header: number, features: number): void;
   /** Forgets the port; must come before its descriptor is closed. Unknown ids are ignored. */
   remove(port: number): void;
   /**

@@ -101,8 +101,8 @@ export class Device {
     const changes = Array.from({ length: count }, (_, worker): PortChange[] => {
       const fd = this.fds[(worker + port) % count];
       return fd === undefined
-        ? [{ verb: "add", port, fd: this.fds[0]!, kind: PORT_TAP_TX, headerLength: 0, features }]
-        : [{ verb: "add", port, fd, kind: PORT_TAP, headerLength: 0, features }];
+        ? [{ verb: "add", port, fd: this.fds[0]!, kind: PORT_TAP_TX, header: 0, features }]
+        : [{ verb: "add", port, fd, kind: PORT_TAP, header: 0, features }];
     });
     this.isAttached = true;
     await this.supervisor.changePorts(changes);

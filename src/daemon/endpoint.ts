@@ -135,7 +135,7 @@ const receiverSpec = (
   port: config.port,
   link: plan.link,
   scopeId,
-  headerLength: VXLAN_TUNNEL_HEADER_BYTES,
+  header: VXLAN_TUNNEL_HEADER_BYTES,
   isGroup,
   netns: config.underlayNetns,
   epoch: epochOf(plan),

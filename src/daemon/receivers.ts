@@ -45,8 +45,8 @@ export interface ReceiverSpec {
   readonly link: { readonly name: string; readonly ifindex: number } | undefined;
   /** Of a link-local address; 0 else. */
   readonly scopeId: number;
-  /** Bytes of tunnel header. */
-  readonly headerLength: number;
+  /** Header layout of the tunnel (binding/abi.ts, HEADER_*). */
+  readonly header: number;
   readonly isGroup: boolean;
   /** Undefined = the daemon's own. */
   readonly netns: string | undefined;
@@ -131,13 +131,13 @@ export class Receivers {
     const { fds, member } = this.openSockets(spec, kind, undo);
     const removal = fds.map((fd) => (fd === undefined ? [] : [{ verb: "remove", port } as const]));
     undo.push(() => this.supervisor.changePorts(removal));
-    const { headerLength } = spec;
+    const { header } = spec;
     const features = this.offload.rxFeatures | this.offload.txFeatures;
     const receiver = { id, spec, port, kind, member };
     undo.push(() => void this.waiting.delete(receiver));
     this.waiting.set(
       receiver,
-      fds.map((fd) => (fd === undefined ? [] : [{ verb: "add", port, fd, kind: portKind, headerLength, features }])),
+      fds.map((fd) => (fd === undefined ? [] : [{ verb: "add", port, fd, kind: portKind, header, features }])),
     );
     return receiver;
   }
@@ -228,8 +228,8 @@ export class Receivers {
 }
 
 const keyOf = (spec: ReceiverSpec): string => {
-  const { address, port, link, scopeId, headerLength, netns, epoch, acceptZeroChecksum6 } = spec;
-  return `${netns ?? ""} ${epoch} ${address.text} ${port} ${link?.name ?? ""} ${scopeId} ${headerLength} ${acceptZeroChecksum6}`;
+  const { address, port, link, scopeId, header, netns, epoch, acceptZeroChecksum6 } = spec;
+  return `${netns ?? ""} ${epoch} ${address.text} ${port} ${link?.name ?? ""} ${scopeId} ${header} ${acceptZeroChecksum6}`;
 };
 
 const receiving = (spec: ReceiverSpec): UdpOptions => ({

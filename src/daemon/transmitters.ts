@@ -162,7 +162,7 @@ export class Transmitters {
       sets.flatMap((mtuDiscover, set) =>
         Array.from({ length: count }, (_, n): PortChange => {
           const fd = this.openSocket(spec, mtuDiscover, worker * total + set * count + n, undo);
-          return { verb: "add", port: port + set * count + n, fd, kind: PORT_UDP_TX, headerLength: 0, features };
+          return { verb: "add", port: port + set * count + n, fd, kind: PORT_UDP_TX, header: 0, features };
         }),
       ),
     );

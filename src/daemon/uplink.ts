@@ -65,7 +65,7 @@ export class Uplink {
   /** Lets the workers write to it. */
   async attach(): Promise<void> {
     const changes = this.fds.map((fd): PortChange[] => [
-      { verb: "add", port: this.port, fd, kind: PORT_UPLINK, headerLength: 0, features: 0 },
+      { verb: "add", port: this.port, fd, kind: PORT_UPLINK, header: 0, features: 0 },
     ]);
     await this.supervisor.changePorts(changes);
   }

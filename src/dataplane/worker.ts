@@ -35,7 +35,8 @@ export type PortChange =
       readonly port: number;
       readonly fd: number;
       readonly kind: number;
-      readonly headerLength: number;
+      /** Header layout, HEADER_* of binding/abi.ts. */
+      readonly header: number;
       readonly features: number;
     }
   | { readonly verb: "remove"; readonly port: number };
@@ -56,7 +57,7 @@ export type WorkerEvent =
   | { readonly type: "upcalls" };
 
 const changePort = (io: Io, change: PortChange): void => {
-  if (change.verb === "add") io.add(change.port, change.fd, change.kind, change.headerLength, change.features);
+  if (change.verb === "add") io.add(change.port, change.fd, change.kind, change.header, change.features);
   else io.remove(change.port);
 };
 

@@ -3,7 +3,7 @@
  * table of cases stays one line a case.
  */
 import { execFileSync } from "node:child_process";
-import { fromHex, toHex, toolPath } from "./offload-tool.ts";
+import { type FrameKind, fromHex, toHex, toolPath } from "./offload-tool.ts";
 
 const WORDS_PER_UNIT = 7;
 
@@ -30,9 +30,12 @@ const ask = (requests: readonly string[]): string[] => {
   return answers;
 };
 
-/** Offers the frames in this order. `mergeUdp`: the TAP takes UDP superframes; default true. */
-export const merge = (frames: readonly Uint8Array[], { mergeUdp = true } = {}): Unit[] => {
-  const [answer] = ask([`merge ${mergeUdp ? 1 : 0} ${frames.map(toHex).join(" ")}`]);
+/** Offers the frames in this order. `mergeUdp`: the TAP takes UDP superframes; default true. `kind`: what they begin with. */
+export const merge = (
+  frames: readonly Uint8Array[],
+  { mergeUdp = true, kind = "ethernet" as FrameKind } = {},
+): Unit[] => {
+  const [answer] = ask([`merge ${mergeUdp ? 1 : 0} ${kind} ${frames.map(toHex).join(" ")}`]);
   const words = answer!.split(" ");
   const units: Unit[] = [];
   for (let i = 0; i < words.length; i += WORDS_PER_UNIT) {
@@ -51,9 +54,11 @@ export const merge = (frames: readonly Uint8Array[], { mergeUdp = true } = {}): 
 };
 
 /** The frames that the units would be on the wire. @throws Error when one cannot be split. */
-export const split = (units: readonly Unit[]): Uint8Array[] => {
+export const split = (units: readonly Unit[], kind: FrameKind = "ethernet"): Uint8Array[] => {
   const merged = units.filter(({ segments }) => segments > 1);
-  const answers = ask(merged.map(({ gsoType, gsoSize, bytes }) => `split ${gsoType} ${gsoSize} ${toHex(bytes)}`));
+  const answers = ask(
+    merged.map(({ gsoType, gsoSize, bytes }) => `split ${gsoType} ${gsoSize} ${kind} ${toHex(bytes)}`),
+  );
   if (answers.includes("refused")) throw new Error("offload-tool: cannot split what it merged");
   return units.flatMap((unit) => (unit.segments > 1 ? answers.shift()!.split(" ").map(fromHex) : [unit.bytes]));
 };

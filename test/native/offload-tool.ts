@@ -12,14 +12,22 @@ export const toHex = (bytes: Uint8Array): string => (bytes.length === 0 ? "-" : 
 /** Plain arrays, as these print and compare well. */
 export const fromHex = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex === "-" ? "" : hex, "hex"));
 
+/** What a frame begins with. */
+export type FrameKind = "ethernet" | "ip";
+
 export type ChecksumPath = "scalar" | "avx2" | "neon" | "best";
 
 export class OffloadTool {
   readonly #program = new LineProgram(toolPath("offload-tool"));
 
   /** The segments' bytes, undefined when it is refused. `gsoType` as in the vnet header. */
-  async split(gsoType: number, gsoSize: number, frame: Uint8Array): Promise<Uint8Array[] | undefined> {
-    const answer = await this.#ask(`split ${gsoType} ${gsoSize} ${toHex(frame)}`);
+  async split(
+    gsoType: number,
+    gsoSize: number,
+    frame: Uint8Array,
+    kind: FrameKind = "ethernet",
+  ): Promise<Uint8Array[] | undefined> {
+    const answer = await this.#ask(`split ${gsoType} ${gsoSize} ${kind} ${toHex(frame)}`);
     return answer === "refused" ? undefined : answer.split(" ").map(fromHex);
   }
 
