@@ -79,7 +79,6 @@ const isName: Check = (text) =>
 const dev: Value = { key: "dev", placeholder: "DEV", check: isName };
 const mac: Value = { key: "lladdr", placeholder: "LLADDR", check: isMac, required: true };
 const dst: Value = { key: "dst", placeholder: "{ IP | NAME }", check: isRemote };
-const dstAddress: Value = { key: "dst", placeholder: "IP", check: isAddress };
 const port: Value = { key: "port", placeholder: "PORT", check: integer(1, 65535, "invalid port") };
 const vni: Value = { key: "vni", placeholder: "VNI", check: integer(0, 0xffffff, "invalid VNI") };
 
@@ -89,7 +88,9 @@ const state: Value = {
   check: (text) =>
     ["learned", "static", "all"].includes(text) ? undefined : `argument "${text}" is wrong: invalid state`,
 };
-const idle: Value = { key: "idle", placeholder: "SECONDS", check: integer(0, 0x7fffffff, "invalid number of seconds") };
+const isSeconds = integer(0, 0x7fffffff, "invalid number of seconds");
+const idle: Value = { key: "idle", placeholder: "SECONDS", check: isSeconds };
+const age: Value = { key: "age", placeholder: "SECONDS", check: isSeconds };
 
 const SHOW = ["show", "list", "lst"] as const;
 const IMPLIED_FDB = [["self"], ["permanent", "static"]] as const;
@@ -142,7 +143,7 @@ export const OBJECTS: readonly CommandObject[] = [
       },
       {
         names: ["flush"],
-        values: [{ ...dev, required: true }, { ...mac, required: false }, dstAddress, port, vni, state, idle],
+        values: [{ ...dev, required: true }, { ...mac, required: false }, dst, port, vni, state, idle, age],
         implied: [["self"]],
         refused: { master: REFUSED_FDB.master },
       },

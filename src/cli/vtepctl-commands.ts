@@ -86,7 +86,8 @@ const deleteFdb: Run = ({ client, values }) => {
 const flushFdb: Run = async (call) => {
   const { client, values, out } = call;
   const query = new URLSearchParams();
-  for (const key of ["dst", "port", "vni", "state", "idle"]) if (values.has(key)) query.set(key, values.get(key)!);
+  for (const key of ["dst", "port", "vni", "state", "idle", "age"])
+    if (values.has(key)) query.set(key, values.get(key)!);
   if (values.has("lladdr")) query.set("mac", values.get("lladdr")!);
   const path = `${linkPath(values.get("dev")!)}/fdb?${query}`;
   const answer = await client.sendForJson<{ flushed: number }>("DELETE", path);

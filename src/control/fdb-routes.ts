@@ -11,6 +11,7 @@ import { answersJson, answersNothing, answersStream } from "./responses.ts";
 
 const NDJSON = "application/x-ndjson";
 const MAX_VNI = 0xffffff;
+const MAX_SECONDS = 2_147_483_647;
 
 const count = (): z.ZodNumber => z.number().int().nonnegative();
 const mac = (): z.ZodType<string, string> =>
@@ -140,7 +141,8 @@ const flush = createRoute({
         .enum(["learned", "static", "all"])
         .optional()
         .openapi({ param: { name: "state", in: "query" } }),
-      idle: number("idle", 0, 2_147_483_647).openapi({ description: "Seconds since the last hit, at least." }),
+      idle: number("idle", 0, MAX_SECONDS).openapi({ description: "Seconds since the last hit, at least." }),
+      age: number("age", 0, MAX_SECONDS).openapi({ description: "Seconds since it was made or moved, at least." }),
     }),
   },
   responses: answersJson("How many went", z.object({ flushed: count() })),
@@ -219,8 +221,9 @@ export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
     return context.body(null, 204);
   });
   api.openapi(flush, (context) => {
-    const { idle, ...rest } = context.req.valid("query");
-    return context.json({ flushed: service.flushFdb(context.req.valid("param").name, { ...rest, idleS: idle }) });
+    const { idle, age, ...rest } = context.req.valid("query");
+    const filter = { ...rest, idleS: idle, ageS: age };
+    return context.json({ flushed: service.flushFdb(context.req.valid("param").name, filter) });
   });
   api.openapi(showFlood, (context) => context.json(service.flood(context.req.valid("param").name)));
   api.openapi(replaceFlood, async (context) => {

@@ -243,6 +243,7 @@ export type EventView =
 /** Which entries of a tunnel a flush takes: all that meet every condition that is given. */
 export interface FdbFilter {
   readonly mac?: string | undefined;
+  /** An address, or the host name that a static entry was made with. */
   readonly dst?: string | undefined;
   readonly port?: number | undefined;
   readonly vni?: number | undefined;
@@ -250,6 +251,8 @@ export interface FdbFilter {
   readonly state?: "learned" | "static" | "all" | undefined;
   /** Seconds since the last hit, at least. */
   readonly idleS?: number | undefined;
+  /** Seconds since it was made or moved, at least. */
+  readonly ageS?: number | undefined;
 }
 
 /**

@@ -191,3 +191,47 @@ describe("limit-per-remote", () => {
     expect(daemon.vtepctl("link", "show", "ov0").stdout).toContain("limit-per-remote 3");
   });
 });
+
+describe("flush", () => {
+  const flush = (...words: string[]): string => daemon.vtepctl("fdb", "flush", "dev", "ov0", ...words).stdout;
+  const stations = (): string[] => daemon.learned("ov0").map((entry) => entry.slice(15, 17));
+  const used = (station: number): number => {
+    const entries: { mac: string; used: number }[] = JSON.parse(
+      daemon.vtepctl("-s", "-j", "fdb", "show", "dev", "ov0").stdout,
+    );
+    return entries.find(({ mac }) => mac === macOf(station))!.used;
+  };
+
+  it("takes what was heard behind one VTEP, for long not, or is old; what is left still forwards", async () => {
+    await start('fdb: [{ mac: "02:00:00:00:00:99", dst: 192.0.2.2, port: 4790 }]');
+    for (const station of [1, 2]) send(second, station);
+    send(third, 3);
+    await received(3);
+    await sleep(3 * pause);
+    send(second, 1); // in use, but old
+    send(third, 4);
+    await received(5);
+    await waitFor(() => used(1) <= 1 && used(2) >= 3, { what: "the hit" });
+    expect(flush("idle", "3", "dst", "192.0.2.3")).toBe("flushed 1\n");
+    expect(stations()).toEqual(["01", "02", "04"]);
+    expect(flush("idle", "3")).toBe("flushed 1\n");
+    expect(flush("age", "3")).toBe("flushed 1\n");
+    expect(stations()).toEqual(["04"]);
+    // An entry that has moved is new.
+    send(second, 4);
+    await received(6);
+    expect(flush("dst", "192.0.2.3")).toBe("flushed 0\n");
+    expect(flush("state", "all", "port", "4789")).toBe("flushed 1\n");
+    expect(flush("state", "static", "port", "4790", "vni", "42")).toBe("flushed 1\n");
+    expect(learned()).toEqual({ "192.0.2.2": 0, "192.0.2.3": 0 });
+    // What went is flooded, and learned again.
+    second.clear();
+    third.clear();
+    left.ip("neigh", "replace", "10.42.0.5", "lladdr", macOf(4), "dev", "ov0");
+    left.exec("ping", ["-c", "1", "-W", "0.1", "10.42.0.5"]);
+    await Promise.all([second.receive(), third.receive()]);
+    send(third, 4);
+    await received(7);
+    expect(daemon.learned("ov0")).toEqual([`${macOf(4)} 192.0.2.3`]);
+  });
+});

@@ -151,6 +151,8 @@ describe("fdb flush", () => {
     );
     const macs = (): string[] => daemon.fdb("ov0").map(({ mac }) => mac.slice(-2));
     const flush = (...words: string[]): string => daemon.vtepctl("fdb", "flush", "dev", "ov0", ...words).stdout;
+    const owner = (end: string): unknown => daemon.fdb("ov0").find(({ mac }) => mac.endsWith(end))?.vtepd?.owner;
+    expect([owner("0a"), owner("0b")]).toEqual(["config", "control"]);
     expect(flush()).toBe("flushed 0\n");
     expect(flush("state", "static", "dst", "192.0.2.4", "vni", "8")).toBe("flushed 0\n");
     expect(flush("state", "static", "dst", "192.0.2.4", "vni", "7")).toBe("flushed 1\n");

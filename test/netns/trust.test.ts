@@ -103,6 +103,26 @@ describe("a tunnel takes nothing from whom it does not know", () => {
     expect(received("ov43")).toBe(0);
   });
 
+  it("a remote VTEP gets into the VNIs that name it, which its counters tell, and into those alone", async () => {
+    const vnisOf = (address: string): number[] =>
+      daemon
+        .stats()
+        .links.flatMap(({ remotes }) => remotes.filter((one) => one.address === address).map(({ vni }) => vni));
+    const second = await raw("192.0.2.2");
+    expect(vnisOf("192.0.2.2")).toEqual([42]);
+    expect(daemon.vtepctl("flood", "add", "ov43", "dst", "192.0.2.2").status).toBe(0);
+    expect(vnisOf("192.0.2.2")).toEqual([42, 43]);
+    for (const vni of [42, 43, 44]) second.send(LOCAL, datagram(vni, MAC_A));
+    await daemon.waitForDrops("socket", { vxlan_vni_not_found: 1 });
+    await waitFor(() => received("ov42") === 1 && received("ov43") === 1, { what: "a frame of each VNI" });
+    expect(daemon.vtepctl("flood", "del", "ov42", "dst", "192.0.2.2").status).toBe(0);
+    expect(vnisOf("192.0.2.2")).toEqual([43]);
+    for (const vni of [42, 43]) second.send(LOCAL, datagram(vni, MAC_A));
+    await daemon.waitForDrops("decap", { unknown_vtep: 1 });
+    await waitFor(() => received("ov43") === 2, { what: "a frame of VNI 43" });
+    expect(received("ov42")).toBe(1);
+  });
+
   it("the VTEP of a static entry is known as long as the entry is there", async () => {
     const stranger = await raw("192.0.2.66");
     stranger.send(LOCAL, datagram(43, MAC_A));

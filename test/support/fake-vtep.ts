@@ -198,15 +198,18 @@ export class FakeVtep implements VtepService {
     this.#entries = this.#entries.filter((entry) => !goes(entry));
   }
 
-  flushFdb(dev: string, { mac, dst, state = "learned", idleS = 0 }: FdbFilter): number {
-    this.link(dev);
+  flushFdb(dev: string, { mac, dst, port, vni, state = "learned", idleS = 0, ageS = 0 }: FdbFilter): number {
+    const link = this.link(dev);
     const goes = (entry: FdbEntryView): boolean =>
       entry.dev === dev &&
       entry.mac !== FLOOD_MAC &&
       (state === "all" || entry.origin === state) &&
       (mac === undefined || entry.mac === mac) &&
       (dst === undefined || entry.dst === dst) &&
-      entry.usedS >= idleS;
+      (port === undefined || (entry.port ?? link.port) === port) &&
+      (vni === undefined || (entry.vni ?? link.vni) === vni) &&
+      entry.usedS >= idleS &&
+      entry.updatedS >= ageS;
     const count = this.#entries.filter(goes).length;
     this.#entries = this.#entries.filter((entry) => !goes(entry));
     return count;
