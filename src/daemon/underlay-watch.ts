@@ -12,8 +12,8 @@
  * A route that leads back into the tunnel (route-recursion.ts) tells nothing about the underlay: until it is right again
  * nothing is sent to its remote VTEPs, and neither sockets nor MTU follow. That is logged once and shown in the same way.
  *
- * A socket bound to an address that has vanished is left alone: the kernel refuses what it sends over IPv4 (counted as
- * `tx_error`) until the address is back, and then it works as before.
+ * A socket bound to an address that has vanished is left alone: until the address is back the kernel refuses what it sends
+ * over IPv4 (counted as `ip_outnoroutes`) and sends it over IPv6, for nobody to answer; then it works as before.
  */
 import type { Logger } from "pino";
 import { VtepdError } from "../errors.ts";
@@ -31,6 +31,7 @@ const SETTLE_MS = 200;
 const PERIOD_MS = 5000;
 /** While something is missing: not every return shows as a change, e.g. of a port that somebody else held. */
 const WAITING_PERIOD_MS = 1000;
+const NAMES_PERIOD_MS = 500;
 /** Rest after a check, in times of what it took: thousands of tunnels shall not keep a core busy. */
 const REST_AFTER_CHANGE = 2;
 const LEAST_REST_MS = 500;
@@ -55,6 +56,7 @@ export class UnderlayWatch {
   /** Those with ways that lead back. */
   private readonly recursive = new Set<Tunnel>();
   private timer: NodeJS.Timeout | undefined;
+  private names: NodeJS.Timeout | undefined;
   private dueMs = Number.POSITIVE_INFINITY;
   private notBeforeMs = 0;
   private running: Promise<void> | undefined;
@@ -70,24 +72,32 @@ export class UnderlayWatch {
   start(): void {
     this.listen();
     this.schedule(PERIOD_MS);
+    this.names = setInterval(() => this.lookAtNames(), NAMES_PERIOD_MS);
   }
 
   /** Resolves when no check is running any more. */
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
+    clearInterval(this.names);
     for (const monitor of this.monitors.values()) monitor.stop();
     await this.running;
   }
 
-  /** A monitor for each underlay namespace in use, and none for others. */
-  private listen(): void {
-    const wanted = new Map<string, string | undefined>();
-    for (const { config } of this.tunnels.values()) {
-      const { underlayNetns } = config;
-      const inode = underlayNetns === undefined ? 0 : netnsInode(underlayNetns);
-      if (inode !== undefined) wanted.set(`${inode}`, underlayNetns);
+  /** The underlay namespaces in use that are there, by inode; 0 = the daemon's own. */
+  private namespaces(): Map<string, string | undefined> {
+    const names = new Set([...this.tunnels.values()].map(({ config }) => config.underlayNetns));
+    const present = new Map<string, string | undefined>();
+    for (const name of names) {
+      const inode = name === undefined ? 0 : netnsInode(name);
+      if (inode !== undefined) present.set(`${inode}`, name);
     }
+    return present;
+  }
+
+  /** A monitor for each namespace, and none for those of before. */
+  private listen(): void {
+    const wanted = this.namespaces();
     for (const [key, monitor] of this.monitors) {
       if (wanted.has(key)) continue;
       monitor.stop();
@@ -96,6 +106,12 @@ export class UnderlayWatch {
     for (const [key, netns] of wanted) {
       if (!this.monitors.has(key)) this.monitors.set(key, new UnderlayMonitor(netns, () => this.schedule(SETTLE_MS)));
     }
+  }
+
+  /** No monitor tells that its namespace has lost its name, or that the name is another's now. */
+  private lookAtNames(): void {
+    const present = [...this.namespaces().keys()];
+    if (present.length !== this.monitors.size || !present.every((key) => this.monitors.has(key))) this.schedule(0);
   }
 
   private schedule(delayMs: number): void {

@@ -3,10 +3,12 @@
  *
  *   left: vtepd, ov0 10.42.0.1 --- eth0 192.0.2.1 / 2001:db8::1 === 192.0.2.2 / 2001:db8::2 right: the kernel's vxlan
  */
+import { release } from "node:os";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
+import { lan } from "../support/lan.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const FAMILIES = {
@@ -18,6 +20,9 @@ type Family = keyof typeof FAMILIES;
 /** From the end of the cause to the first answer. */
 const RECOVERY_MS = 2000;
 const STATIC_MAC = "02:00:00:00:00:77";
+
+const [major, minor] = release().split(".").map(Number);
+const isOldKernel = major! < 6 || (major === 6 && minor! < 17);
 
 let lab: Lab;
 let left: Host;
@@ -69,7 +74,7 @@ const recovers = async (): Promise<void> => {
 };
 
 interface UnderlayJson {
-  readonly vtepd: { readonly underlay: { readonly state: string; readonly code?: string } };
+  readonly vtepd: { readonly underlay: { readonly state: string; readonly code?: string; readonly reason?: string } };
 }
 const underlay = (): UnderlayJson["vtepd"]["underlay"] =>
   daemon.json<UnderlayJson[]>("link", "show", "ov0")[0]!.vtepd.underlay;
@@ -101,6 +106,7 @@ const recreate = (): void => {
 
 describe.each(["IPv4", "IPv6"] as const)("%s", (family) => {
   const { address, prefix } = FAMILIES[family];
+  const bits = family === "IPv4" ? 32 : 128;
   const own = `${address(1)}/${prefix}`;
 
   it.each([
@@ -148,11 +154,14 @@ describe.each(["IPv4", "IPv6"] as const)("%s", (family) => {
   });
 
   it("the local address vanishes and comes back", async () => {
+    left.address("eth0", `${address(9)}/${prefix + 1}`); // the route stays
     await start(family, `, local: "${address(1)}"`);
     const before = entries();
     left.ip("address", "del", own, "dev", "eth0");
     await degraded("ERR_ADDRESS_NOT_LOCAL");
     expect(answers()).toBe(false);
+    // The kernel refuses IPv4 packets from an address that it does not have, and sends IPv6 ones.
+    expect(Object.keys(daemon.drops("encap"))).toEqual(family === "IPv4" ? ["ip_outnoroutes"] : []);
     left.ip("address", "add", own, "dev", "eth0", ...(family === "IPv6" ? ["nodad"] : []));
     await recovers();
     await saidOnce("ERR_ADDRESS_NOT_LOCAL");
@@ -172,6 +181,34 @@ describe.each(["IPv4", "IPv6"] as const)("%s", (family) => {
     await waitFor(() => said(/underlay has changed|underlay is back/) === 1, { what: "a line in the log" });
   });
 
+  it("the cable is pulled and plugged in again", async () => {
+    await start(family, ", link: eth0");
+    const before = entries();
+    right.ip("link", "set", "eth0", "down");
+    await degraded("ERR_INTERFACE_DOWN");
+    expect(underlay().reason).toContain("no carrier");
+    right.ip("link", "set", "eth0", "up");
+    if (family === "IPv6") right.address("eth0", `${address(2)}/${prefix}`);
+    await recovers();
+    await saidOnce("ERR_INTERFACE_DOWN");
+    expect(entries()).toEqual(before);
+  });
+
+  it.each([
+    ["local address configured", `, local: "${address(1)}"`],
+    ["local address by route", ""],
+  ])("the route vanishes and comes back; %s", async (_what, keys) => {
+    await start(family, keys);
+    const before = entries();
+    left.ip("route", "add", "unreachable", `${address(2)}/${bits}`);
+    await degraded("ERR_NO_ROUTE");
+    expect(answers()).toBe(false);
+    left.ip("route", "del", "unreachable", `${address(2)}/${bits}`);
+    await recovers();
+    await saidOnce("ERR_NO_ROUTE");
+    expect(entries()).toEqual(before);
+  });
+
   it("the route moves to another interface, and the address found by it", async () => {
     const other = family === "IPv4" ? ["198.51.100.1/24", "198.51.100.2/24"] : ["2001:db8:1::1/64", "2001:db8:1::2/64"];
     lab.wire(left, "eth1", right, "eth1");
@@ -179,9 +216,10 @@ describe.each(["IPv4", "IPv6"] as const)("%s", (family) => {
     right.address("eth1", other[1]!);
     await start(family, "");
     const before = entries();
-    left.ip("route", "replace", `${address(2)}/${family === "IPv4" ? 32 : 128}`, "via", other[1]!.split("/")[0]!);
+    left.ip("route", "replace", `${address(2)}/${bits}`, "via", other[1]!.split("/")[0]!);
     await recovers();
     await daemon.child.waitForOutput(/underlay has changed/);
+    expect(said(/underlay/)).toBe(1);
     expect(entries()).toEqual(before);
     await recovers();
     const source = other[0]!.split("/")[0]!;
@@ -190,22 +228,91 @@ describe.each(["IPv4", "IPv6"] as const)("%s", (family) => {
 });
 
 it("link-local addresses have the scope of the interface that was made again", async () => {
-  for (const [host, n] of [
-    [left, 1],
-    [right, 2],
-  ] as const) {
-    host.ip("address", "add", `fe80::${n}/64`, "dev", "eth0", "nodad");
-  }
+  // Behind a switch, so that the kernel's device on the right keeps its own.
+  left.ip("link", "del", "eth0");
+  const hub = lan(lab, [
+    { host: left, addresses: [] },
+    { host: right, addresses: ["fe80::2/64"] },
+  ]);
+  left.ip("address", "add", "fe80::1/64", "dev", "eth0", "nodad");
   const options = "id 42 dstport 4789 local fe80::2 remote fe80::1 dev eth0".split(" ");
   right.ip("link", "add", "ov0", "type", "vxlan", ...options);
   right.address("ov0", "10.42.0.2/24");
   const keys = "local: fe80::1, remote: fe80::2, link: eth0, addresses: [10.42.0.1/24]";
   daemon = await RunningDaemon.start(left, `{ ov0: { mode: vxlan, id: 42, ${keys} } }`);
   await waitFor(answers, { what: "the first answer" });
-  // Only the left end is another interface: the kernel's device on the right would not survive its own.
-  left.ip("link", "set", "eth0", "name", "old0", "down");
+  const { ifindex, address } = left.ipJson("link", "show", "eth0")[0];
+  left.ip("link", "del", "eth0");
   await degraded("ERR_INTERFACE_NOT_FOUND");
-  left.ip("link", "set", "old0", "name", "eth0", "up");
+  lab.wire(left, "eth0", hub, "to-left");
+  left.ip("link", "set", "eth0", "address", address);
+  hub.ip("link", "set", "to-left", "master", "br0");
   left.ip("address", "replace", "fe80::1/64", "dev", "eth0", "nodad");
+  expect(left.ipJson("link", "show", "eth0")[0].ifindex).not.toBe(ifindex);
   await recovers();
+  await saidOnce("ERR_INTERFACE_NOT_FOUND");
+});
+
+it("the local address is still tentative when it comes back", async () => {
+  await start("IPv6", ', local: "2001:db8::1"');
+  left.ip("address", "del", "2001:db8::1/64", "dev", "eth0");
+  await degraded("ERR_ADDRESS_NOT_LOCAL");
+  left.sysctl("net.ipv6.conf.eth0.accept_dad", 1);
+  left.ip("address", "add", "2001:db8::1/64", "dev", "eth0");
+  await waitFor(() => !left.ip("address", "show", "dev", "eth0", "tentative").includes("2001:db8::1"), {
+    what: "the end of the duplicate address detection",
+  });
+  await recovers();
+  await saidOnce("ERR_ADDRESS_NOT_LOCAL");
+});
+
+describe.skipIf(isOldKernel)("in offload tier tunnel", () => {
+  beforeEach(() => {
+    left.sysctl("net.ipv4.conf.all.rp_filter", 0);
+  });
+
+  const startTunnel = async (keys: string): Promise<string[]> => {
+    await start("IPv4", keys, { daemon: "offload: tunnel" });
+    expect(uplinks()).toHaveLength(1);
+    return entries();
+  };
+  const uplinks = (): string[] =>
+    left
+      .ipJson("link", "show")
+      .map(({ ifname }: { ifname: string }) => ifname)
+      .filter((name: string) => name.startsWith("vtepup"));
+
+  it.each([
+    ["local address configured", ", local: 192.0.2.1"],
+    ["local address by route", ""],
+  ])("the interface is deleted and made again; %s", async (_what, keys) => {
+    const before = await startTunnel(keys);
+    left.ip("link", "del", "eth0");
+    await waitFor(() => underlay().state === "degraded", { what: "degraded" });
+    wire();
+    await recovers();
+    await saidOnce("ERR_");
+    expect(entries()).toEqual(before);
+    expect(uplinks()).toHaveLength(1);
+  });
+
+  it("the address moves, and the uplink's packets have it as their source", async () => {
+    const before = await startTunnel("");
+    left.ip("address", "del", "192.0.2.1/24", "dev", "eth0");
+    left.address("eth0", "192.0.2.3/24");
+    const capture = right.spawn("tcpdump", ["-l", "-n", "-i", "eth0", "udp port 4789 and src 192.0.2.3"]);
+    await capture.waitForOutput(/listening on/);
+    await daemon.child.waitForOutput(/underlay has changed|underlay is back/);
+    await waitFor(
+      () => {
+        left.exec("ping", ["-c", "1", "-W", "0.2", "10.42.0.2"]);
+        return capture.stdout.includes("VXLAN");
+      },
+      { what: "a packet from the new address" },
+    );
+    right.ip("link", "set", "ov0", "type", "vxlan", "remote", "192.0.2.3");
+    await recovers();
+    expect(entries()).toEqual(before);
+    expect(uplinks()).toHaveLength(1);
+  });
 });

@@ -5,6 +5,9 @@ import { afterEach, expect, it } from "vitest";
 import { RunningDaemon } from "../support/daemon.ts";
 import { Lab } from "../support/lab.ts";
 import { transfer } from "../support/transfer.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+const RECOVERY_MS = 2000;
 
 let lab: Lab;
 afterEach(() => lab.close());
@@ -47,4 +50,37 @@ it("refuses an underlay interface that is not in that namespace", async () => {
   expect(daemon.child.stderr).toContain(
     `ERR_INTERFACE_NOT_FOUND: expected an underlay interface named eth0, the network namespace ${under.netns} has none`,
   );
+});
+
+it.each([
+  ["after its loss was noticed", true],
+  ["before anybody has noticed", false],
+])("the underlay's namespace is made again under its name, %s", async (_what, isNoticed) => {
+  lab = Lab.create();
+  const [home, under, right] = [lab.host("home"), lab.host("under"), lab.host("right")];
+  const wire = (): void => lab.wire(under, "eth0", right, "eth0", { addresses: ["192.0.2.1/24", "192.0.2.2/24"] });
+  wire();
+  right.ip("link", "add", "ov0", "type", "vxlan", ..."id 42 dstport 4789 local 192.0.2.2 remote 192.0.2.1".split(" "));
+  right.address("ov0", "10.42.0.2/24");
+  const keys = `local: 192.0.2.1, remote: 192.0.2.2, underlay-netns: ${under.netns}, addresses: [10.42.0.1/24]`;
+  const daemon = await RunningDaemon.start(home, `{ ov0: { mode: vxlan, id: 42, ${keys} } }`);
+  const answers = (): boolean => home.exec("ping", ["-c", "1", "-W", "0.2", "10.42.0.2"]).status === 0;
+  const entries = (): string[] => daemon.fdb("ov0").map(({ mac, dst, state }) => `${mac} ${dst} ${state}`);
+  await waitFor(answers, { what: "the first answer" });
+  const before = entries();
+  under.remove();
+  const removedMs = performance.now();
+  if (isNoticed) {
+    await daemon.child.waitForOutput(/ERR_NETNS_NOT_FOUND/, 10_000);
+    expect(performance.now() - removedMs).toBeLessThan(RECOVERY_MS);
+  }
+  home.ip("netns", "add", under.netns);
+  right.ip("link", "del", "eth0"); // the old one's other end
+  wire();
+  const startMs = performance.now();
+  await waitFor(answers, { what: "an answer" });
+  expect(performance.now() - startMs).toBeLessThan(RECOVERY_MS);
+  await daemon.child.waitForOutput(isNoticed ? /underlay is back/ : /underlay (has changed|is back)/);
+  expect(daemon.child.stdout.match(/underlay is back|underlay has changed/g)).toHaveLength(1);
+  expect(entries()).toEqual(before);
 });
