@@ -61,10 +61,17 @@ export class TunnelRemotes {
     this.own = own;
   }
 
-  /** Slot of the remote VTEP, made when it is new. @throws ERR_LIMIT, ERR_CONFIG_CONFLICT */
+  /** Slot of the remote VTEP, made when it is new. @throws ERR_LIMIT, ERR_CONFIG_CONFLICT, then nothing is held */
   acquire(key: RemoteKey): number {
-    if (!this.isPlain(key)) this.acquireSlot({ ...this.own, address: key.address });
-    return this.acquireSlot(key);
+    if (this.isPlain(key)) return this.acquireSlot(key);
+    const plain = { ...this.own, address: key.address };
+    this.acquireSlot(plain);
+    try {
+      return this.acquireSlot(key);
+    } catch (error) {
+      this.releaseSlot(plain);
+      throw error;
+    }
   }
 
   release(key: RemoteKey): void {

@@ -1,0 +1,118 @@
+import { describe, expect, it } from "vitest";
+import type { Endpoints } from "../../src/daemon/endpoint.ts";
+import { FLOOD_MAC } from "../../src/daemon/flood-list.ts";
+import { Forwarding } from "../../src/daemon/forwarding.ts";
+import { PathMtus } from "../../src/daemon/path-mtu.ts";
+import { TunnelRemotes } from "../../src/daemon/remotes.ts";
+import { BD_FLOOD } from "../../src/dataplane/bridge-domain.ts";
+import { MAX_REMOTES } from "../../src/dataplane/remote-table.ts";
+import { allocateTableMemory, openTables } from "../../src/dataplane/tables.ts";
+import { parseVtepAddress } from "../../src/dataplane/vtep-address.ts";
+
+const BD = 1;
+const OTHER_BD = 2;
+const OWN = { port: 4789, vni: 42 };
+const MAC = "02:00:00:00:00:05";
+const limit = expect.objectContaining({ code: "ERR_LIMIT" });
+
+/** Its sockets do not matter here. */
+const endpoint = {
+  local: parseVtepAddress("192.0.2.1"),
+  scopeId: 0,
+  transmitter: { port: 1, mask: 0, dfStep: 0, uplink: undefined, probeFd: 3, spec: { flowLabel: 0 } },
+};
+const endpoints = { all: [endpoint], of: () => endpoint } as unknown as Endpoints;
+
+const setUp = (fdbCapacity = 64) => {
+  const tables = openTables(allocateTableMemory(fdbCapacity));
+  const remotes = new TunnelRemotes(tables, [], new PathMtus(tables.remotes, () => 1500), BD, endpoints, OWN);
+  const held = new Map<string, number>();
+  const count = (dst: string, by: number): void => {
+    const users = (held.get(dst) ?? 0) + by;
+    if (users > 0) held.set(dst, users);
+    else held.delete(dst);
+  };
+  const addresses = {
+    of: (dst: string) => [dst],
+    hold: (dst: string) => count(dst, 1),
+    release: (dst: string) => count(dst, -1),
+  };
+  const forwarding = new Forwarding("vx42", tables, BD, remotes, addresses, OWN);
+  const set = (...dsts: string[]): void =>
+    forwarding.flood.set(dsts.map((dst) => forwarding.toWish({ dst }, "control")));
+  /** Leaves room for so many remote VTEPs. */
+  const fill = (left: number): void => {
+    const { txPort, txMask, txDfStep } = { txPort: 1, txMask: 0, txDfStep: 0 };
+    const way = { scopeId: 0, txPort, txMask, txDfStep, template: new Uint8Array(8) };
+    const spec = {
+      bd: OTHER_BD,
+      address: parseVtepAddress("198.51.100.1"),
+      udpPort: 1,
+      vni: 1,
+      indexed: false,
+      ...way,
+    };
+    for (let used = 1 + remotes.list().length; used < MAX_REMOTES - left; used++) tables.remotes.insert(spec, 0);
+  };
+  const state = () => ({
+    members: forwarding.flood.members.map(({ dst }) => dst),
+    places: forwarding.flood.places.map(({ remote }) => remote.address),
+    list: tables.floods.read(tables.bridgeDomains.get(BD, BD_FLOOD)),
+    remotes: remotes.list().map(({ address, port, vni, users }) => [address, port, vni, users]),
+    macs: forwarding.statics.macs().map((mac) => [mac, forwarding.statics.get(mac)!.remote?.address]),
+    held: [...held].sort(),
+  });
+  return { forwarding, set, fill, state };
+};
+
+describe("a change that does not fit changes nothing:", () => {
+  it("a flood list with more remote VTEPs than there is room for", () => {
+    const { forwarding, set, fill, state } = setUp();
+    set("192.0.2.2", "192.0.2.3");
+    fill(1);
+    const before = state();
+    expect(() => set("192.0.2.3", "192.0.2.4", "192.0.2.5")).toThrow(limit);
+    expect(state()).toEqual(before);
+    // The one that there is room for was not lost by that, but rests for a while.
+    forwarding.flood.delete("192.0.2.2");
+    expect(state().list).toHaveLength(1);
+  });
+
+  it("a member with a port of its own, for whose plain remote VTEP alone there is room", () => {
+    const { forwarding, set, fill, state } = setUp();
+    set("192.0.2.2");
+    fill(1);
+    const before = state();
+    const request = { mac: FLOOD_MAC, dst: "192.0.2.3", port: 8472 };
+    expect(() => forwarding.change("append", request, "control")).toThrow(limit);
+    expect(state()).toEqual(before);
+  });
+
+  it("a static entry that leads to a remote VTEP too many", () => {
+    const { forwarding, set, fill, state } = setUp();
+    set("192.0.2.2");
+    forwarding.change("add", { mac: MAC, dst: "192.0.2.2" }, "config");
+    fill(0);
+    const before = state();
+    expect(() => forwarding.change("replace", { mac: MAC, dst: "192.0.2.3" }, "control")).toThrow(limit);
+    expect(state()).toEqual(before);
+  });
+
+  it("a static entry too many", () => {
+    const { forwarding, state } = setUp(64);
+    let made = 0;
+    const add = (): void => {
+      const mac = `02:00:00:00:01:${made.toString(16).padStart(2, "0")}`;
+      forwarding.change("add", { mac, dst: "192.0.2.2" }, "config");
+      made++;
+    };
+    expect(() => {
+      while (made < 100) add();
+    }).toThrow(limit);
+    expect(state().macs).toHaveLength(made);
+    const before = state();
+    expect(add).toThrow(limit);
+    expect(() => forwarding.change("add", { mac: MAC, dst: "192.0.2.9", port: 8472 }, "control")).toThrow(limit);
+    expect(state()).toEqual(before);
+  });
+});
