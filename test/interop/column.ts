@@ -39,6 +39,9 @@ export class Column {
   readonly left: Host;
   /** Runs a line of bash on the left host. @throws Error with all output when it fails */
   readonly onLeft: (line: string) => Promise<string>;
+  /** A host with no wire: for a daemon whose underlay is the left one's. */
+  readonly home: Host;
+  readonly atHome: (line: string) => Promise<string>;
   readonly hub: Host;
   readonly peer: Peer;
   readonly third: KernelPeer;
@@ -62,6 +65,8 @@ export class Column {
     this.family = family;
     this.left = left;
     this.onLeft = shell(left);
+    this.home = lab.host("home");
+    this.atHome = shell(this.home);
     this.hub = hub;
     this.peer = peer;
     this.third = third;
@@ -129,13 +134,18 @@ export class Column {
    * Starts vtepd with one tunnel for each VNI, `ovVNI`.
    * @param keys of each tunnel, YAML; default: the peer is its remote VTEP
    */
-  async vtepd(keys = `remote: "${this.at(2)}"`, vnis: readonly number[] = [42]): Promise<RunningDaemon> {
+  async vtepd(
+    keys = `remote: "${this.at(2)}"`,
+    vnis: readonly number[] = [42],
+    host = this.left,
+  ): Promise<RunningDaemon> {
+    await this.#daemon?.stop();
     const tunnels = vnis.map((vni) => {
-      const local = keys.includes("group:") ? "" : `local: "${this.at(1)}", `;
+      const local = /\b(group|local):/.test(keys) ? "" : `local: "${this.at(1)}", `;
       const addresses = `addresses: [${overlay4(1, vni)}/24, "${overlay6(1, vni)}/64"]`;
       return `ov${vni}: { mode: vxlan, id: ${vni}, macaddress: "${overlayMac(1)}", ${local}${keys}, ${addresses} }`;
     });
-    this.#daemon = await RunningDaemon.start(this.left, `{ ${tunnels.join(", ")} }`);
+    this.#daemon = await RunningDaemon.start(host, `{ ${tunnels.join(", ")} }`);
     return this.#daemon;
   }
 

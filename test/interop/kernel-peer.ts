@@ -1,5 +1,14 @@
 /** A peer with a Linux kernel's own vxlan, set up by iproute2: this machine's in a host of the lab, or a guest's. */
-import { type Family, overlay4, overlay6, overlayMac, type Peer, type PeerTunnel, underlayAddress } from "./peer.ts";
+import {
+  type Family,
+  overlay4,
+  overlay6,
+  overlayMac,
+  type Peer,
+  type PeerTunnel,
+  tosWord,
+  underlayAddress,
+} from "./peer.ts";
 
 type RunLine = (line: string) => Promise<string>;
 
@@ -19,16 +28,20 @@ export class KernelPeer implements Peer {
   }
 
   async tunnel(options: PeerTunnel = {}): Promise<void> {
-    const { vni = 42, port = 4789, group, fdb = {}, learning, ttl, tos, df, checksum, mtu } = options;
-    const remotes = group === undefined ? (options.remotes ?? [underlayAddress(this.#family, 1)]) : [];
+    const { vni = 42, port = 4789, group, fdb = {}, learning, ttl, tos, df, flowLabel, checksum, mtu } = options;
+    const { family = this.#family } = options;
+    const remotes = group === undefined ? (options.remotes ?? [underlayAddress(family, 1)]) : [];
     const dev = `ov${vni}`;
-    const words = [`id ${vni} dstport ${port} dev eth0`];
-    if (group === undefined) words.push(`local ${underlayAddress(this.#family, this.#host)}`);
+    const words = [`id ${vni} dstport ${port}`];
+    // With `dev` the MTU can be no larger than what that leaves.
+    if (mtu === undefined || group !== undefined) words.push("dev eth0");
+    if (group === undefined) words.push(`local ${underlayAddress(family, this.#host)}`);
     else words.push(`group ${group}`);
     if (learning === false) words.push("nolearning");
     if (ttl !== undefined) words.push(`ttl ${ttl}`);
-    if (tos !== undefined) words.push(`tos ${tos}`);
+    if (tos !== undefined) words.push(`tos ${tosWord(tos)}`);
     if (df !== undefined) words.push(`df ${df ? "set" : "unset"}`);
+    if (flowLabel !== undefined) words.push(`flowlabel 0x${flowLabel.toString(16)}`);
     if (checksum !== undefined) words.push(this.#checksumWords(checksum));
     const address = options.address ?? overlay4(this.#host, vni);
     this.#devices.add(dev);

@@ -4,7 +4,16 @@
  */
 import type { Host } from "../support/host.ts";
 import type { OvsPeer } from "../support/ovs-peer.ts";
-import { type Family, overlay4, overlay6, overlayMac, type Peer, type PeerTunnel, underlayAddress } from "./peer.ts";
+import {
+  type Family,
+  overlay4,
+  overlay6,
+  overlayMac,
+  type Peer,
+  type PeerTunnel,
+  tosWord,
+  underlayAddress,
+} from "./peer.ts";
 
 const HOST = 2;
 
@@ -27,7 +36,7 @@ export class OvsVxlanPeer implements Peer {
     const bridge = `ov${vni}`;
     const common = [`options:key=${vni}`, `options:dst_port=${port}`];
     if (ttl !== undefined) common.push(`options:ttl=${ttl}`);
-    if (tos !== undefined) common.push(`options:tos=${tos}`);
+    if (tos !== undefined) common.push(`options:tos=${tosWord(tos)}`);
     if (df !== undefined) common.push(`options:df_default=${df}`);
     if (checksum !== undefined) common.push(`options:csum=${checksum}`);
     const words = ["add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev"];

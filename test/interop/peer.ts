@@ -11,11 +11,16 @@ export const overlayMac = (n: number): string => `02:00:00:00:42:0${n}`;
 export const overlay4 = (n: number, vni = 42): string => `10.${vni}.0.${n}`;
 export const overlay6 = (n: number, vni = 42): string => `fd00:${vni}::${n}`;
 
+/** iproute2 and Open vSwitch both read it so. */
+export const tosWord = (tos: number | "inherit"): string => (tos === "inherit" ? tos : `0x${tos.toString(16)}`);
+
 /** A tunnel on the peer's side, and on the third host's. What is left out is as the peer has it by default. */
 export interface PeerTunnel {
   /** Default 42. The device is called `ovVNI`. */
   readonly vni?: number;
   readonly port?: number;
+  /** Of the underlay; default the column's own. */
+  readonly family?: Family;
   /** VTEPs that get floods; default vtepd alone. */
   readonly remotes?: readonly string[];
   readonly group?: string;
@@ -28,8 +33,9 @@ export interface PeerTunnel {
   /** Bytes. */
   readonly mtu?: number;
   readonly ttl?: number | "inherit";
-  readonly tos?: "inherit";
+  readonly tos?: number | "inherit";
   readonly df?: boolean;
+  readonly flowLabel?: number;
   readonly checksum?: boolean;
 }
 

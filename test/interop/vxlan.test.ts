@@ -1,25 +1,36 @@
-/** Every feature with every peer: the rows are in features.ts, the peers in column.ts, what comes of it in README.md. */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { COLUMNS, Column } from "./column.ts";
+/**
+ * Every feature with every peer: the rows are in features.ts, the peers in column.ts, what comes of it in README.md. The
+ * cells of a row are tried side by side; each column is a network of its own.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { COLUMNS, Column, type ColumnName } from "./column.ts";
 import { FEATURES, type Feature } from "./features.ts";
 import { InteropTable, NOT_OFFERED } from "./table.ts";
 
 const BOOT_TIMEOUT_MS = 60_000;
 
 const table = new InteropTable();
+const columns = new Map<ColumnName, Column>();
 
-describe.each(COLUMNS)("vtepd and %s", (name) => {
-  let column: Column;
-  beforeAll(async () => {
-    column = await Column.start(name);
-  }, BOOT_TIMEOUT_MS);
-  afterEach(() => column.clear());
-  afterAll(() => column?.close());
+beforeAll(async () => {
+  const start = async (name: ColumnName): Promise<unknown> => columns.set(name, await Column.start(name));
+  // All of them are waited for, so that afterAll finds those that have started.
+  for (const result of await Promise.allSettled(COLUMNS.map(start))) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}, BOOT_TIMEOUT_MS);
+afterAll(() => Promise.all([...columns.values()].map((column) => column.close())));
 
-  const features = (Object.keys(FEATURES) as Feature[]).filter((feature) => NOT_OFFERED[name]?.[feature] === undefined);
-  it.each(features)("%s", async (feature) => {
-    await FEATURES[feature](column);
-    table.pass(name, feature);
+describe.each(Object.keys(FEATURES) as Feature[])("%s", (feature) => {
+  const able = COLUMNS.filter((name) => NOT_OFFERED[name]?.[feature] === undefined);
+  it.concurrent.each(able)("%s", async (name) => {
+    const column = columns.get(name)!;
+    try {
+      await FEATURES[feature](column);
+      table.pass(name, feature);
+    } finally {
+      await column.clear();
+    }
   });
 });
 

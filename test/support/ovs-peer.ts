@@ -53,6 +53,8 @@ export class OvsPeer {
       underlay,
     );
     host.ip("link", "set", underlay, "up");
+    // The kernel hears the wire too. It must not answer with the wire's MAC for what is the bridge's.
+    host.sysctl(`net.ipv4.conf.${underlay}.arp_ignore`, 1);
     for (const address of addresses) host.address("phy", address);
     return peer;
   }

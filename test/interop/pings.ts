@@ -1,0 +1,29 @@
+/** What stations of the overlay say to each other by ping, over a vtepd tunnel and a peer's. */
+import { expect } from "vitest";
+import type { Column } from "./column.ts";
+import { overlay4 } from "./peer.ts";
+
+/** Hosts of a column. */
+export const LEFT = 1;
+export const PEER = 2;
+export const THIRD = 3;
+
+type Words = readonly (string | number)[];
+/** Runs a line of bash, and returns its output. @throws Error when it fails */
+export type RunLine = (line: string) => Promise<string>;
+
+/** One ping: with more, the last answer would have to come within two round trips. */
+export const answered = async (run: RunLine, ...words: Words): Promise<void> => {
+  expect(await run(["ping -c 1 -W 5", ...words].join(" "))).toContain("1 received, 0% packet loss");
+};
+/** No frame may come twice: as many answers as requests, to the broadcast address too. */
+export const withoutCopies = async (run: RunLine, address: string): Promise<void> => {
+  expect(await run(`ping -c 3 -i 0.1 -w 3 ${address}`)).toMatch(/ 3 received, \d+% packet loss/);
+};
+export const silent = async (run: RunLine, ...words: Words): Promise<void> => {
+  expect(await run(["ping -c 2 -i 0.02 -W 0.2", ...words, "|| true"].join(" "))).toContain("100% packet loss");
+};
+export const bothWays = async ({ onLeft, peer }: Column, ...words: Words): Promise<void> => {
+  await answered(onLeft, ...words, overlay4(PEER));
+  await answered(peer.run, ...words, overlay4(LEFT));
+};
