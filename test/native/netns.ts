@@ -26,14 +26,17 @@ export class Netns {
 
   /** Makes the namespace an IPv4 router. */
   enableForwarding(): void {
-    const command = "echo 1 >/proc/sys/net/ipv4/ip_forward";
-    execFileSync("ip", ["netns", "exec", this.name, "sh", "-c", command]);
+    this.#enable("ipv4/ip_forward");
+  }
+
+  /** Makes the namespace an IPv6 router. */
+  enableForwarding6(): void {
+    this.#enable("ipv6/conf/all/forwarding");
   }
 
   /** Sets a device up that says nothing by itself: no router solicitations, no multicast reports. */
   upInSilence(device: string): void {
-    const command = `echo 1 >/proc/sys/net/ipv6/conf/${device}/disable_ipv6`;
-    execFileSync("ip", ["netns", "exec", this.name, "sh", "-c", command]);
+    this.#enable(`ipv6/conf/${device}/disable_ipv6`);
     this.ip(`link set ${device} up`);
   }
 
@@ -46,6 +49,11 @@ export class Netns {
     const value = kernel[name];
     if (value === undefined) throw new Error(`no kernel counter ${name}`);
     return value;
+  }
+
+  #enable(setting: string): void {
+    const command = `echo 1 >/proc/sys/net/${setting}`;
+    execFileSync("ip", ["netns", "exec", this.name, "sh", "-c", command]);
   }
 
   /** Deletes the namespace; a second call does nothing. */
