@@ -127,6 +127,16 @@ describe("tables", () => {
     expect(unused).toEqual([]);
   });
 
+  it("every decision has the number after the one before", () => {
+    const numbers = [...read("DECISIONS.md").matchAll(/^## (\d+)\. /gm)].map(([, number]) => Number(number));
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+  });
+
+  it("every drop reason is in the README's table", () => {
+    const missing = DROP_REASONS.slice(1).filter(({ name }) => !read("README.md").includes(`\`${name}\``));
+    expect(missing).toEqual([]);
+  });
+
   it("every error code is thrown somewhere", () => {
     const users = sources
       .filter((file) => file !== "src/errors.ts")
