@@ -13,6 +13,7 @@ import { scrape } from "../metrics/scrape.ts";
 import { startMetrics } from "../metrics/server.ts";
 import { Ageing } from "./ageing.ts";
 import { monotonicS } from "./clock.ts";
+import { holdHeapDown } from "./collector.ts";
 import { planDevices } from "./device-plan.ts";
 import { setUpDevices } from "./device-setup.ts";
 import { DeviceWatch } from "./device-watch.ts";
@@ -94,6 +95,7 @@ const watchSegments = (statistics: Statistics, log: Logger): (() => void) => {
 
 /** @throws VtepdError, with nothing left behind */
 export const startDaemon = async (config: Config, options: DaemonOptions): Promise<Daemon> => {
+  holdHeapDown();
   const undo = new Undo();
   try {
     return { ...(await start(config, options, undo)), stop: () => undo.run() };

@@ -122,11 +122,17 @@ export class Statistics {
   }
 
   private sum(group: keyof Counters, index: number): number {
-    return this.workers.reduce((total, { counters }) => total + counters[group][index]!, 0);
+    let total = 0;
+    for (const { counters } of this.workers) total += counters[group][index]!;
+    return total;
   }
 
   private reasons(group: keyof Counters, from: number): Record<string, number> {
-    const counted = DROP_REASONS.map(({ name }, reason) => [name, this.sum(group, from + reason)] as const);
-    return Object.fromEntries(counted.filter(([, count]) => count > 0));
+    const counted: Record<string, number> = {};
+    for (const [reason, { name }] of DROP_REASONS.entries()) {
+      const count = this.sum(group, from + reason);
+      if (count > 0) counted[name] = count;
+    }
+    return counted;
   }
 }

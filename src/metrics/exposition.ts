@@ -30,7 +30,9 @@ const labelSet = (metric: Metric, values: readonly (string | number)[]): string 
 
 /** One family, all its samples together as the format demands. Ends in a newline. */
 export const formatFamily = (metric: Metric, samples: Iterable<Sample>): string => {
-  let text = `# HELP ${metric.name} ${escapeHelp(metric.help)}\n# TYPE ${metric.name} ${metric.type}\n`;
-  for (const [value, ...labels] of samples) text += `${metric.name}${labelSet(metric, labels)} ${formatValue(value)}\n`;
-  return text;
+  const lines = [`# HELP ${metric.name} ${escapeHelp(metric.help)}\n# TYPE ${metric.name} ${metric.type}\n`];
+  for (const [value, ...labels] of samples) {
+    lines.push(`${metric.name}${labelSet(metric, labels)} ${formatValue(value)}\n`);
+  }
+  return lines.join(""); // One flat string: `+=` would make a tree of all pieces, which outlives them.
 };

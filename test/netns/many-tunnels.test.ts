@@ -16,6 +16,7 @@ import { waitFor } from "../support/wait-for.ts";
 
 const TUNNELS = 600;
 const WORKERS = 2;
+const SCRAPES = 80;
 const WITH_PEER = [1, 300, 599, 600];
 
 let lab: Lab;
@@ -103,6 +104,20 @@ describe("600 tunnels", () => {
     expect(performance.now() - since).toBeLessThan(1000);
     expect(text.match(/^vtepd_link_up\{/gm)).toHaveLength(TUNNELS);
     expect(JSON.parse(links.text)).toHaveLength(TUNNELS);
+  });
+
+  it("are listed by vtepctl within seconds", () => {
+    const since = performance.now();
+    const links = daemon.vtepctl("link", "show").stdout.match(/^\d+: vx\d+:/gm);
+    expect(performance.now() - since).toBeLessThan(2000);
+    expect(links).toHaveLength(TUNNELS);
+  });
+
+  it("keep the daemon under 190 MiB however often they are scraped", async () => {
+    for (let n = 0; n < SCRAPES; n++) await unixHttp({ socket: daemon.socket, path: "/metrics" });
+    const status = readFileSync(`/proc/${daemon.child.pid}/status`, "utf8");
+    const mostKiB = Number(/VmHWM:\s+(\d+)/.exec(status)![1]);
+    expect(mostKiB / 1024).toBeLessThan(190); // 214 when V8 lets the heap grow as it likes
   });
 
   it("stop in one go, also when each has learned something", async () => {
