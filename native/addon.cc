@@ -8,6 +8,7 @@
 #include "packet-socket.h"
 #include "path-mtu.h"
 #include "probe.h"
+#include "raw.h"
 #include "route.h"
 #include "tap-removal.h"
 #include "tap.h"
@@ -23,6 +24,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("tapInfo", Napi::Function::New<TapInfo>(env, "tapInfo"));
   exports.Set("setTapMtu", Napi::Function::New<SetTapMtu>(env, "setTapMtu"));
   exports.Set("openUdp", Napi::Function::New<OpenUdp>(env, "openUdp"));
+  exports.Set("openRaw", Napi::Function::New<OpenRaw>(env, "openRaw"));
   exports.Set("openPacketSockets", Napi::Function::New<OpenPacketSockets>(env, "openPacketSockets"));
   exports.Set("pathMtu", Napi::Function::New<PathMtu>(env, "pathMtu"));
   exports.Set("routeInterface", Napi::Function::New<RouteInterface>(env, "routeInterface"));

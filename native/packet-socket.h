@@ -1,5 +1,5 @@
-// Packet sockets that receive the datagrams of one underlay address and port before UDP does: making them. What reads
-// them is udp-receiver.cc, by the layout in outer.h.
+// Packet sockets that receive what is for one underlay address, IP protocol and UDP port before IP's own sockets do:
+// making them. What reads them is udp-receiver.cc, by the layout in outer.h.
 #ifndef VTEPD_PACKET_SOCKET_H_
 #define VTEPD_PACKET_SOCKET_H_
 

@@ -15,6 +15,7 @@ inline constexpr uint32_t ETHERNET = 14;
 inline constexpr uint32_t VLAN_TAG = 4;
 inline constexpr uint32_t IPV4 = 20;
 inline constexpr uint32_t IPV6 = 40;
+inline constexpr uint32_t IPV6_OPTIONS = 8;  // Of the shortest options header.
 inline constexpr uint32_t TCP = 20;
 inline constexpr uint32_t UDP = 8;
 inline constexpr uint16_t TYPE_IPV4 = 0x0800;

@@ -1,5 +1,6 @@
 #include "udp-receiver.h"
 
+#include <linux/if_packet.h>
 #include <netinet/udp.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include "frame.h"
 #include "gre.h"
 #include "outer.h"
+#include "packet-filter.h"
 
 // Linux 5.0; the headers of a build host may be older than the kernel below it.
 #ifndef UDP_GRO
@@ -201,24 +203,27 @@ void UdpReceiver::Describe(const Port& port, uint8_t* datagram, uint32_t size, H
   frame.tos = origin_.tos;
 }
 
-// The same from the packet itself. What is no UDP datagram, which the socket's filter does not let through, becomes one
-// that is too short for any header.
+// The same from the packet itself. What the socket's filter should not have let through becomes a datagram that is too
+// short for any header.
 void UdpReceiver::ReadOuterHeaders(Port& port, int32_t index) {
   msghdr& message = messages_[index].msg_hdr;
   memset(&origin_, 0, sizeof(origin_));
   origin_.segment_size = UINT32_MAX;
   origin_.is_truncated = (message.msg_flags & MSG_TRUNC) != 0;
+  static_assert(sizeof(sockaddr_ll) <= sizeof(sources_[0]));
+  const uint32_t link_header = LinkHeaderBytes(reinterpret_cast<const sockaddr_ll&>(sources_[index]).sll_hatype);
   Outer outer;
-  if (!ReadOuter(payload_.data, payload_.length, outer)) {
+  if (!ReadOuter(payload_.data, payload_.length, link_header, outer)) {
     payload_.length = 0;
     return;
   }
   payload_ = {payload_.data + outer.offset, outer.length};
-  WriteMapped(origin_.source, outer.source);
-  WriteMapped(origin_.destination, outer.destination);
+  memcpy(origin_.source, outer.source, sizeof(origin_.source));
+  memcpy(origin_.destination, outer.destination, sizeof(origin_.destination));
   origin_.source_port = outer.source_port;
   origin_.tos = outer.tos;
   origin_.is_corrupt = outer.is_corrupt;
+  origin_.is_vouched_for = outer.is_vouched_for;
   origin_.segment_size = outer.segment_size;
   origin_.inner_gso = outer.inner_gso_size | outer.inner_gso_type << 16;
   ReadControl(port, message);  // The drop counter is all there is.

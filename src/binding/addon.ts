@@ -110,19 +110,35 @@ export interface UdpOptions {
   netns?: string;
 }
 
+/** A socket that only sends packets of one IP protocol, and keeps the host from refusing that protocol (native/raw.cc). */
+export interface RawOptions
+  extends Pick<
+    UdpOptions,
+    "address" | "scopeId" | "device" | "sendBuffer" | "ttl" | "tos" | "mtuDiscover" | "mark" | "flowLabel" | "netns"
+  > {
+  /** 1..254. VTEP addresses that are sent to through it have port 0. */
+  protocol: number;
+}
+
 export interface PacketSocketOptions {
-  /** 4 bytes: the local VTEP. */
+  /** 4 or 16 bytes: the local VTEP. Its length chooses the family. */
   address: Uint8Array;
-  /** The local UDP port. */
-  port: number;
+  /** IP protocol, 0..255. */
+  protocol: number;
+  /** The local UDP port, for protocol 17. */
+  port?: number;
   /** Only packets that this interface receives; default all. */
   device?: string;
   /** `address` is a multicast group. */
   isGroup: boolean;
+  /** As in UdpOptions. */
+  acceptZeroChecksum6?: boolean;
   /** How many sockets share the packets, by flow; 1..256. */
   count: number;
   /** As in UdpOptions. */
   receiveBuffer: number;
+  /** As in UdpOptions. */
+  netns?: string;
 }
 
 /** Each is "" when it works, else the reason why not (the errno's name or what was seen). */
@@ -196,11 +212,12 @@ interface Addon {
   /** Sets the MTU of a TAP, in whatever namespace it is. */
   setTapMtu(fd: number, mtu: number): void;
   openUdp(options: UdpOptions): number;
-  /** Packet sockets for IPv4 datagrams to an address and port, with a vnet header in front of each (native/packet-socket.cc). */
+  openRaw(options: RawOptions): number;
+  /** Packet sockets for what is for an address, IP protocol and UDP port, with a vnet header in front of each (native/packet-socket.cc). */
   openPacketSockets(options: PacketSocketOptions): number[];
   /**
    * Bytes of the largest packet on the way to an address (4 or 16 bytes, as the socket's family) that the kernel knows of, 0
-   * when it knows no way. What ICMP told this host of the path counts; the socket is connected by it, and must serve nothing else.
+   * when it knows no way; `port` is 0 for a raw socket. What ICMP told this host of the path counts; the socket is connected by it, and must serve nothing else.
    */
   pathMtu(fd: number, address: Uint8Array, port: number, scopeId: number): number;
   /** Index of the interface that a packet leaves by; 0 when the routing tables have no way. */

@@ -24,6 +24,7 @@ import type { PortChange } from "../dataplane/worker.ts";
 import { VtepdError } from "../errors.ts";
 import { netnsPath } from "../host/netns.ts";
 import { kernelVxlanOnPort } from "../host/underlay.ts";
+import { PROTOCOL_UDP } from "../wire/underlay-headers.ts";
 import { attempt } from "./native-error.ts";
 import type { Offload } from "./offload.ts";
 import { Pool } from "./pool.ts";
@@ -248,6 +249,7 @@ const receiving = (spec: ReceiverSpec): UdpOptions => ({
 
 const receivingPackets = (spec: ReceiverSpec, count: number): PacketSocketOptions => ({
   address: spec.address.bytes,
+  protocol: PROTOCOL_UDP,
   port: spec.port,
   ...(spec.link === undefined ? {} : { device: spec.link.name }),
   isGroup: spec.isGroup,

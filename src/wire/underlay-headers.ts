@@ -15,7 +15,7 @@ export const UNDERLAY_HEADER_BYTES = 42;
 
 const ETHERTYPE_IPV4 = 0x0800;
 const VERSION_AND_IHL = 0x45;
-const PROTOCOL_UDP = 17;
+export const PROTOCOL_UDP = 17;
 
 export interface UnderlayHeaders {
   /** MACs, 6 bytes each. */

@@ -7,7 +7,7 @@ import {
   PORT_UDP_TX,
   STATUS_WORDS,
 } from "../../src/binding/abi.ts";
-import { addon, type TapOptions, type UdpOptions } from "../../src/binding/addon.ts";
+import { addon, type PacketSocketOptions, type TapOptions, type UdpOptions } from "../../src/binding/addon.ts";
 import { IoRig, makeMemory } from "./io-rig.ts";
 
 const TAP: TapOptions = { name: "vx0", kind: "tap", queues: 1, vnetHeader: true, up: true };
@@ -67,6 +67,35 @@ describe("openUdp", () => {
   ];
   it.each(wrong)("refuses %s", (_, fields, message) => {
     expect(() => addon.openUdp({ ...UDP, ...fields })).toThrow(message);
+  });
+});
+
+describe("openRaw", () => {
+  it.each<[string, object, RegExp]>([
+    ["an address of 5 bytes", { address: new Uint8Array(5) }, /openRaw: address: expected 4 or 16 bytes/],
+    ["no protocol", { protocol: undefined }, /protocol: expected an integer from 1 to 254/],
+    ["the protocol whose sockets want whole packets", { protocol: 255 }, /protocol: expected an integer/],
+    ["a flow label of 21 bits", { flowLabel: 1 << 20 }, /flowLabel: expected an integer/],
+  ])("refuses %s", (_, fields, message) => {
+    expect(() => addon.openRaw({ address: UDP.address, protocol: 47, ...fields })).toThrow(message);
+  });
+});
+
+describe("openPacketSockets", () => {
+  const GRE: PacketSocketOptions = {
+    address: Uint8Array.of(127, 0, 0, 1),
+    protocol: 47,
+    isGroup: false,
+    count: 1,
+    receiveBuffer: 1,
+  };
+  it.each<[string, object, RegExp]>([
+    ["an address of 5 bytes", { address: new Uint8Array(5) }, /openPacketSockets: address: expected 4 or 16 bytes/],
+    ["no protocol", { protocol: undefined }, /protocol: expected an integer from 0 to 255/],
+    ["UDP without a port", { protocol: 17 }, /port: expected an integer from 1 to 65535/],
+    ["no sockets", { count: 0 }, /count: expected an integer from 1 to 256/],
+  ])("refuses %s", (_, fields, message) => {
+    expect(() => addon.openPacketSockets({ ...GRE, ...fields })).toThrow(message);
   });
 });
 

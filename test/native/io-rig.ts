@@ -40,7 +40,16 @@ import {
   UDP_SLOTS,
   VTEP_ADDRESS_BYTES,
 } from "../../src/binding/abi.ts";
-import { addon, type Io, type IoMemory, type Tap, type TapOptions, type UdpOptions } from "../../src/binding/addon.ts";
+import {
+  addon,
+  type Io,
+  type IoMemory,
+  type PacketSocketOptions,
+  type RawOptions,
+  type Tap,
+  type TapOptions,
+  type UdpOptions,
+} from "../../src/binding/addon.ts";
 
 export interface FrameView {
   readonly port: number;
@@ -105,6 +114,31 @@ export class IoRig {
     });
     this.#fds.push(fd);
     return fd;
+  }
+
+  /** `address` is 4 or 16 bytes. */
+  openRaw(address: readonly number[], protocol: number, options: Partial<RawOptions> = {}): number {
+    const fd = addon.openRaw({ address: Uint8Array.from(address), protocol, ...options });
+    this.#fds.push(fd);
+    return fd;
+  }
+
+  /** `address` is 4 or 16 bytes. */
+  openPackets(
+    address: readonly number[],
+    protocol: number,
+    options: Partial<Omit<PacketSocketOptions, "address">> = {},
+  ): number[] {
+    const fds = addon.openPacketSockets({
+      address: Uint8Array.from(address),
+      protocol,
+      isGroup: false,
+      count: 1,
+      receiveBuffer: 4 << 20,
+      ...options,
+    });
+    this.#fds.push(...fds);
+    return fds;
   }
 
   status(word: number): number {

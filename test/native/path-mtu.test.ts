@@ -20,6 +20,7 @@ afterEach(() => {
 });
 
 const PEER = Uint8Array.of(192, 0, 2, 2);
+const LOCAL6 = [0x20, 1, 0x0d, 0xb8, ...new Array(11).fill(0), 1];
 const PEER6 = Uint8Array.of(0x20, 1, 0x0d, 0xb8, ...new Array(11).fill(0), 2);
 
 describe("pathMtu", () => {
@@ -39,6 +40,17 @@ describe("pathMtu", () => {
   it("is known over IPv6 too", () => {
     const fd = rig.openUdp(new Array(16).fill(0), { netns: netns.path });
     expect(addon.pathMtu(fd, PEER6, 4789, 0)).toBe(1400);
+  });
+
+  it("is known to raw sockets, which have no port", () => {
+    netns.ip("route add 198.51.100.0/24 via 192.0.2.2 mtu 1234");
+    netns.ip("route add 2001:db8:1::/64 via 2001:db8::2 mtu 1300");
+    const raw4 = rig.openRaw([192, 0, 2, 1], 47, { netns: netns.path });
+    expect(addon.pathMtu(raw4, PEER, 0, 0)).toBe(1400);
+    expect(addon.pathMtu(raw4, Uint8Array.of(198, 51, 100, 1), 0, 0)).toBe(1234);
+    const raw6 = rig.openRaw(LOCAL6, 47, { netns: netns.path });
+    expect(addon.pathMtu(raw6, PEER6, 0, 0)).toBe(1400);
+    expect(addon.pathMtu(raw6, Uint8Array.of(0x20, 1, 0x0d, 0xb8, 0, 1, ...new Array(10).fill(0)), 0, 0)).toBe(1300);
   });
 
   it("is 0 without a way, and without a socket", () => {

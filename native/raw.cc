@@ -1,0 +1,63 @@
+// How it works
+//
+// A raw socket without IP_HDRINCL: the kernel writes the IP header, looks the route up and fragments where that is
+// allowed, as for UDP. It would also receive, but what it gets may have been merged by the kernel, with inner checksums
+// unfinished and no word of either; so it discards its input, and packet sockets receive (packet-socket.cc). Being
+// there is of use all the same: a host answers a protocol that no socket has with ICMP "protocol unreachable"
+// (over IPv6: "unrecognised next header").
+#include "raw.h"
+
+#include <sys/socket.h>
+
+#include "errno.h"
+#include "fd.h"
+#include "netns.h"
+#include "underlay-socket.h"
+
+namespace vtepd {
+
+namespace {
+
+struct RawOptions : UnderlayOptions {
+  int protocol = 0;
+
+  std::string Subject() const { return AddressText() + " protocol " + std::to_string(protocol); }
+};
+
+// 255 (IPPROTO_RAW) would mean IP_HDRINCL.
+constexpr int64_t MAX_PROTOCOL = 254;
+
+SystemError MakeRaw(const RawOptions& options, Fd& fd) {
+  NetnsVisit visit;
+  if (SystemError error = visit.Enter(options.netns)) return error;
+  const int type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  fd = Fd(socket(options.IsIpv6() ? AF_INET6 : AF_INET, type, options.protocol));
+  if (!fd.IsOpen()) return LastError("socket", options.Subject());
+  SocketOptions socket_options(fd.Get());
+  socket_options.DiscardInput();
+  SetUnderlayOptions(socket_options, options);
+  if (SystemError error = socket_options.Error()) {
+    error.subject = options.device.empty() ? options.Subject() : options.Subject() + " dev " + options.device;
+    return error;
+  }
+  return BindUnderlay(fd.Get(), options, options.Subject());
+}
+
+}  // namespace
+
+Napi::Value OpenRaw(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  RawOptions raw;
+  Options options(info, "openRaw");
+  ReadUnderlayOptions(options, raw);
+  raw.protocol = static_cast<int>(options.RequiredInteger("protocol", 1, MAX_PROTOCOL));
+  if (options.Failed()) return env.Undefined();
+  Fd fd;
+  if (const SystemError error = MakeRaw(raw, fd)) {
+    Throw(env, error);
+    return env.Undefined();
+  }
+  return Napi::Number::New(env, fd.Release());
+}
+
+}  // namespace vtepd
