@@ -12,9 +12,9 @@ type Words = readonly (string | number)[];
 /** Runs a line of bash, and returns its output. @throws Error when it fails */
 export type RunLine = (line: string) => Promise<string>;
 
-/** One ping: with more, the last answer would have to come within two round trips. */
+/** Answers, and none twice. Asked again each second: a guest on a busy machine loses a frame now and then. */
 export const answered = async (run: RunLine, ...words: Words): Promise<void> => {
-  expect(await run(["ping -c 1 -W 5", ...words].join(" "))).toContain("1 received, 0% packet loss");
+  expect(await run(["ping -c 1 -w 5", ...words].join(" "))).toMatch(/ [1-9]\d* received, \d+% packet loss/);
 };
 /** No frame may come twice: as many answers as requests, to the broadcast address too. */
 export const withoutCopies = async (run: RunLine, address: string): Promise<void> => {
