@@ -91,7 +91,7 @@ export const FLAG_FRAGMENT = 32;
 export const FLAG_TRUNCATED = 64;
 /** An 802.1Q or 802.1ad tag is present. */
 export const FLAG_VLAN = 128;
-/** PACKET_RX: the outer UDP checksum is wrong; a UDP socket never hands such a datagram over. With HEADER_CHECKSUM: GRE's is. */
+/** PACKET_RX: the checksum of the outer IPv4 header or of UDP is wrong; a UDP socket never hands such a datagram over. With HEADER_CHECKSUM: GRE's is. */
 export const FLAG_BAD_OUTER_CSUM = 256;
 /** The frame has no Ethernet header: it begins with an IPv4 or IPv6 header, or should; its first four bits tell. */
 export const FLAG_IP_PACKET = 512;
@@ -172,7 +172,7 @@ export const PORT_UDP_TX = 3;
 export const PORT_TAP_TX = 4;
 /** A TAP whose frames the host's stack forwards to the underlay: written with outer headers from Ethernet on. */
 export const PORT_UPLINK = 5;
-/** Receives what a UDP_RX would, before UDP does, with superframes as the kernel merged them (native/packet-socket.cc). */
+/** Receives what is for an address and IP protocol before IP's own sockets do, with superframes as the kernel merged them (native/packet-socket.cc). */
 export const PORT_PACKET_RX = 6;
 // What a port can do, for `Io.add`: a sum of these.
 /** TAP: frames have a vnet header in front. */

@@ -3,6 +3,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   FEATURE_VNET_HEADER,
   FLAG_BAD_OUTER_CSUM,
+  FLAG_PARTIAL_CSUM,
+  FRAME_CSUM,
+  FRAME_FLAGS,
   HEADER_PAYLOAD_ETHERNET,
   HEADER_PAYLOAD_IP,
   PORT_PACKET_RX,
@@ -48,9 +51,9 @@ const addReceiver = (address: number[], protocol: number, options = {}): void =>
   const [fd] = rig.openPackets(address, protocol, { netns: netns.path, ...options });
   rig.io.add(receivers++, fd!, PORT_PACKET_RX, protocol === GRE ? 4 : 0, 0);
 };
-/** Lets the device receive these bytes. */
-const arrive = (bytes: Uint8Array): void => {
-  rig.putFrame(0, bytes);
+/** Lets the device receive these bytes. `words`: of the descriptor, for the vnet header. */
+const arrive = (bytes: Uint8Array, words = {}): void => {
+  rig.putFrame(0, bytes, words);
   rig.putAction(0, { port: DEVICE, frame: 0 });
   expect(rig.io.send(1)).toBe(0);
 };
@@ -112,6 +115,17 @@ describe.each(["tap", "tun"] as const)("from a device of kind %s", (kind) => {
     packet[8]! ^= 1; // TTL
     arrive(link(packet));
     expect(take()).toMatchObject({ view: { flags: FLAG_BAD_OUTER_CSUM }, bytes: [1, 2, 3, 7] });
+  });
+
+  it("a datagram whose sender left the checksum to a device is not taken for corrupt", () => {
+    addReceiver(HOST4, UDP, { port: 4789 });
+    const fields = { ...toHost, destinationPort: 4789, payload: [5, 6], checksum: "partial" } as const;
+    const frame = link(ipv4(UDP, udp(fields), toHost));
+    arrive(frame);
+    expect(take().view.flags).toBe(FLAG_BAD_OUTER_CSUM);
+    const start = frame.length - udp(fields).length;
+    arrive(frame, { [FRAME_FLAGS]: FLAG_PARTIAL_CSUM, [FRAME_CSUM]: start | (6 << 16) });
+    expect(take()).toMatchObject({ view: { flags: 0 }, bytes: [5, 6] });
   });
 
   it("a packet that ends early has no frame", () => {
