@@ -132,7 +132,7 @@ describe.each([
  * its way into datagrams, or cut by the kernel, as `plain` takes no offloads.
  */
 describe("a superframe out of a TUN", () => {
-  const [IN, OUT, PLAIN_OUT, TX, RX] = [1, 2, 3, 4, 5];
+  const [IN, OUT, PLAIN_OUT, BARE_IN, TX, RX] = [1, 2, 3, 4, 5, 6];
   let netns: Netns;
   let rig: IoRig;
   let far: IoRig;
@@ -147,6 +147,9 @@ describe("a superframe out of a TUN", () => {
       [PLAIN_OUT, rig.openTap({ ...common, name: "plain", offload: "none" })],
     ] as const;
     for (const [port, { fds }] of tuns) rig.io.add(port, fds[0]!, PORT_TAP, HEADER_PAYLOAD_IP, FEATURE_VNET_HEADER);
+    // Without vnet headers: what is written to it has to be finished here.
+    const bare = rig.openTap({ ...common, name: "bare", vnetHeader: false });
+    rig.io.add(BARE_IN, bare.fds[0]!, PORT_TAP, HEADER_PAYLOAD_IP, 0);
     netns.enableForwarding();
     netns.enableForwarding6();
     netns.ip("route add 192.0.2.1/32 dev in");
@@ -163,7 +166,7 @@ describe("a superframe out of a TUN", () => {
     netns.delete();
   });
 
-  const write = (frame: Superframe, gsoSize: number): void => {
+  const write = (frame: Superframe, gsoSize: number, port: number = IN): void => {
     const words = wordsOf(frame, gsoSize);
     rig.putFrame(0, frame.bytes.subarray(ETHERNET), {
       ...words,
@@ -171,7 +174,7 @@ describe("a superframe out of a TUN", () => {
       [FRAME_CSUM]: words[FRAME_CSUM]! - ETHERNET,
       [FRAME_HEADERS]: frame.headerLength - ETHERNET,
     });
-    rig.putAction(0, { port: IN, frame: 0 });
+    rig.putAction(0, { port, frame: 0 });
     expect(rig.io.send(1)).toBe(0);
   };
   /** Indices of the next batch's packets of the flow; what the kernel says on its own account is ICMP. */
@@ -206,9 +209,10 @@ describe("a superframe out of a TUN", () => {
     }
     return packets;
   };
-  const cutByKernel = (frame: Superframe, gsoSize: number, count: number): Uint8Array[] => {
+  /** What comes out of `plain` of a superframe written to this port. */
+  const throughPlain = (frame: Superframe, gsoSize: number, count: number, port: number): Uint8Array[] => {
     route("plain");
-    write(frame, gsoSize);
+    write(frame, gsoSize, port);
     const packets: Uint8Array[] = [];
     for (let tries = 0; packets.length < count && tries < 20; tries++) {
       for (const i of receive(500)) {
@@ -223,6 +227,16 @@ describe("a superframe out of a TUN", () => {
   it.each(untagged)("is cut as the kernel cuts it: %s", (_, frame, gsoSize) => {
     const ours = cutHere(frame, gsoSize);
     expect(ours).toHaveLength(Math.ceil((frame.bytes.length - frame.headerLength) / gsoSize));
-    expect(cutByKernel(frame, gsoSize, ours.length)).toEqual(ours);
+    expect(throughPlain(frame, gsoSize, ours.length, IN)).toEqual(ours);
   });
+
+  it.each([untagged[0]!, untagged.find(([name]) => name === "UDP over IPv6")!])(
+    "is cut here when it goes to a TUN without vnet header: %s",
+    (_, frame, gsoSize) => {
+      const count = Math.ceil((frame.bytes.length - frame.headerLength) / gsoSize);
+      const expected = throughPlain(frame, gsoSize, count, IN);
+      expect(expected).toHaveLength(count);
+      expect(throughPlain(frame, gsoSize, count, BARE_IN)).toEqual(expected);
+    },
+  );
 });
