@@ -1,7 +1,6 @@
 #include "header-layout.h"
 
 #include <bit>
-#include <cstring>
 
 #include "abi.h"
 #include "packet.h"
@@ -36,8 +35,7 @@ HeaderLayout::Extent HeaderLayout::MeasureVariable(const uint8_t* datagram, uint
   return {fixed_ + 4 * (units + (header[0] & units_)), kind};
 }
 
-bool HeaderLayout::AreEqual(const uint8_t* a, const uint8_t* b, uint32_t length) const {
-  if (!HasChecksum(a)) return memcmp(a, b, length) == 0;
+bool HeaderLayout::AreEqualButChecksum(const uint8_t* a, const uint8_t* b, uint32_t length) const {
   const uint32_t before = prefix_ + GRE_CHECKSUM;
   const uint32_t behind = before + sizeof(uint16_t);
   return memcmp(a, b, before) == 0 && memcmp(a + behind, b + behind, length - behind) == 0;

@@ -5,6 +5,7 @@
 #define VTEPD_HEADER_LAYOUT_H_
 
 #include <cstdint>
+#include <cstring>
 
 #include "frame-kind.h"
 #include "gre.h"
@@ -39,9 +40,12 @@ class HeaderLayout {
   }
 
   // Whether two headers, both of this length, are equal but for the GRE checksum, which is of the payload.
-  bool AreEqual(const uint8_t* a, const uint8_t* b, uint32_t length) const;
+  bool AreEqual(const uint8_t* a, const uint8_t* b, uint32_t length) const {
+    return HasChecksum(a) ? AreEqualButChecksum(a, b, length) : memcmp(a, b, length) == 0;
+  }
 
  private:
+  bool AreEqualButChecksum(const uint8_t* a, const uint8_t* b, uint32_t length) const;
   Extent MeasureVariable(const uint8_t* datagram, uint32_t size) const;
 
   uint32_t prefix_ = 0;
