@@ -36,6 +36,13 @@ export const PKT_TOO_BIG_TOLD = 20;
 export const POLICED_SOURCE = 21;
 export const VLAN_TAGGED = 22;
 export const ROUTE_RECURSION = 23;
+export const INVALID_HDR = 24;
+export const NO_TUNNEL = 25;
+export const GRE_CSUM = 26;
+export const GRE_SEQUENCE_ERROR = 27;
+
+// The kernel's name.
+export const UNHANDLED_PROTO = 28;
 
 interface DropReasonRow {
   /** Label in metrics and JSON: the constant in lower case. */
@@ -72,6 +79,14 @@ export const DROP_REASONS: readonly DropReasonRow[] = [
   { name: "policed_source", meaning: "more of them than the policer per source MAC lets through" },
   { name: "vlan_tagged", meaning: "the frame has a VLAN tag, and the tunnel takes none" },
   { name: "route_recursion", meaning: "the underlay's route to the remote VTEP leads back into the tunnel" },
+  { name: "invalid_hdr", meaning: "tunnel header with a version or bits that its format forbids" },
+  { name: "no_tunnel", meaning: "no tunnel has this key and this outer source address" },
+  { name: "gre_csum", meaning: "GRE checksum wrong, or absent where the tunnel wants one" },
+  {
+    name: "gre_sequence_error",
+    meaning: "GRE sequence number older than one before, or absent where the tunnel wants one",
+  },
+  { name: "unhandled_proto", meaning: "payload of a kind that the tunnel does not carry" },
 ];
 
 /** Number of counter columns a drop table needs; room for reasons to come without a new layout. */

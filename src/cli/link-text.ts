@@ -1,13 +1,14 @@
 /** A tunnel in the shape of `ip -d -s link show`, without the words whose values vtepd does not know. */
-import type { LinkJson, LinkStats64, VxlanData } from "../control/link-json.ts";
+import type { TunnelData, VxlanData } from "../control/link-info.ts";
+import type { LinkJson, LinkStats64 } from "../control/link-json.ts";
 
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
 const MARGIN = "    ";
 
 const switchWord = (isOn: boolean, word: string): string => (isOn ? word : `no${word}`);
 
-const vxlanWords = (data: VxlanData): (string | number)[] => {
-  const words: (string | number)[] = ["vxlan", "id", data.id];
+const vxlanWords = (kind: string, data: VxlanData): (string | number)[] => {
+  const words: (string | number)[] = [kind, "id", data.id];
   const group = data.group ?? data.group6;
   const remote = data.remote ?? data.remote6;
   if (group !== undefined) words.push("group", group);
@@ -30,6 +31,23 @@ const vxlanWords = (data: VxlanData): (string | number)[] => {
   );
   return words;
 };
+
+const tunnelWords = (kind: string, data: TunnelData): (string | number)[] => {
+  const words: (string | number)[] = [kind];
+  if (data.proto !== undefined) words.push(data.proto);
+  words.push("remote", data.remote, "local", data.local);
+  if (data.link !== undefined) words.push("dev", data.link);
+  words.push("ttl", data.ttl === 0 ? "auto" : data.ttl);
+  if (data.tos !== undefined) words.push("tos", data.tos === "inherit" ? "inherit" : `0x${data.tos.toString(16)}`);
+  if (!data.pmtudisc) words.push("nopmtudisc");
+  if (data.ikey !== undefined) words.push("ikey", data.ikey);
+  if (data.okey !== undefined) words.push("okey", data.okey);
+  for (const word of ["iseq", "oseq", "icsum", "ocsum"] as const) if (data[word]) words.push(word);
+  return words;
+};
+
+const infoWords = ({ linkinfo: { info_kind, info_data } }: LinkJson): (string | number)[] =>
+  "id" in info_data ? vxlanWords(info_kind, info_data) : tunnelWords(info_kind, info_data);
 
 /** iproute2's columns: as wide as the widest of its headings in that place, or as the widest number. Characters. */
 const COLUMNS = [10, 7, 6, 7, 7, 7] as const;
@@ -103,8 +121,8 @@ const ownWords = ({
 export const linkText = (link: LinkJson, withStats: boolean): string => {
   const lines = [
     `${link.ifindex}: ${link.ifname}: <${link.flags.join(",")}> mtu ${link.mtu} state ${link.operstate}`,
-    `${MARGIN}link/${link.link_type} ${link.address} brd ${BROADCAST}`,
-    MARGIN + vxlanWords(link.linkinfo.info_data).join(" "),
+    `${MARGIN}link/${link.link_type}${link.address === undefined ? "" : ` ${link.address} brd ${BROADCAST}`}`,
+    MARGIN + infoWords(link).join(" "),
     MARGIN + ownWords(link.vtepd).join(" "),
   ];
   if (withStats) lines.push(...statsLines(link.stats64));

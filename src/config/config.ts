@@ -2,7 +2,10 @@
  * The configuration as the rest of vtepd sees it: in our own words, with every default filled in, addresses as canonical
  * text. The keys that it is read from are in schema.ts.
  */
+
+import type { Encap } from "../tunnel/in-udp.ts";
 import type { ListenAddress } from "./address.ts";
+import type { Both } from "./gre-value.ts";
 
 /** As the logger knows them, loudest first. */
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
@@ -83,11 +86,21 @@ export interface NeighbourConfig {
 export const NOTIFICATIONS = ["l2-miss", "l3-miss"] as const;
 export type Notification = (typeof NOTIFICATIONS)[number];
 
-export interface VxlanConfig {
+/** One tunnel, with all defaults filled in, those of keys that its mode does not have included, and all addresses as canonical text. */
+export interface TunnelConfig {
   readonly name: string;
-  readonly mode: "vxlan";
-  /** VNI. */
+  /** One of tunnel/modes.ts. */
+  readonly mode: string;
+  /** VNI, or the GRE key that is sent, 0 without one. */
   readonly id: number;
+  /** GRE: keys, 0..2^32-1; undefined = none. */
+  readonly key?: Both<number> | undefined;
+  /** What it is put into, when that is UDP and the mode is not one of UDP. */
+  readonly encap?: { readonly type: Encap } | undefined;
+  /** Whether packets with options in the tunnel header are dropped. */
+  readonly refusesOptions: boolean;
+  readonly greChecksum: Both<boolean>;
+  readonly greSequence: Both<boolean>;
   /** At most one of each family; for a family without, it is found by a route lookup of the remote VTEPs. */
   readonly locals: readonly string[];
   /** Canonical address, or host name in lower case. */
@@ -97,7 +110,7 @@ export interface VxlanConfig {
   /** Without `remote` and `group`. */
   readonly flood: readonly string[];
   readonly fdb: readonly FdbConfig[];
-  /** UDP port, ours and the remote VTEPs'. */
+  /** UDP port, ours and the remote VTEPs'; 0 where the carrier is another IP protocol. */
   readonly port: number;
   readonly macLearning: boolean;
   /** Unicast frames from the overlay to MACs that are not known. */
@@ -157,9 +170,6 @@ export interface VxlanConfig {
   /** Whose frames are accepted: those of known remote VTEPs, or everybody's. */
   readonly accept: "known" | "any";
 }
-
-/** One tunnel, with all defaults filled in and all addresses as canonical text. `mode` says which kind it is. */
-export type TunnelConfig = VxlanConfig;
 
 export interface Config {
   readonly version: 1;

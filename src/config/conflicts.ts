@@ -3,6 +3,8 @@
  * at one of the two values and names the place of the other.
  */
 import { isHostName } from "../dataplane/host-name.ts";
+import { hasVni } from "../tunnel/mode.ts";
+import { modeOf } from "../tunnel/modes.ts";
 import type { TunnelConfig } from "./config.ts";
 import {
   addressTwice,
@@ -10,8 +12,10 @@ import {
   linkContradiction,
   macTwice,
   memberTwice,
+  modeContradiction,
   NEIGHBOURS_FOR_NOTHING,
   ownMac,
+  peerTwice,
   remoteContradiction,
   STICKY_MEMBER,
   vniTwice,
@@ -56,24 +60,44 @@ const remotesOf = (tunnel: TunnelConfig, path: KeyPath): Vtep[] => [
   ...tunnel.fdb.map(({ dst }, index) => ({ address: dst, path: [...path, "fdb", index, "dst"] })),
 ];
 
-/** One UDP socket tells tunnels apart by nothing but the VNI. */
-const checkVnis = (tunnels: readonly TunnelConfig[], conflicts: Conflicts): void => {
+/** What packets of a tunnel are known by at a local address, each in words for who else would claim them. */
+const claimsOf = (tunnel: TunnelConfig): { readonly claim: string; readonly words: (place: string) => string }[] => {
+  const { id, port, key, accept } = tunnel;
+  const mode = modeOf(tunnel);
+  if (hasVni(mode)) {
+    return [{ claim: `vni ${id} ${port}`, words: (place) => vniTwice(id, `port ${port} and ${place}`) }];
+  }
+  const remotes = accept === "any" ? ["anybody"] : remotesOf(tunnel, []).map(({ address }) => address);
+  const options = { key: undefined, checksum: false, sequence: false, port, refusesOptions: false };
+  const what =
+    mode.format(options).kind === "gre" ? `gre ${mode.payloads[0] === "ethernet"} key ${key?.input ?? "none"}` : "ip";
+  const protocols = mode.carriers(options).map((of) => of?.protocol);
+  return remotes.flatMap((remote) =>
+    protocols.map((protocol) => ({
+      claim: `${what} ${protocol} ${port} ${remote}`,
+      words: (place: string) => peerTwice(remote, place),
+    })),
+  );
+};
+
+/** A socket tells tunnels apart by VNI, or by key and remote VTEP. */
+const checkClaims = (tunnels: readonly TunnelConfig[], conflicts: Conflicts): void => {
   const owners = new Map<string, KeyPath>();
-  for (const { name, id, port, locals, underlayNetns } of tunnels) {
-    const path = ["tunnels", name, "id"];
+  for (const tunnel of tunnels) {
+    const { name, locals, underlayNetns } = tunnel;
+    const path = ["tunnels", name, hasVni(modeOf(tunnel)) ? "id" : "remote"];
     const places =
       locals.length === 0 ? ["a local address found by route"] : locals.map((local) => `local address ${local}`);
-    for (const place of places) {
-      const where = underlayNetns === undefined ? "" : ` in ${underlayNetns}`;
-      const socket = `port ${port} and ${place}${where}`;
-      const owner = owners.get(`${id} ${socket}`);
-      if (owner === undefined) {
-        owners.set(`${id} ${socket}`, path);
-      } else {
-        conflicts.report(path, `${vniTwice(id, socket)}: ${conflicts.at(owner)}`);
-        break;
-      }
+    const where = underlayNetns === undefined ? "" : ` in ${underlayNetns}`;
+    const claims = places.flatMap((place) =>
+      claimsOf(tunnel).map((claim) => ({ ...claim, place: `${place}${where}` })),
+    );
+    const taken = claims.find(({ claim, place }) => owners.has(`${claim} ${place}`));
+    if (taken !== undefined) {
+      const owner = owners.get(`${taken.claim} ${taken.place}`)!;
+      conflicts.report(path, `${taken.words(taken.place)}: ${conflicts.at(owner)}`);
     }
+    for (const { claim, place } of claims) if (!owners.has(`${claim} ${place}`)) owners.set(`${claim} ${place}`, path);
   }
 };
 
@@ -90,6 +114,10 @@ const checkVteps = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): 
   if (second !== undefined && family(first!.address) === family(second.address)) {
     const wanted = `expected one local address of each family beside ${conflicts.at(first!.path)}`;
     conflicts.report(second.path, `${wanted}, got ${second.address}`);
+  }
+  for (const { address, path: place } of [...locals, ...remotes]) {
+    const message = modeContradiction(address, modeOf(tunnel));
+    if (message !== undefined) conflicts.report(place, message);
   }
   for (const { address, path: place } of remotes) {
     const found = remoteContradiction(address, tunnel);
@@ -167,6 +195,20 @@ const checkLimits = ({ limit, limitPerRemote }: TunnelConfig, path: KeyPath, con
   if (limitPerRemote === undefined || limitPerRemote <= limit) return;
   const wanted = `expected at most ${limit}, which \`limit\` gives the whole tunnel`;
   conflicts.report([...path, "limit-per-remote"], `${wanted}, got ${limitPerRemote}`);
+};
+
+/** Numbers are counted by the socket, and whether packets have DF, too, is a matter of the socket. */
+const checkSequence = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
+  if (!tunnel.greSequence.output || tunnel.doNotFragment !== "inherit") return;
+  const at = conflicts.at([...path, "do-not-fragment"]);
+  conflicts.report([...path, "sequence"], `expected no sequence numbers in what is sent beside ${at}, got some`);
+};
+
+/** GRE is what GRE-in-UDP puts into UDP. */
+const checkEncap = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
+  if (tunnel.encap?.type !== "gre-in-udp" || modeOf(tunnel).keys.includes("key")) return;
+  const at = conflicts.at([...path, "mode"]);
+  conflicts.report([...path, "encap", "type"], `expected \`fou\` or \`gue\` beside ${at}, got \`gre-in-udp\``);
 };
 
 /** Tunnels on one socket must agree on what the socket is set to. */
@@ -295,7 +337,7 @@ export const findConflicts = (tunnels: readonly TunnelConfig[], document: Config
   const conflicts = new Conflicts(document);
   const byName = new Map(tunnels.map((tunnel) => [tunnel.name, tunnel]));
   checkSpellings(document, conflicts);
-  checkVnis(tunnels, conflicts);
+  checkClaims(tunnels, conflicts);
   checkSockets(tunnels, conflicts);
   for (const tunnel of tunnels) {
     const path = ["tunnels", tunnel.name];
@@ -304,6 +346,8 @@ export const findConflicts = (tunnels: readonly TunnelConfig[], document: Config
     checkGroup(tunnel, path, conflicts);
     checkOuterHeader(tunnel, path, conflicts);
     checkOversize(tunnel, path, conflicts);
+    checkSequence(tunnel, path, conflicts);
+    checkEncap(tunnel, path, conflicts);
     checkMssClamp(tunnel, path, conflicts);
     checkLimits(tunnel, path, conflicts);
     checkFloodList(tunnel, path, conflicts);

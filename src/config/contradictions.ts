@@ -4,7 +4,9 @@
  * stands.
  */
 import ipaddr from "ipaddr.js";
+import { AF_INET, AF_INET6 } from "../binding/abi.ts";
 import { isHostName } from "../dataplane/host-name.ts";
+import type { Mode } from "../tunnel/mode.ts";
 
 /** What remote VTEPs must agree with. */
 export interface Underlay {
@@ -41,6 +43,19 @@ export const linkContradiction = (address: string, { link }: Underlay): Contradi
   link === undefined && isLinkLocal(address)
     ? { message: `expected \`link\` beside a link-local address, got ${address} and no interface to use it on` }
     : undefined;
+
+const FAMILY_NAMES: Readonly<Record<number, "IPv4" | "IPv6">> = { [AF_INET]: "IPv4", [AF_INET6]: "IPv6" };
+
+/** Of an underlay address with the tunnel's mode. */
+export const modeContradiction = (address: string, { name, families }: Mode): string | undefined => {
+  const names = families.map((number) => FAMILY_NAMES[number]);
+  if (isHostName(address) || names.includes(family(address))) return undefined;
+  return `expected an ${names.join(" or ")} address as mode ${name} is over ${names.join(" or ")}, got ${address}`;
+};
+
+/** Of two tunnels without a VNI. @param remote canonical address, or `anybody` */
+export const peerTwice = (remote: string, place: string): string =>
+  `expected one tunnel for such packets from ${remote} on ${place}, got another`;
 
 export const memberTwice = (address: string): string =>
   `expected each member of the flood list once, got ${address} again`;

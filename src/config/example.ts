@@ -1,6 +1,7 @@
 /**
  * The example file, config/vtepd.example.yaml, as text. A key that may be left out stands behind a `#` without a space, at
  * its default where it has one; prose stands behind `# `. The file loads as it is, and with every such `#` taken away.
+ * A key stands at the first mode that has it; the other modes are shown with what is new in them.
  */
 import { stringify } from "yaml";
 import { branches, type SchemaNode, schemaRoot } from "./json-schema.ts";
@@ -77,16 +78,34 @@ const mapLines = (map: SchemaNode, indent: string): string[] => {
   return lines.filter((line, index) => line !== "" || (index > 0 && lines[index - 1] !== ""));
 };
 
+/** A further mode: where it goes from and to, its remote VTEP another one for each, and those of its keys that are `news`. */
+const furtherLines = (mode: SchemaNode, nth: number, news: ReadonlySet<string>): string[] => {
+  const name = String(mode.properties?.["mode"]?.const);
+  const isOverIpv6 = name.includes("6");
+  const properties = Object.entries(mode.properties ?? {}).filter(([key]) => key === "mode" || news.has(key));
+  return [
+    "",
+    `  ${name}1:`,
+    ...mapLines({ ...mode, properties: Object.fromEntries(properties) }, "    "),
+    `    local: ${isOverIpv6 ? "2001:db8::1" : "192.0.2.1"}`,
+    `    remote: ${isOverIpv6 ? `2001:db8::1${nth}` : `192.0.2.1${nth}`}`,
+  ];
+};
+
 /** One tunnel per mode. */
 const tunnelLines = (row: KeyRow): string[] =>
-  row.maps.flatMap(({ propertyNames, additionalProperties }) =>
-    additionalProperties
-      ? branches(additionalProperties).flatMap((mode) => [
-          `  ${propertyNames?.examples?.[0]}:`,
-          ...mapLines(mode, "    "),
-        ])
-      : [],
-  );
+  row.maps.flatMap(({ propertyNames, additionalProperties }) => {
+    const [first, ...others] = additionalProperties ? branches(additionalProperties) : [];
+    if (first === undefined) return [];
+    const seen = new Set(Object.keys(first.properties ?? {}));
+    const lines = [`  ${propertyNames?.examples?.[0]}:`, ...mapLines(first, "    ")];
+    for (const [nth, mode] of others.entries()) {
+      const news = new Set(Object.keys(mode.properties ?? {}).filter((key) => !seen.has(key)));
+      for (const key of news) seen.add(key);
+      lines.push(...furtherLines(mode, nth, news));
+    }
+    return lines;
+  });
 
 export const renderExample = (): string => {
   const lines = rowsOf(schemaRoot()).flatMap((row) =>

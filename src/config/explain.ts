@@ -25,8 +25,11 @@ const hintFor = (issue: Issue, value: unknown): string | undefined => {
   return typeof hint === "string" ? hint : undefined;
 };
 
-const unknownKey = (key: string, parent: KeyPath): string => {
-  const known = keysAt(parent);
+const unknownKey = (key: string, parent: KeyPath, document: ConfigDocument): string => {
+  const [section, tunnel] = parent;
+  const mode =
+    section === "tunnels" && tunnel !== undefined ? document.valueAt([section, tunnel, "mode"]).value : undefined;
+  const known = keysAt(parent, mode);
   const nearest = nearestKey(key, known);
   return nearest === undefined
     ? `unknown key \`${key}\`, expected one of ${known.map((name) => `\`${name}\``).join(", ")}`
@@ -51,7 +54,7 @@ export const explain = (issues: readonly Issue[], base: KeyPath, document: Confi
     if (issue.code === "unrecognized_keys") {
       for (const key of issue.keys) {
         const place = document.keyPlace([...path, key]);
-        add({ code: "ERR_CONFIG_KEY", place, path: [...path, key], message: unknownKey(key, path) });
+        add({ code: "ERR_CONFIG_KEY", place, path: [...path, key], message: unknownKey(key, path, document) });
       }
       continue;
     }

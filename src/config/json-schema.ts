@@ -70,8 +70,18 @@ const below = (node: SchemaNode, step: string | number): SchemaNode[] =>
     return found === undefined || found === false ? [] : [found];
   });
 
-/** The keys that the map at `path` may have. */
-export const keysAt = (path: KeyPath): string[] => {
-  const nodes = path.reduce<SchemaNode[]>((found, step) => found.flatMap((node) => below(node, step)), [schemaRoot()]);
-  return [...new Set(nodes.flatMap(branches).flatMap(({ properties }) => Object.keys(properties ?? {})))];
+/** Whether a tunnel of this mode may be so. */
+const isOfMode = ({ properties }: SchemaNode, mode: unknown): boolean => {
+  const own = properties?.["mode"]?.const;
+  return own === undefined || mode === undefined || own === mode;
+};
+
+/** The keys that the map at `path` may have. @param mode of the tunnel that it is in; undefined = any */
+export const keysAt = (path: KeyPath, mode?: unknown): string[] => {
+  const nodes = path.reduce<SchemaNode[]>(
+    (found, step) => found.flatMap((node) => below(node, step)).filter((node) => isOfMode(node, mode)),
+    [schemaRoot()],
+  );
+  const maps = nodes.flatMap(branches).filter((node) => isOfMode(node, mode));
+  return [...new Set(maps.flatMap(({ properties }) => Object.keys(properties ?? {})))];
 };

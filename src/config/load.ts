@@ -6,7 +6,8 @@ import { findConflicts } from "./conflicts.ts";
 import { ConfigDocument } from "./document.ts";
 import { explain } from "./explain.ts";
 import { type Problem, problemsError } from "./problem.ts";
-import { frameSchema, tunnelName, tunnelSchema } from "./schema.ts";
+import { frameSchema, tunnelName } from "./schema.ts";
+import { tunnelSchema } from "./tunnel-schema.ts";
 
 /** The tunnels of a file that are right one by one, and what is wrong with the others. */
 const readTunnels = (document: ConfigDocument): { tunnels: TunnelConfig[]; problems: Problem[] } => {

@@ -95,10 +95,30 @@ const table = (title: string, map: SchemaNode, prefix: string): string[] => [
   ),
 ];
 
-const modeTables = (tunnels: SchemaNode): string[] =>
-  branches(tunnels)
-    .flatMap(({ additionalProperties }) => (additionalProperties ? branches(additionalProperties) : []))
-    .flatMap((mode) => table(`\`tunnels.NAME\` with \`mode: ${mode.properties?.["mode"]?.const}\``, mode, ""));
+/** Names of the keys that a mode has as the first mode has them. */
+const sharedKeys = (mode: SchemaNode, first: SchemaNode): string[] =>
+  Object.keys(mode.properties ?? {}).filter(
+    (key) => key !== "mode" && JSON.stringify(mode.properties?.[key]) === JSON.stringify(first.properties?.[key]),
+  );
+
+const modeTable = (mode: SchemaNode, first: SchemaNode): string[] => {
+  const title = `\`tunnels.NAME\` with \`mode: ${mode.properties?.["mode"]?.const}\``;
+  if (mode === first) return table(title, mode, "");
+  const shared = sharedKeys(mode, first);
+  const own = Object.entries(mode.properties ?? {}).filter(([key]) => !shared.includes(key));
+  return [
+    ...table(title, { ...mode, properties: Object.fromEntries(own) }, ""),
+    `As above: ${shared.map((key) => `\`${key}\``).join(", ")}.`,
+    "",
+  ];
+};
+
+const modeTables = (tunnels: SchemaNode): string[] => {
+  const modes = branches(tunnels).flatMap(({ additionalProperties }) =>
+    additionalProperties ? branches(additionalProperties) : [],
+  );
+  return modes.flatMap((mode) => modeTable(mode, modes[0]!));
+};
 
 export const renderReference = (): string => {
   const root = schemaRoot();

@@ -3,42 +3,8 @@
  * iproute2 has and vtepd does not know (qdisc, group, queue lengths, ...) is left out; what vtepd knows and iproute2 has
  * no key for lies under `vtepd`.
  */
-import { isIPv6 } from "node:net";
 import type { LinkStats, LinkView } from "../dataplane/view.ts";
-
-export interface VxlanData {
-  readonly id: number;
-  readonly remote?: string;
-  readonly remote6?: string;
-  readonly group?: string;
-  readonly group6?: string;
-  readonly local?: string;
-  readonly local6?: string;
-  /** Underlay interface. */
-  readonly link?: string;
-  /** 0..0 = chosen by the flow hash over the whole range, as in iproute2. */
-  readonly port_range: { readonly low: number; readonly high: number };
-  readonly port: number;
-  readonly learning: boolean;
-  /** Present when on. */
-  readonly proxy?: true;
-  readonly l2miss?: true;
-  readonly l3miss?: true;
-  /** "inherit", or absent. */
-  readonly tos?: number | "inherit";
-  /** 0 = the host's default. */
-  readonly ttl: number | "inherit";
-  readonly df: "unset" | "set" | "inherit";
-  /** iproute2 has it as text, e.g. `0xabcde`. */
-  readonly label?: string;
-  /** Seconds. */
-  readonly ageing: number;
-  /** Most learned entries; absent = no limit. */
-  readonly limit?: number;
-  readonly udp_csum: boolean;
-  readonly udp_zero_csum6_tx: boolean;
-  readonly udp_zero_csum6_rx: boolean;
-}
+import { type LinkInfo, linkInfo } from "./link-info.ts";
 
 /** `rx` is from the tunnel, `tx` into it, as `ip -s link` counts a vxlan device. */
 export interface LinkStats64 {
@@ -67,9 +33,10 @@ export interface LinkJson {
   readonly mtu: number;
   /** UNKNOWN is what the kernel says of a TAP, and of a vxlan device, that is up. */
   readonly operstate: "UNKNOWN" | "NOTPRESENT";
-  readonly link_type: "ether";
-  readonly address: string;
-  readonly linkinfo: { readonly info_kind: "vxlan"; readonly info_data: VxlanData };
+  /** `none`: IP packets, which have no MACs. */
+  readonly link_type: "ether" | "none";
+  readonly address?: string;
+  readonly linkinfo: LinkInfo;
   readonly stats64: LinkStats64;
   readonly vtepd: {
     readonly state: "up" | "gone";
@@ -102,7 +69,7 @@ export interface LinkJson {
 }
 
 /** Drop reasons the kernel's drivers count as errors rather than as drops: the frame itself was bad. */
-const MALFORMED = new Set(["pkt_too_small", "hdr_trunc", "vxlan_invalid_hdr"]);
+const MALFORMED = new Set(["pkt_too_small", "hdr_trunc", "vxlan_invalid_hdr", "invalid_hdr", "gre_csum"]);
 
 /** Sum of the counters whose reason passes. */
 const sum = (drops: Readonly<Record<string, number>>, wanted: (reason: string) => boolean): number => {
@@ -139,41 +106,17 @@ const linkStats64 = (stats: LinkStats): LinkStats64 => {
   };
 };
 
-const addressKey = (key: "local" | "remote" | "group", address: string | null): Partial<VxlanData> =>
-  address === null ? {} : { [isIPv6(address) ? `${key}6` : key]: address };
-
-const vxlanData = (link: LinkView): VxlanData => ({
-  id: link.vni,
-  ...addressKey("remote", link.remote),
-  ...addressKey("group", link.group),
-  ...Object.assign({}, ...link.locals.map((local) => addressKey("local", local))),
-  ...(link.link === null ? {} : { link: link.link }),
-  port_range: { low: link.sourcePorts?.first ?? 0, high: link.sourcePorts?.last ?? 0 },
-  port: link.port,
-  learning: link.learning,
-  ...(link.arpProxy ? { proxy: true } : {}),
-  ...(link.notifications.includes("l2-miss") ? { l2miss: true } : {}),
-  ...(link.notifications.includes("l3-miss") ? { l3miss: true } : {}),
-  ...(link.tos === 0 ? {} : { tos: link.tos }),
-  ttl: link.ttl ?? 0,
-  df: link.df,
-  ...(link.flowLabel === 0 ? {} : { label: `0x${link.flowLabel.toString(16)}` }),
-  ageing: link.ageingS,
-  ...(link.fdbLimit === 0 ? {} : { limit: link.fdbLimit }),
-  udp_csum: link.checksum,
-  udp_zero_csum6_tx: link.zeroChecksum6Tx,
-  udp_zero_csum6_rx: link.zeroChecksum6Rx,
-});
+const ETHERNET_FLAGS = ["BROADCAST", "MULTICAST"];
+const PACKET_FLAGS = ["POINTOPOINT", "MULTICAST", "NOARP"];
 
 export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
   ifindex: link.ifindex,
   ifname: link.name,
-  flags: link.state === "up" ? ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"] : [],
+  flags: link.state === "up" ? [...(link.isEthernet ? ETHERNET_FLAGS : PACKET_FLAGS), "UP", "LOWER_UP"] : [],
   mtu: link.mtu,
   operstate: link.state === "up" ? "UNKNOWN" : "NOTPRESENT",
-  link_type: "ether",
-  address: link.macAddress,
-  linkinfo: { info_kind: link.mode, info_data: vxlanData(link) },
+  ...(link.isEthernet ? { link_type: "ether", address: link.macAddress } : { link_type: "none" }),
+  linkinfo: linkInfo(link),
   stats64: linkStats64(stats),
   vtepd: {
     state: link.state,

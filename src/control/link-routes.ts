@@ -34,6 +34,22 @@ const VxlanDataSchema = z.object({
   udp_zero_csum6_rx: z.boolean(),
 });
 
+const TunnelDataSchema = z.object({
+  proto: z.string().optional(),
+  remote: z.string(),
+  local: z.string(),
+  link: z.string().optional(),
+  ttl: z.union([count(), z.literal("inherit")]),
+  tos: z.union([count(), z.literal("inherit")]).optional(),
+  pmtudisc: z.boolean(),
+  ikey: z.string().optional(),
+  okey: z.string().optional(),
+  iseq: z.literal(true).optional(),
+  oseq: z.literal(true).optional(),
+  icsum: z.literal(true).optional(),
+  ocsum: z.literal(true).optional(),
+});
+
 const shared = { bytes: count(), packets: count(), errors: count(), dropped: count() };
 
 const LinkSchema = z
@@ -43,9 +59,9 @@ const LinkSchema = z
     flags: z.array(z.string()),
     mtu: count(),
     operstate: z.enum(["UNKNOWN", "NOTPRESENT"]),
-    link_type: z.literal("ether"),
-    address: z.string(),
-    linkinfo: z.object({ info_kind: z.literal("vxlan"), info_data: VxlanDataSchema }),
+    link_type: z.enum(["ether", "none"]),
+    address: z.string().optional(),
+    linkinfo: z.object({ info_kind: z.string(), info_data: z.union([VxlanDataSchema, TunnelDataSchema]) }),
     stats64: z.object({
       rx: z.object({ ...shared, over_errors: count(), multicast: count() }),
       tx: z.object({ ...shared, carrier_errors: count(), collisions: count() }),

@@ -3,7 +3,7 @@
  * addresses, and the largest superframe the host's stack may make.
  */
 import { batchIp } from "../host/iproute.ts";
-import { MAX_UDP_PAYLOAD_BYTES } from "../tunnel/vxlan.ts";
+import { MAX_UDP_PAYLOAD_BYTES } from "../tunnel/mode.ts";
 import type { Tunnel } from "./tunnel.ts";
 
 /** UDP_MAX_SEGMENTS of kernels before 6.9. */

@@ -1,11 +1,11 @@
 /**
- * A tunnel's TAP: made with name, MAC and MTU in one go, and made again when somebody deletes
+ * A tunnel's TAP or TUN: made with name, MAC and MTU in one go, and made again when somebody deletes
  * it, since the configuration says it shall be there. Each queue is polled by one worker; a worker without a queue of its own only writes,
  * through the first. Devices with fewer queues than there are workers begin with different workers, so that many of them
  * are spread over all. The port id stays the same for life; behind it the descriptors change.
  */
 import { randomBytes } from "node:crypto";
-import { PORT_TAP, PORT_TAP_TX } from "../binding/abi.ts";
+import { HEADER_PAYLOAD_ETHERNET, HEADER_PAYLOAD_IP, PORT_TAP, PORT_TAP_TX } from "../binding/abi.ts";
 import { addon, type TapInfo } from "../binding/addon.ts";
 import type { PortChange } from "../dataplane/worker.ts";
 import { netnsPath } from "../host/netns.ts";
@@ -16,6 +16,8 @@ import type { Supervisor } from "./supervisor.ts";
 
 export interface DeviceSpec {
   readonly name: string;
+  /** Of Ethernet frames, or of IP packets. */
+  readonly kind: "tap" | "tun";
   /** As it is made. */
   readonly mtu: number;
   readonly macAddress: string | undefined;
@@ -79,10 +81,10 @@ export class Device {
     const tap = attempt(`TAP ${name}`, () =>
       addon.openTap({
         name,
-        kind: "tap",
+        kind: this.spec.kind,
         queues: this.spec.queues,
         ...this.offload.tap,
-        macAddress: this.macAddress,
+        ...(this.spec.kind === "tap" ? { macAddress: this.macAddress } : {}),
         mtu,
         txQueueLength: txQueueFrames,
         up: true,
@@ -95,14 +97,15 @@ export class Device {
 
   /** Lets the workers poll it. */
   async attach(): Promise<void> {
-    const { port } = this.spec;
+    const { port, kind } = this.spec;
+    const header = kind === "tap" ? HEADER_PAYLOAD_ETHERNET : HEADER_PAYLOAD_IP;
     const { count } = this.supervisor;
     const features = this.offload.tapFeatures;
     const changes = Array.from({ length: count }, (_, worker): PortChange[] => {
       const fd = this.fds[(worker + port) % count];
       return fd === undefined
-        ? [{ verb: "add", port, fd: this.fds[0]!, kind: PORT_TAP_TX, header: 0, features }]
-        : [{ verb: "add", port, fd, kind: PORT_TAP, header: 0, features }];
+        ? [{ verb: "add", port, fd: this.fds[0]!, kind: PORT_TAP_TX, header, features }]
+        : [{ verb: "add", port, fd, kind: PORT_TAP, header, features }];
     });
     this.isAttached = true;
     await this.supervisor.changePorts(changes);

@@ -7,18 +7,22 @@ import type { TunnelConfig } from "../config/config.ts";
 import { remoteContradiction } from "../config/contradictions.ts";
 import type { VtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
-import { VXLAN_TUNNEL_HEADER_BYTES } from "../tunnel/vxlan.ts";
+import type { Carrier } from "../tunnel/mode.ts";
+import { Encapsulation } from "./encapsulation.ts";
 import type { Receiver, ReceiverSpec, Receivers } from "./receivers.ts";
 import { openProbe, type Transmitter, type TransmitterSpec, type Transmitters } from "./transmitters.ts";
-import type { UnderlayPlan } from "./underlay-plan.ts";
+import type { LocalAddress, UnderlayPlan } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
 
 /** One family's. */
 export interface Endpoint {
   readonly local: VtepAddress;
   readonly scopeId: number;
-  readonly receiver: Receiver;
+  /** One for each carrier. */
+  readonly receivers: readonly Receiver[];
   readonly transmitter: Transmitter;
+  /** For IPv6 packets of the overlay, where they have a carrier of their own. */
+  readonly ipv6Transmitter: Transmitter | undefined;
 }
 
 export interface Sockets {
@@ -28,13 +32,13 @@ export interface Sockets {
 
 export class Endpoints {
   readonly all: readonly Endpoint[];
-  /** Undefined unless the tunnel has a group. */
-  readonly group: Receiver | undefined;
+  /** One for each carrier when the tunnel has a group. */
+  readonly group: readonly Receiver[];
   /** What they were made by. */
   readonly plan: UnderlayPlan;
   private readonly undo: Undo;
 
-  private constructor(all: readonly Endpoint[], group: Receiver | undefined, plan: UnderlayPlan, undo: Undo) {
+  private constructor(all: readonly Endpoint[], group: readonly Receiver[], plan: UnderlayPlan, undo: Undo) {
     this.all = all;
     this.group = group;
     this.plan = plan;
@@ -58,29 +62,32 @@ export class Endpoints {
     sockets: Sockets,
     undo: Undo,
   ): Promise<Endpoints> {
+    const encapsulation = new Encapsulation(config);
+    const receive = async (address: VtepAddress, scopeId: number, isGroup: boolean): Promise<Receiver[]> => {
+      const receivers: Receiver[] = [];
+      for (const carrier of encapsulation.carriers) {
+        const spec = receiverSpec(config, encapsulation, plan, { address, scopeId, isGroup, carrier });
+        const receiver = await sockets.receivers.acquire(spec);
+        undo.push(() => sockets.receivers.release(receiver));
+        receivers.push(receiver);
+      }
+      return receivers;
+    };
     const all: Endpoint[] = [];
     for (const { address, scopeId } of plan.locals) {
-      const receiver = await sockets.receivers.acquire(receiverSpec(config, plan, address, scopeId, false));
-      undo.push(() => sockets.receivers.release(receiver));
-      if (sendsFromOwnPort(config)) {
-        if (receiver.kind === "packet") throw needsSockets(config);
-        all.push({ local: address, scopeId, receiver, transmitter: asTransmitter(receiver, config, plan, undo) });
-        continue;
-      }
-      const transmitter = await sockets.transmitters.acquire(transmitterSpec(config, plan, address, scopeId));
-      undo.push(() => sockets.transmitters.release(transmitter));
-      all.push({ local: address, scopeId, receiver, transmitter });
+      const receivers = await receive(address, scopeId, false);
+      const [transmitter, ipv6Transmitter] = sendsFromOwnPort(config)
+        ? [asTransmitter(receivers[0]!, config, plan, undo)]
+        : await transmit(config, plan, { address, scopeId }, encapsulation, sockets, undo);
+      all.push({ local: address, scopeId, receivers, transmitter: transmitter!, ipv6Transmitter });
     }
-    if (plan.group === undefined) return new Endpoints(all, undefined, plan, undo);
-    const group = await sockets.receivers.acquire(receiverSpec(config, plan, plan.group, 0, true));
-    undo.push(() => sockets.receivers.release(group));
+    const group = plan.group === undefined ? [] : await receive(plan.group, 0, true);
     return new Endpoints(all, group, plan, undo);
   }
 
   /** Everything that the tunnel's frames come in through. */
   get receivers(): Receiver[] {
-    const unicast = this.all.map(({ receiver }) => receiver);
-    return this.group === undefined ? unicast : [...unicast, this.group];
+    return [...this.all.flatMap(({ receivers }) => receivers), ...this.group];
   }
 
   /** Lets go of the sockets; nothing may lead to them any more. */
@@ -107,9 +114,30 @@ const needsSockets = ({ name, port }: TunnelConfig): VtepdError => {
   return new VtepdError("ERR_CONFIG_CONFLICT", message, { path });
 };
 
+/** One for each carrier. */
+const transmit = async (
+  config: TunnelConfig,
+  plan: UnderlayPlan,
+  local: LocalAddress,
+  { carriers, mode }: Encapsulation,
+  { transmitters }: Sockets,
+  undo: Undo,
+): Promise<Transmitter[]> => {
+  const all: Transmitter[] = [];
+  for (const carrier of carriers) {
+    const transmitter = await transmitters.acquire(transmitterSpec(config, plan, local, carrier, mode.layout));
+    undo.push(() => transmitters.release(transmitter));
+    all.push(transmitter);
+  }
+  return all;
+};
+
 /** Sends with the very sockets that receive. */
 const asTransmitter = (receiver: Receiver, config: TunnelConfig, plan: UnderlayPlan, undo: Undo): Transmitter => {
-  const spec = transmitterSpec(config, plan, receiver.spec.address, receiver.spec.scopeId);
+  if (receiver.kind === "packet") throw needsSockets(config);
+  const { address, scopeId } = receiver.spec;
+  const carrier = { protocol: receiver.spec.protocol, port: receiver.spec.port };
+  const spec = transmitterSpec(config, plan, { address, scopeId }, carrier, receiver.spec.header);
   return {
     spec,
     port: receiver.port,
@@ -124,18 +152,25 @@ const asTransmitter = (receiver: Receiver, config: TunnelConfig, plan: UnderlayP
 /** Sockets belong to one interface and one namespace for life; another one of the same name needs others. */
 const epochOf = ({ link, netnsInode }: UnderlayPlan): string => `${netnsInode} ${link?.ifindex ?? 0}`;
 
+/** What packets are taken at an address. */
+interface Intake extends LocalAddress {
+  readonly isGroup: boolean;
+  readonly carrier: Carrier;
+}
+
 const receiverSpec = (
   config: TunnelConfig,
+  encapsulation: Encapsulation,
   plan: UnderlayPlan,
-  address: VtepAddress,
-  scopeId: number,
-  isGroup: boolean,
+  { address, scopeId, isGroup, carrier }: Intake,
 ): ReceiverSpec => ({
   address,
-  port: config.port,
+  protocol: carrier.protocol,
+  port: carrier.port,
   link: plan.link,
   scopeId,
-  header: VXLAN_TUNNEL_HEADER_BYTES,
+  format: encapsulation.format,
+  header: encapsulation.mode.layout,
   isGroup,
   netns: config.underlayNetns,
   epoch: epochOf(plan),
@@ -145,10 +180,15 @@ const receiverSpec = (
 const transmitterSpec = (
   config: TunnelConfig,
   plan: UnderlayPlan,
-  local: VtepAddress,
-  scopeId: number,
+  { address: local, scopeId }: LocalAddress,
+  carrier: Carrier,
+  header: number,
 ): TransmitterSpec => ({
   local,
+  protocol: carrier.protocol,
+  // Sequence numbers are counted by the socket's port.
+  owner: config.greSequence.output ? config.name : "",
+  header,
   link: config.link,
   scopeId,
   df: config.doNotFragment,

@@ -4,7 +4,7 @@
  * later step fails.
  */
 import { memberTwice } from "../config/contradictions.ts";
-import { BD_FLOOD } from "../dataplane/bridge-domain.ts";
+import { BD_FLOOD, BD_NEXT_HOP } from "../dataplane/bridge-domain.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { VtepdError } from "../errors.ts";
 import { monotonicS } from "./clock.ts";
@@ -120,6 +120,7 @@ export class FloodList {
     }
     const before = bridgeDomains.get(this.bd, BD_FLOOD);
     bridgeDomains.set(this.bd, BD_FLOOD, list);
+    bridgeDomains.set(this.bd, BD_NEXT_HOP, floods.words[list + 1] ?? 0);
     floods.release(before, nowS);
     for (const { remote } of this.present) this.remotes.release(remote);
     this.present = places;

@@ -12,7 +12,6 @@
 import { addon } from "../binding/addon.ts";
 import { type RemoteTable, UNLIMITED } from "../dataplane/remote-table.ts";
 import type { VtepAddress } from "../dataplane/vtep-address.ts";
-import { vxlanFrameBytes } from "../tunnel/vxlan.ts";
 
 /** Paths asked about in one turn. */
 const TURN = 64;
@@ -28,7 +27,8 @@ export interface PathKey {
 }
 
 interface Path extends PathKey {
-  readonly slots: Set<number>;
+  /** And the bytes of the largest frame that a packet of so many bytes carries, which depends on the tunnel. */
+  readonly slots: Map<number, (mtu: number) => number>;
   /** Bytes of the largest packet; 0 = the kernel knows no way. */
   mtu: number;
   /** When the kernel was asked last. */
@@ -49,15 +49,15 @@ export class PathMtus {
   }
 
   /** Begins to keep the limit of a slot. */
-  add(slot: number, key: PathKey): void {
+  add(slot: number, key: PathKey, frameBytes: (mtu: number) => number): void {
     const text = textOf(key);
     const known = this.paths.get(text);
-    const path = known ?? { ...key, slots: new Set<number>(), mtu: 0, askedMs: 0 };
+    const path = known ?? { ...key, slots: new Map<number, (mtu: number) => number>(), mtu: 0, askedMs: 0 };
     if (known === undefined) {
       this.paths.set(text, path);
       path.mtu = this.ask(path);
     }
-    path.slots.add(slot);
+    path.slots.set(slot, frameBytes);
     this.bySlot.set(slot, path);
     this.write(path, slot);
   }
@@ -95,11 +95,11 @@ export class PathMtus {
     const mtu = this.ask(path);
     if (mtu === path.mtu) return;
     path.mtu = mtu;
-    for (const slot of path.slots) this.write(path, slot);
+    for (const slot of path.slots.keys()) this.write(path, slot);
   }
 
-  private write({ mtu, address: { family } }: Path, slot: number): void {
-    this.remotes.setFrameLimit(slot, mtu === 0 ? UNLIMITED : vxlanFrameBytes(mtu, family));
+  private write({ mtu, slots }: Path, slot: number): void {
+    this.remotes.setFrameLimit(slot, mtu === 0 ? UNLIMITED : slots.get(slot)!(mtu));
   }
 }
 

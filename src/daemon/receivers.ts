@@ -1,6 +1,6 @@
 /**
- * What datagrams of the underlay come in through: one receiver per (local address or multicast group, UDP port, underlay
- * interface), shared by all tunnels on it. Its id is the binding by which the data plane tells tunnels apart.
+ * What datagrams of the underlay come in through: one receiver per (local address or multicast group, IP protocol, UDP port,
+ * underlay interface), shared by all tunnels on it. Its id is the binding by which the data plane tells tunnels apart.
  *
  * A receiver of a unicast address has a socket in each worker, all in one reuse-port group that spreads remote VTEPs over
  * the workers. The kernel gives a multicast datagram to every socket that is bound to its group, so a receiver of a group
@@ -10,15 +10,17 @@
  * ICMP "packet too big" that quotes a datagram from a receiving port is forged, because none leaves from there, and anybody
  * knows the port: the kernel is told not to believe it (IP_PMTUDISC_OMIT), unless tunnels send from that port.
  *
- * In tier `tunnel` IPv4 receivers use packet sockets where the kernel can (receive-offload.ts).
+ * In tier `tunnel` IPv4 receivers use packet sockets where the kernel can (receive-offload.ts). Protocols other than UDP always
+ * come through packet sockets: a raw socket would get packets that the kernel has merged without being told of it
+ * (native/packet-socket.cc).
  *
  * A port held by somebody else is found by binding once without SO_REUSEPORT: with it, a second vtepd of the same user
  * would share the port in silence and steal half of the traffic.
  */
 import { AF_INET, PORT_PACKET_RX, PORT_UDP_RX } from "../binding/abi.ts";
 import { addon, type PacketSocketOptions, type UdpOptions } from "../binding/addon.ts";
+import { type HeaderFormat, MAX_BINDINGS } from "../dataplane/binding-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
-import { MAX_BINDINGS } from "../dataplane/vni-table.ts";
 import { addressWords, type VtepAddress } from "../dataplane/vtep-address.ts";
 import type { PortChange } from "../dataplane/worker.ts";
 import { VtepdError } from "../errors.ts";
@@ -41,11 +43,14 @@ export const SOCKET_BUFFER_BYTES: number = 4 << 20;
 export interface ReceiverSpec {
   /** Ours, or a multicast group. */
   readonly address: VtepAddress;
+  /** IP protocol number, and the UDP port, 0 with another protocol. */
+  readonly protocol: number;
   readonly port: number;
   /** Underlay interface; a group has one. */
   readonly link: { readonly name: string; readonly ifindex: number } | undefined;
   /** Of a link-local address; 0 else. */
   readonly scopeId: number;
+  readonly format: HeaderFormat;
   /** Header layout of the tunnel (binding/abi.ts, HEADER_*). */
   readonly header: number;
   readonly isGroup: boolean;
@@ -132,6 +137,7 @@ export class Receivers {
     const { fds, member } = this.openSockets(spec, kind, undo);
     const removal = fds.map((fd) => (fd === undefined ? [] : [{ verb: "remove", port } as const]));
     undo.push(() => this.supervisor.changePorts(removal));
+    this.tables.bindings.set(id, spec.format);
     const { header } = spec;
     const features = this.offload.rxFeatures | this.offload.txFeatures;
     const receiver = { id, spec, port, kind, member };
@@ -144,6 +150,7 @@ export class Receivers {
   }
 
   private async chooseKind(spec: ReceiverSpec, undo: Undo): Promise<"socket" | "packet"> {
+    if (spec.protocol !== PROTOCOL_UDP) return "packet";
     const isHere = spec.address.family === AF_INET && spec.netns === undefined;
     if (this.offload.tier !== "tunnel" || !isHere) return "socket";
     const refusal = await this.receiveOffload.acquire(spec.port);
@@ -195,6 +202,7 @@ export class Receivers {
   }
 
   private async checkFree(spec: ReceiverSpec): Promise<void> {
+    if (spec.protocol !== PROTOCOL_UDP) return; // no socket has an IP protocol for itself
     if (spec.netns === undefined && spec.address.family === AF_INET && this.receiveOffload.holds(spec.port)) {
       // Only whether the address is this host's.
       addon.closeFd(attempt(describe(spec), () => addon.openUdp({ ...receiving(spec), port: 0, reusePort: false })));
@@ -229,8 +237,9 @@ export class Receivers {
 }
 
 const keyOf = (spec: ReceiverSpec): string => {
-  const { address, port, link, scopeId, header, netns, epoch, acceptZeroChecksum6 } = spec;
-  return `${netns ?? ""} ${epoch} ${address.text} ${port} ${link?.name ?? ""} ${scopeId} ${header} ${acceptZeroChecksum6}`;
+  const { address, protocol, port, link, scopeId, header, format, netns, epoch, acceptZeroChecksum6 } = spec;
+  const layout = `${JSON.stringify(format)} ${header}`;
+  return `${netns ?? ""} ${epoch} ${address.text} ${protocol} ${port} ${link?.name ?? ""} ${scopeId} ${layout} ${acceptZeroChecksum6}`;
 };
 
 const receiving = (spec: ReceiverSpec): UdpOptions => ({
@@ -249,16 +258,24 @@ const receiving = (spec: ReceiverSpec): UdpOptions => ({
 
 const receivingPackets = (spec: ReceiverSpec, count: number): PacketSocketOptions => ({
   address: spec.address.bytes,
-  protocol: PROTOCOL_UDP,
-  port: spec.port,
+  protocol: spec.protocol,
+  ...(spec.protocol === PROTOCOL_UDP ? { port: spec.port } : {}),
+  ...(spec.netns === undefined ? {} : { netns: netnsPath(spec.netns) }),
   ...(spec.link === undefined ? {} : { device: spec.link.name }),
   isGroup: spec.isGroup,
   count,
   receiveBuffer: SOCKET_BUFFER_BYTES,
 });
 
-const describe = (spec: ReceiverSpec): string => `UDP socket ${formatSocket(spec)}`;
+const describe = (spec: ReceiverSpec): string =>
+  spec.protocol === PROTOCOL_UDP ? `UDP socket ${formatSocket(spec)}` : `packet socket ${formatSocket(spec)}`;
 
-/** `192.0.2.1:4789`, `[2001:db8::1]:4789`. */
-export const formatSocket = ({ address, port }: Pick<ReceiverSpec, "address" | "port">): string =>
-  address.family === AF_INET ? `${address.text}:${port}` : `[${address.text}]:${port}`;
+/** `192.0.2.1:4789`, `[2001:db8::1]:4789`; `192.0.2.1 protocol 47`. */
+export const formatSocket = ({
+  address,
+  protocol,
+  port,
+}: Pick<ReceiverSpec, "address" | "protocol" | "port">): string => {
+  if (protocol !== PROTOCOL_UDP) return `${address.text} protocol ${protocol}`;
+  return address.family === AF_INET ? `${address.text}:${port}` : `[${address.text}]:${port}`;
+};

@@ -9,10 +9,11 @@ import { type Counters, clearRow, REMOTE_COLUMNS } from "../dataplane/counters.t
 import { RECURSIVE_TX_PORT, type RemoteWay } from "../dataplane/remote-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { parseVtepAddress } from "../dataplane/vtep-address.ts";
-import { vxlanPacketTemplate, vxlanTemplate } from "../tunnel/vxlan.ts";
 import { monotonicS } from "./clock.ts";
+import type { Encapsulation, Templates } from "./encapsulation.ts";
 import type { Endpoint, Endpoints } from "./endpoint.ts";
 import type { PathKey, PathMtus } from "./path-mtu.ts";
+import type { Reception } from "./reception.ts";
 
 /** What Linux sends with by default, and one more for the hop from the uplink to the underlay. */
 const UPLINK_TTL = 65;
@@ -24,17 +25,26 @@ export interface RemoteKey {
   readonly vni: number;
 }
 
+/** What the remotes of a tunnel are written into and made with. */
+export interface RemoteParts {
+  readonly tables: Tables;
+  /** One set per worker. */
+  readonly counters: readonly Counters[];
+  readonly paths: PathMtus;
+  readonly encapsulation: Encapsulation;
+  readonly reception: Reception;
+}
+
 interface Held extends RemoteKey {
   readonly slot: number;
   users: number;
 }
 
 export class TunnelRemotes {
+  private readonly parts: RemoteParts;
   private readonly tables: Tables;
   private readonly bd: number;
   private endpoints: Endpoints;
-  private readonly counters: readonly Counters[];
-  private readonly paths: PathMtus;
   private readonly own: { readonly port: number; readonly vni: number };
   private readonly held = new Map<string, Held>();
   /** Addresses that nothing is sent to, because the routes to them lead back into the tunnel. */
@@ -44,18 +54,10 @@ export class TunnelRemotes {
   /** By address: those that nobody named (strangers.ts). */
   private readonly met = new Map<string, RemoteKey>();
 
-  /** @param counters one set per worker @param own the tunnel's own UDP port and VNI */
-  constructor(
-    tables: Tables,
-    counters: readonly Counters[],
-    paths: PathMtus,
-    bd: number,
-    endpoints: Endpoints,
-    own: { port: number; vni: number },
-  ) {
-    this.tables = tables;
-    this.counters = counters;
-    this.paths = paths;
+  /** @param own the tunnel's own UDP port and VNI */
+  constructor(parts: RemoteParts, bd: number, endpoints: Endpoints, own: { port: number; vni: number }) {
+    this.parts = parts;
+    this.tables = parts.tables;
     this.bd = bd;
     this.endpoints = endpoints;
     this.own = own;
@@ -86,7 +88,7 @@ export class TunnelRemotes {
 
   /** Bytes of the largest packet on the way to a slot's VTEP, 0 when nobody knows. */
   pathMtu(slot: number): number {
-    return this.paths.of(slot);
+    return this.parts.paths.of(slot);
   }
 
   /** Whether a remote has the tunnel's own UDP port and VNI. */
@@ -135,8 +137,8 @@ export class TunnelRemotes {
     for (const [slot, way] of ways) this.tables.remotes.setWay(slot, way);
     this.endpoints = endpoints;
     for (const held of this.held.values()) {
-      this.paths.remove(held.slot);
-      this.paths.add(held.slot, pathTo(endpoints, held));
+      this.parts.paths.remove(held.slot);
+      this.addPath(held.slot, held);
     }
   }
 
@@ -156,20 +158,8 @@ export class TunnelRemotes {
     for (const held of this.held.values()) {
       if (before.has(held.address) === addresses.has(held.address)) continue;
       this.tables.remotes.setPort(held.slot, this.wayTo(this.endpoints, held).txPort);
-      this.paths.outdated(held.slot, performance.now());
+      this.parts.paths.outdated(held.slot, performance.now());
     }
-  }
-
-  private wayTo(endpoints: Endpoints, key: RemoteKey): RemoteWay {
-    const endpoint = endpoints.of(parseVtepAddress(key.address).family, key.address, "dst");
-    const { port, mask, dfStep } = endpoint.transmitter;
-    return {
-      scopeId: endpoint.scopeId,
-      txPort: this.recursive.has(key.address) ? RECURSIVE_TX_PORT : port,
-      txMask: mask,
-      txDfStep: dfStep,
-      template: templateOf(endpoint, key),
-    };
   }
 
   private insertSelf({ all }: Endpoints): number[] {
@@ -205,6 +195,19 @@ export class TunnelRemotes {
       known.users++;
       return known.slot;
     }
+    const slot = this.makeSlot(key);
+    try {
+      if (this.isPlain(key)) this.parts.reception.add(key.address);
+    } catch (error) {
+      this.tables.remotes.remove(slot, monotonicS());
+      throw error;
+    }
+    this.addPath(slot, key);
+    this.held.set(text, { ...key, slot, users: 1 });
+    return slot;
+  }
+
+  private makeSlot(key: RemoteKey): number {
     const address = parseVtepAddress(key.address);
     const endpoint = this.endpoints.of(address.family, key.address, "dst");
     const slot = this.tables.remotes.insert(
@@ -219,23 +222,55 @@ export class TunnelRemotes {
       },
       monotonicS(),
     );
-    clearRow(this.counters, "remote", slot, REMOTE_COLUMNS);
-    this.paths.add(slot, pathTo(this.endpoints, key));
-    this.held.set(text, { ...key, slot, users: 1 });
+    clearRow(this.parts.counters, "remote", slot, REMOTE_COLUMNS);
     return slot;
+  }
+
+  private addPath(slot: number, key: RemoteKey): void {
+    const { family } = parseVtepAddress(key.address);
+    const { encapsulation, paths } = this.parts;
+    paths.add(slot, pathTo(this.endpoints, key), (mtu) => encapsulation.frameBytes(mtu, family));
   }
 
   private releaseSlot(key: RemoteKey): void {
     const held = this.held.get(remoteText(key));
     if (held === undefined || --held.users > 0) return;
     this.held.delete(remoteText(key));
-    this.paths.remove(held.slot);
+    this.parts.paths.remove(held.slot);
+    if (this.isPlain(key)) this.parts.reception.remove(key.address);
     const { fdb, remotes } = this.tables;
     const nowS = monotonicS();
     if (fdb.accounts.learnedAt(held.slot) > 0) {
       fdb.sweep(nowS, (bd, target) => bd === this.bd && target === held.slot);
     }
     remotes.remove(held.slot, nowS);
+  }
+
+  private wayTo(endpoints: Endpoints, key: RemoteKey): RemoteWay {
+    const endpoint = endpoints.of(parseVtepAddress(key.address).family, key.address, "dst");
+    const { port, mask, dfStep } = endpoint.transmitter;
+    return {
+      scopeId: endpoint.scopeId,
+      txPort: this.recursive.has(key.address) ? RECURSIVE_TX_PORT : port,
+      txMask: mask,
+      txDfStep: dfStep,
+      txIpv6Step: endpoint.ipv6Transmitter === undefined ? 0 : endpoint.ipv6Transmitter.port - port,
+      ...this.templates(endpoint, key),
+    };
+  }
+
+  private templates({ local, transmitter: { uplink } }: Endpoint, { address, port, vni }: RemoteKey): Templates {
+    const { encapsulation } = this.parts;
+    if (uplink === undefined) return encapsulation.templates(vni);
+    const template = encapsulation.packetTemplate(vni, {
+      dstMac: uplink.macAddress,
+      srcMac: uplink.macAddress,
+      src: local.bytes,
+      dst: parseVtepAddress(address).bytes,
+      dstPort: port,
+      ttl: UPLINK_TTL,
+    });
+    return { template, ipv6Template: undefined };
   }
 }
 
@@ -245,16 +280,4 @@ const pathTo = (endpoints: Endpoints, { address: text, port }: RemoteKey): PathK
   const address = parseVtepAddress(text);
   const { scopeId, transmitter } = endpoints.of(address.family, text, "dst");
   return { probeFd: transmitter.probeFd, address, port, scopeId };
-};
-
-const templateOf = ({ local, transmitter: { uplink } }: Endpoint, { address, port, vni }: RemoteKey): Uint8Array => {
-  if (uplink === undefined) return vxlanTemplate(vni);
-  return vxlanPacketTemplate(vni, {
-    dstMac: uplink.macAddress,
-    srcMac: uplink.macAddress,
-    src: local.bytes,
-    dst: parseVtepAddress(address).bytes,
-    dstPort: port,
-    ttl: UPLINK_TTL,
-  });
 };

@@ -1,7 +1,8 @@
 /**
  * What copies go out to the underlay through: one transmitter per (local address, underlay interface, and what the sockets
  * are set to), shared by all tunnels that want the same. A transmitter is, for each worker, TX_SOCKETS sockets on ephemeral
- * ports.
+ * ports. With an IP protocol other than UDP it is one raw socket, which also keeps the host from answering
+ * that nobody here speaks the protocol.
  *
  * Sending from several ports gives the underlay flow entropy (RFC 7348 section 5): routers and receive queues spread by the
  * outer 5-tuple, and a UDP socket has one source port. The loop picks the socket by inner flow hash. A range of source
@@ -15,13 +16,14 @@
  * what the uplink sends goes where the routing table says.
  */
 import { AF_INET, PORT_UDP_TX, PORT_UPLINK } from "../binding/abi.ts";
-import { addon, type UdpOptions } from "../binding/addon.ts";
+import { addon, type RawOptions, type UdpOptions } from "../binding/addon.ts";
 import type { OffloadTier } from "../config/config.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type { VtepAddress } from "../dataplane/vtep-address.ts";
 import type { PortChange } from "../dataplane/worker.ts";
 import { VtepdError } from "../errors.ts";
 import { netnsPath } from "../host/netns.ts";
+import { PROTOCOL_UDP } from "../wire/underlay-headers.ts";
 import { attempt } from "./native-error.ts";
 import type { Offload } from "./offload.ts";
 import { Pool } from "./pool.ts";
@@ -44,6 +46,12 @@ export interface PortRange {
 
 export interface TransmitterSpec {
   readonly local: VtepAddress;
+  /** IP protocol number. */
+  readonly protocol: number;
+  /** Of a tunnel that shares its one socket with nobody, its name; else empty. */
+  readonly owner: string;
+  /** Header layout of the tunnel (binding/abi.ts, HEADER_*). */
+  readonly header: number;
   readonly link: string | undefined;
   readonly scopeId: number;
   readonly df: "unset" | "set" | "inherit";
@@ -129,8 +137,14 @@ export class Transmitters {
     }
   }
 
-  private wantsUplink({ local, link, checksum, mark, netns, sourcePorts }: TransmitterSpec): boolean {
-    const isPlain = link === undefined && netns === undefined && checksum && mark === 0 && sourcePorts === undefined;
+  private wantsUplink({ local, protocol, link, checksum, mark, netns, sourcePorts }: TransmitterSpec): boolean {
+    const isPlain =
+      protocol === PROTOCOL_UDP &&
+      link === undefined &&
+      netns === undefined &&
+      checksum &&
+      mark === 0 &&
+      sourcePorts === undefined;
     return this.offload.tier === "tunnel" && local.family === AF_INET && isPlain;
   }
 
@@ -150,19 +164,20 @@ export class Transmitters {
   private async openSockets(spec: TransmitterSpec, undo: Undo): Promise<Transmitter> {
     const { ports } = this.tables;
     const { sourcePorts } = spec;
+    const isUdp = spec.protocol === PROTOCOL_UDP;
     const isFixed = sourcePorts !== undefined && sourcePorts.first === sourcePorts.last;
-    const count = isFixed ? 1 : TX_SOCKETS;
+    const count = isFixed || !isUdp || spec.owner !== "" ? 1 : TX_SOCKETS;
     const sets = spec.df === "inherit" ? [FRAGMENT_AS_NEEDED, NEVER_FRAGMENT] : [discoveryOf(spec.df)];
     const total = count * sets.length;
     const port = ports.allocate(PORT_UDP_TX, 0, total);
     undo.push(() => ports.release(port, total));
     // Without a checksum the kernel takes no UDP_SEGMENT.
-    const features = spec.checksum ? this.offload.txFeatures : 0;
+    const features = isUdp && spec.checksum ? this.offload.txFeatures : 0;
     const additions = Array.from({ length: this.supervisor.count }, (_, worker) =>
       sets.flatMap((mtuDiscover, set) =>
         Array.from({ length: count }, (_, n): PortChange => {
           const fd = this.openSocket(spec, mtuDiscover, worker * total + set * count + n, undo);
-          return { verb: "add", port: port + set * count + n, fd, kind: PORT_UDP_TX, header: 0, features };
+          return { verb: "add", port: port + set * count + n, fd, kind: PORT_UDP_TX, header: spec.header, features };
         }),
       ),
     );
@@ -177,8 +192,13 @@ export class Transmitters {
   /** @param n counts the sockets of this transmitter */
   private openSocket(spec: TransmitterSpec, mtuDiscover: number, n: number, undo: Undo): number {
     const options = { ...sending(spec), mtuDiscover };
+    if (spec.protocol !== PROTOCOL_UDP) {
+      const raw = attempt(describe(spec, 0), () => addon.openRaw({ ...options, protocol: spec.protocol }));
+      undo.push(() => addon.closeFd(raw));
+      return raw;
+    }
     const open = (port: number, reusePort: boolean): number =>
-      attempt(describe(spec, port), () => addon.openUdp({ ...options, port, reusePort }));
+      attempt(describe(spec, port), () => addon.openUdp({ ...sendingUdp(spec), mtuDiscover, port, reusePort }));
     const fd = spec.sourcePorts === undefined ? open(0, false) : openInRange(spec.sourcePorts, n, open);
     undo.push(() => addon.closeFd(fd));
     return fd;
@@ -187,7 +207,12 @@ export class Transmitters {
 
 /** @param undo gets what closes it @throws as the opening of any socket */
 export const openProbe = (spec: TransmitterSpec, undo: Undo): number => {
-  const fd = attempt(describe(spec, 0), () => addon.openUdp({ ...sending(spec), port: 0, reusePort: false }));
+  const { protocol } = spec;
+  const fd = attempt(describe(spec, 0), () =>
+    protocol === PROTOCOL_UDP
+      ? addon.openUdp({ ...sendingUdp(spec), port: 0, reusePort: false })
+      : addon.openRaw({ ...sending(spec), protocol }),
+  );
   undo.push(() => addon.closeFd(fd));
   return fd;
 };
@@ -213,22 +238,29 @@ const openInRange = (
 const discoveryOf = (df: "unset" | "set"): number => (df === "set" ? NEVER_FRAGMENT : FRAGMENT_AS_NEEDED);
 
 const keyOf = (spec: TransmitterSpec): string => {
-  const { local, link, scopeId, df, checksum, mark, flowLabel, netns, epoch, sourcePorts } = spec;
-  return `${netns ?? ""} ${epoch} ${local.text} ${link ?? ""} ${scopeId} ${df} ${checksum} ${mark} ${flowLabel} ${sourcePorts?.first}-${sourcePorts?.last}`;
+  const { local, protocol, owner, header, link, scopeId, df, checksum, mark, flowLabel, netns, epoch, sourcePorts } =
+    spec;
+  return `${owner} ${protocol} ${header} ${netns ?? ""} ${epoch} ${local.text} ${link ?? ""} ${scopeId} ${df} ${checksum} ${mark} ${flowLabel} ${sourcePorts?.first}-${sourcePorts?.last}`;
 };
 
-const sending = (spec: TransmitterSpec): Omit<UdpOptions, "port" | "reusePort"> => ({
+const sendingUdp = (spec: TransmitterSpec): Omit<UdpOptions, "port" | "reusePort"> => ({
+  ...sending(spec),
+  checksum: spec.checksum,
+  receiveInfo: false,
+  discardInput: true,
+});
+
+const sending = (spec: TransmitterSpec): Omit<RawOptions, "protocol"> => ({
   address: spec.local.bytes,
   scopeId: spec.scopeId,
   ...(spec.link === undefined ? {} : { device: spec.link }),
   sendBuffer: SOCKET_BUFFER_BYTES,
-  checksum: spec.checksum,
   ...(spec.mark === 0 ? {} : { mark: spec.mark }),
   ...(spec.flowLabel === 0 ? {} : { flowLabel: spec.flowLabel }),
-  receiveInfo: false,
-  discardInput: true,
   ...(spec.netns === undefined ? {} : { netns: netnsPath(spec.netns) }),
 });
 
-const describe = ({ local }: TransmitterSpec, port: number): string =>
-  `UDP socket from ${local.family === AF_INET ? local.text : `[${local.text}]`}:${port === 0 ? "any port" : port}`;
+const describe = ({ local, protocol }: TransmitterSpec, port: number): string =>
+  protocol !== PROTOCOL_UDP
+    ? `raw socket from ${local.text} of IP protocol ${protocol}`
+    : `UDP socket from ${local.family === AF_INET ? local.text : `[${local.text}]`}:${port === 0 ? "any port" : port}`;

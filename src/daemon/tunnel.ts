@@ -7,11 +7,11 @@
  */
 import { PORT_TAP } from "../binding/abi.ts";
 import type { TunnelConfig } from "../config/config.ts";
-import { vniTwice } from "../config/contradictions.ts";
 import {
   BD_ACCEPT_ANY,
   BD_ACCESS_PORT,
   BD_DROP_UNKNOWN,
+  BD_GRE_REQUIRED,
   BD_LEARNING,
   BD_MAC_HI,
   BD_MAC_LO,
@@ -20,6 +20,7 @@ import {
   BD_NEIGHBOURS,
   BD_OUTER,
   BD_OVERSIZE,
+  BD_PAYLOADS,
   BD_VLAN,
 } from "../dataplane/bridge-domain.ts";
 import { clearRow, DROP_COLUMNS, LINK_COLUMNS } from "../dataplane/counters.ts";
@@ -33,12 +34,12 @@ import type { Tables } from "../dataplane/tables.ts";
 import type { FloodMember } from "../dataplane/view.ts";
 import { VLAN_DROP, VLAN_PASS, VLAN_STRIP } from "../dataplane/vlan-tags.ts";
 import { VtepdError } from "../errors.ts";
-import { vxlanDatagramBytes } from "../tunnel/vxlan.ts";
 import { readMacHi, readMacLo } from "../wire/mac.ts";
 import { canReach } from "./admission.ts";
 import { monotonicS } from "./clock.ts";
 import { Device } from "./device.ts";
 import type { DevicePlan } from "./device-plan.ts";
+import { Encapsulation } from "./encapsulation.ts";
 import { Endpoints, type Sockets } from "./endpoint.ts";
 import { FLOOD_MAC } from "./flood-list.ts";
 import { Forwarding } from "./forwarding.ts";
@@ -46,7 +47,7 @@ import type { Names, TunnelNames } from "./names.ts";
 import { Neighbours } from "./neighbours.ts";
 import type { Offload } from "./offload.ts";
 import type { PathMtus } from "./path-mtu.ts";
-import type { Receiver } from "./receivers.ts";
+import { Reception } from "./reception.ts";
 import { TunnelRemotes } from "./remotes.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { CompletePlan, UnderlayPlan } from "./underlay-plan.ts";
@@ -80,8 +81,10 @@ export class Tunnel {
   readonly neighbours: Neighbours;
   /** Host names of its remote VTEPs. */
   readonly names: TunnelNames;
+  readonly encapsulation: Encapsulation;
   /** What the underlay lacks for it now. */
   underlayProblem: VtepdError | undefined;
+  private readonly reception: Reception;
   private present: Endpoints;
   private readonly undo: Undo;
   private readonly tables: Tables;
@@ -103,8 +106,13 @@ export class Tunnel {
     this.present = endpoints;
     this.device = device;
     this.neighbours = new Neighbours(config.name, ground.tables.neighbours, bd, config.ageingS);
+    this.encapsulation = new Encapsulation(config);
+    this.reception = new Reception(config, ground.tables, bd);
     const own = { port: config.port, vni: config.id };
-    const remotes = new TunnelRemotes(ground.tables, ground.supervisor.counters, ground.paths, bd, endpoints, own);
+    const { tables, paths } = ground;
+    const { counters } = ground.supervisor;
+    const { encapsulation, reception } = this;
+    const remotes = new TunnelRemotes({ tables, counters, paths, encapsulation, reception }, bd, endpoints, own);
     const names = ground.names.of(config, (name) => {
       this.forwarding.follow(name);
       for (const address of names.addresses(name)) ground.met(this, address);
@@ -143,25 +151,27 @@ export class Tunnel {
     const { name, macAddress, netns } = config;
     const queues = Tunnel.queuesOf(config, ground);
     const { txQueueFrames } = ground.devices;
-    const spec = { name, mtu: plan.mtu, macAddress, netns, queues, txQueueFrames, port };
+    const kind = new Encapsulation(config).isEthernet ? "tap" : "tun";
+    const spec = { name, kind, mtu: plan.mtu, macAddress, netns, queues, txQueueFrames, port } as const;
     const device = new Device(spec, supervisor, offload);
     const tunnel = new Tunnel(config, ground, undo, bd, endpoints, device);
     made = tunnel;
-    tunnel.checkVni(endpoints);
+    tunnel.reception.check(endpoints.receivers);
     tunnel.fill();
     device.open();
     undo.push(() => device.close());
     tunnel.followDevice();
-    tunnel.publish(endpoints.receivers);
+    tunnel.reception.publish(endpoints.receivers);
     undo.push(() => device.detach());
-    undo.push(() => tunnel.withdraw(tunnel.endpoints.receivers));
+    undo.push(() => tunnel.reception.withdraw(tunnel.endpoints.receivers));
     await device.attach();
     return tunnel;
   }
 
-  /** A queue that no worker polls would swallow its flows. @throws ERR_CONFIG_CONFLICT */
-  private static queuesOf({ name, queues }: TunnelConfig, ground: Ground): number {
+  /** A queue that no worker polls would swallow its flows; sequence numbers are counted by one. @throws ERR_CONFIG_CONFLICT */
+  private static queuesOf({ name, queues, greSequence }: TunnelConfig, ground: Ground): number {
     const workers = ground.supervisor.count;
+    if (greSequence.output) return 1;
     if (queues === undefined || queues <= workers) return queues ?? ground.devices.queues;
     const path = `tunnels.${name}.queues`;
     throw new VtepdError(
@@ -175,25 +185,6 @@ export class Tunnel {
     return this.present;
   }
 
-  /** @throws ERR_CONFIG_CONFLICT when another tunnel has the VNI on one of the sockets */
-  private checkVni({ receivers }: Endpoints): void {
-    const { id: vni, name } = this.config;
-    const taken = receivers.find(({ id }) => ![0, this.bd].includes(this.tables.vnis.find(id, vni)));
-    if (taken === undefined) return;
-    const path = `tunnels.${name}.id`;
-    const { address, port } = taken.spec;
-    const words = vniTwice(vni, `port ${port} and local address ${address.text}`);
-    throw new VtepdError("ERR_CONFIG_CONFLICT", `${path}: ${words}`, { path });
-  }
-
-  private publish(receivers: readonly Receiver[]): void {
-    for (const { id } of receivers) this.tables.vnis.set(id, this.config.id, this.bd);
-  }
-
-  private withdraw(receivers: readonly Receiver[]): void {
-    for (const { id } of receivers) this.tables.vnis.delete(id, this.config.id);
-  }
-
   /**
    * Moves to other sockets, because the underlay is not what it was. The old ones stay until the new ones carry everything;
    * flood list, FDB and counters stay as they are. @throws as Endpoints.open, then nothing has changed
@@ -201,7 +192,7 @@ export class Tunnel {
   async relocate(plan: UnderlayPlan): Promise<void> {
     const next = await Endpoints.open(this.config, plan, this.sockets);
     try {
-      this.checkVni(next);
+      this.reception.check(next.receivers);
       this.forwarding.remotes.moveTo(next);
     } catch (error) {
       await next.close();
@@ -209,10 +200,10 @@ export class Tunnel {
     }
     const before = this.present;
     this.present = next;
-    this.publish(next.receivers);
+    this.reception.publish(next.receivers);
     await this.sockets.receivers.activate();
     const kept = new Set(next.receivers);
-    this.withdraw(before.receivers.filter((receiver) => !kept.has(receiver)));
+    this.reception.withdraw(before.receivers.filter((receiver) => !kept.has(receiver)));
     await before.close();
   }
 
@@ -234,7 +225,10 @@ export class Tunnel {
     bridgeDomains.set(bd, BD_MSS_CLAMP, clampWord(config.mssClamp));
     bridgeDomains.set(bd, BD_OVERSIZE, OVERSIZE_POLICIES[config.oversize]);
     this.tables.policers.set(bd, TOO_BIG_ANSWER, TOO_BIG_RATE, TOO_BIG_BURST);
-    bridgeDomains.set(bd, BD_OUTER, outerPolicy(config.tos, config.ttl, config.doNotFragment));
+    const { encapsulation } = this;
+    bridgeDomains.set(bd, BD_OUTER, outerPolicy(config.tos, config.ttl, config.doNotFragment, encapsulation.greOuter));
+    bridgeDomains.set(bd, BD_PAYLOADS, encapsulation.payloads);
+    bridgeDomains.set(bd, BD_GRE_REQUIRED, encapsulation.greRequired);
     this.undo.push(() => void this.neighbours.flush("all"));
     this.neighbours.configure(config.neighbours);
     bridgeDomains.set(bd, BD_NEIGHBOURS, neighbourhoodOf(config));
@@ -293,7 +287,7 @@ export class Tunnel {
 
   /** Bytes of the datagram that carries a frame of full size. */
   get segmentBytes(): number {
-    return vxlanDatagramBytes(this.device.mtu);
+    return this.encapsulation.datagramBytes(this.device.mtu);
   }
 
   /** Gives the device the MTU that the underlay leaves now. Returns whether that changed anything. */
@@ -321,7 +315,7 @@ export class Tunnel {
    * learned, which each would look for in the whole FDB. They must still be closed.
    */
   static async strip(tunnels: readonly Tunnel[], { tables: { fdb }, supervisor }: Ground): Promise<void> {
-    for (const tunnel of tunnels) tunnel.withdraw(tunnel.endpoints.receivers); // or they would learn again
+    for (const tunnel of tunnels) tunnel.reception.withdraw(tunnel.endpoints.receivers); // or they would learn again
     const devices = tunnels.map(({ device }) => device);
     await Device.removeAll(devices, supervisor);
     fdb.sweep(monotonicS(), (_bd, _target, flags) => (flags & FDB_STATIC) === 0);

@@ -10,7 +10,7 @@ import { isHostName } from "../dataplane/host-name.ts";
 import { parseVtepAddress, type VtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { type Interface, type Membership, type RouteQuestion, Survey, type UnderlayRoute } from "../host/underlay.ts";
-import { vxlanOverheadBytes } from "../tunnel/vxlan.ts";
+import { Encapsulation } from "./encapsulation.ts";
 
 export interface LocalAddress {
   readonly address: VtepAddress;
@@ -97,11 +97,13 @@ class Search {
   private readonly path: string;
   private readonly problems: VtepdError[] = [];
   private readonly down = new Set<string>();
+  private readonly encapsulation: Encapsulation;
 
   constructor(tunnel: TunnelConfig, survey: Survey) {
     this.tunnel = tunnel;
     this.survey = survey;
     this.path = `tunnels.${tunnel.name}`;
+    this.encapsulation = new Encapsulation(tunnel);
   }
 
   findings(): UnderlayFindings {
@@ -153,12 +155,12 @@ class Search {
     const { tunnel, survey, path } = this;
     const remotes = remotesOf(tunnel);
     const ways = remotes.map((remote) =>
-      this.attempt(() => this.route(remote).mtu - vxlanOverheadBytes(parseVtepAddress(remote).family)),
+      this.attempt(() => this.route(remote).mtu - this.encapsulation.overheadBytes(parseVtepAddress(remote).family)),
     );
     if (tunnel.mtu !== undefined) return tunnel.mtu;
     for (const { address } of remotes.length === 0 ? locals : []) {
       const underlay = pinnedMtu ?? survey.mtuOfAddress(address.text) ?? ETHERNET_MTU;
-      ways.push(underlay - vxlanOverheadBytes(address.family));
+      ways.push(underlay - this.encapsulation.overheadBytes(address.family));
     }
     const known = ways.filter((mtu) => mtu !== undefined);
     if (known.length < ways.length) return undefined;

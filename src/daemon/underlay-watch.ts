@@ -179,10 +179,12 @@ export class UnderlayWatch {
   }
 
   private rejoin(tunnel: Tunnel, { rejoined }: Round): void {
-    const { group } = tunnel.endpoints;
-    if (group === undefined || rejoined.has(group)) return;
-    rejoined.add(group);
-    this.receivers.rejoin(group);
+    const groups = tunnel.endpoints.group.filter((group) => !rejoined.has(group));
+    if (groups.length === 0) return;
+    for (const group of groups) {
+      rejoined.add(group);
+      this.receivers.rejoin(group);
+    }
     this.log.info({ link: tunnel.config.name }, "joined the multicast group again, which the interface had left");
   }
 

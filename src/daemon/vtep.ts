@@ -183,8 +183,8 @@ export class Vtep implements VtepService {
   }
 
   private view(tunnel: Tunnel): LinkView {
-    const { config, endpoints, device, forwarding, bd, underlayProblem: problem } = tunnel;
-    const [{ receiver, transmitter }] = endpoints.all as [Endpoint];
+    const { config, encapsulation, endpoints, device, forwarding, bd, underlayProblem: problem } = tunnel;
+    const [{ receivers, transmitter }] = endpoints.all as [Endpoint];
     const { accounts } = this.parts.tables.fdb;
     const info = device.info();
     const mac = info?.macAddress ?? device.macAddress;
@@ -193,6 +193,8 @@ export class Vtep implements VtepService {
       mode: config.mode,
       ifindex: info?.ifindex ?? 0,
       vni: config.id,
+      isEthernet: encapsulation.isEthernet,
+      gre: greView(config),
       locals: endpoints.all.map(({ local }) => local.text),
       remote: this.remoteOf(tunnel),
       group: config.group ?? null,
@@ -218,7 +220,7 @@ export class Vtep implements VtepService {
       underlayNetns: config.underlayNetns ?? null,
       queues: device.queues,
       tier: transmitter.tier,
-      receiver: receiver.kind,
+      receiver: receivers[0]!.kind,
       ttl: config.ttl ?? null,
       tos: config.tos,
       df: config.doNotFragment,
@@ -330,6 +332,13 @@ const nameOf = (wish: Wish | undefined): { name?: string } =>
 const ownPortAndVni = ({ config }: Tunnel, port: number, vni: number): { port?: number; vni?: number } => ({
   ...(port === config.port ? {} : { port }),
   ...(vni === config.id ? {} : { vni }),
+});
+
+const greView = ({ key, greChecksum, greSequence }: TunnelConfig): LinkView["gre"] => ({
+  inputKey: key?.input ?? null,
+  outputKey: key?.output ?? null,
+  checksum: greChecksum,
+  sequence: greSequence,
 });
 
 /** As the kernel shows it: entries that were made while the tunnel was pinned to an interface. */

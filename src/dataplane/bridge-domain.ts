@@ -26,7 +26,7 @@ export const BD_MTU = 5;
 /** The device's own MAC; a frame that comes back with it is a loop. */
 export const BD_MAC_HI = 6;
 export const BD_MAC_LO = 7;
-/** Outer TOS and TTL of every copy, as ACTION_OUTER has them, and the OUTER_INHERIT_* bits. */
+/** Outer TOS, TTL and OUTER_GRE_* of every copy, as ACTION_OUTER has them, and the OUTER_INHERIT_* bits. */
 export const BD_OUTER = 8;
 /** 1 = frames of VTEPs that nobody named are accepted. */
 export const BD_ACCEPT_ANY = 9;
@@ -36,13 +36,28 @@ export const BD_DROP_UNKNOWN = 10;
 export const BD_VLAN = 11;
 /** What becomes of frames larger than the path carries: OVERSIZE_* (oversize.ts). */
 export const BD_OVERSIZE = 16;
+/** What is inside: ETHERNET, ETHERNET_IN_GRE, or CARRIES_* bits: IP packets of these versions. */
+export const BD_PAYLOADS = 24;
+/** IP packets: remote slot that all go to that no route takes elsewhere; 0 = none. */
+export const BD_NEXT_HOP = 25;
+/** What received GRE headers must have: GRE_* bits. */
+export const BD_GRE_REQUIRED = 26;
+/** With GRE_SEQUENCE required: the least sequence number that is not too old, and 0 before the first. Any worker. */
+export const BD_GRE_NEXT = 27;
 /** Whether vtepd answers for neighbours and tells of misses: bits of neighbourhood.ts; 0 = neither. */
 export const BD_NEIGHBOURS = 20;
 
+/** In BD_PAYLOADS. */
+export const ETHERNET = 0;
+/** Ethernet in GRE headers that must have what BD_GRE_REQUIRED says. */
+export const ETHERNET_IN_GRE = 4;
+export const CARRIES_IPV4 = 1;
+export const CARRIES_IPV6 = 2;
+
 /** In BD_OUTER: DSCP, TTL or DF as in the frame's own IP header. ECN always goes by RFC 6040. */
-export const OUTER_INHERIT_TOS: number = 1 << 20;
-export const OUTER_INHERIT_TTL: number = 1 << 21;
-export const OUTER_INHERIT_DF: number = 1 << 22;
+export const OUTER_INHERIT_TOS: number = 1 << 24;
+export const OUTER_INHERIT_TTL: number = 1 << 25;
+export const OUTER_INHERIT_DF: number = 1 << 26;
 
 export class BridgeDomains {
   readonly words: Int32Array;

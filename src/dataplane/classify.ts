@@ -3,9 +3,13 @@
  * bridge domain has one access port, so a local station can be nowhere else (the kernel's vxlan does the same).
  */
 import {
+  FLAG_IP_PACKET,
+  FLAG_IPV4,
+  FLAG_IPV6,
   FRAME_BD,
   FRAME_DST_HI,
   FRAME_DST_LO,
+  FRAME_FLAGS,
   FRAME_LENGTH,
   FRAME_SEGMENTS,
   FRAME_SRC_HI,
@@ -17,15 +21,26 @@ import {
 } from "../binding/abi.ts";
 import {
   DROP_REASON_COLUMNS,
+  NO_TX_TARGET,
   NOT_DROPPED,
   PKT_TOO_SMALL,
   POLICED,
   POLICED_SOURCE,
+  UNHANDLED_PROTO,
   UNKNOWN_UNICAST,
 } from "../drop-reason.ts";
 import { isGroupMac } from "../wire/mac.ts";
 import type { Batch } from "./batch.ts";
-import { BD_DROP_UNKNOWN, BD_NEIGHBOURS, BD_VLAN, BD_WORDS } from "./bridge-domain.ts";
+import {
+  BD_DROP_UNKNOWN,
+  BD_NEIGHBOURS,
+  BD_NEXT_HOP,
+  BD_PAYLOADS,
+  BD_VLAN,
+  BD_WORDS,
+  CARRIES_IPV4,
+  CARRIES_IPV6,
+} from "./bridge-domain.ts";
 import { type Counters, DROP_COLUMNS, ENCAP } from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
 import type { Misses } from "./misses.ts";
@@ -67,6 +82,10 @@ export class Classifier {
   classify(row: number, bd: number): void {
     const { frames, fdb } = this;
     frames[row + FRAME_BD] = bd;
+    if ((frames[row + FRAME_FLAGS]! & FLAG_IP_PACKET) !== 0) {
+      this.classifyPacket(row, bd);
+      return;
+    }
     if (frames[row + FRAME_LENGTH]! < ETHERNET_HEADER_BYTES) {
       this.discard(row, bd, PKT_TOO_SMALL);
       return;
@@ -95,6 +114,24 @@ export class Classifier {
     fdb.touch(entry, this.status[STATUS_NOW_S]!);
     frames[row + FRAME_VERDICT] = UNICAST;
     frames[row + FRAME_TARGET] = fdb.target(entry);
+  }
+
+  /** An IP packet of a TUN: to where its route says, or to the one remote that there is. */
+  private classifyPacket(row: number, bd: number): void {
+    const { frames, domains } = this;
+    const flags = frames[row + FRAME_FLAGS]!;
+    const version = ((flags & FLAG_IPV4) === 0 ? 0 : CARRIES_IPV4) | ((flags & FLAG_IPV6) === 0 ? 0 : CARRIES_IPV6);
+    if ((version & domains[bd * BD_WORDS + BD_PAYLOADS]!) === 0) {
+      this.discard(row, bd, UNHANDLED_PROTO);
+      return;
+    }
+    const remote = domains[bd * BD_WORDS + BD_NEXT_HOP]!;
+    if (remote === 0) {
+      this.discard(row, bd, NO_TX_TARGET);
+      return;
+    }
+    frames[row + FRAME_VERDICT] = UNICAST;
+    frames[row + FRAME_TARGET] = remote;
   }
 
   private unknown(row: number, bd: number): void {

@@ -11,9 +11,9 @@
  *   worker: [WORKER_COLUMNS]
  */
 import { DROP_REASON_COLUMNS } from "../drop-reason.ts";
+import { MAX_BINDINGS } from "./binding-table.ts";
 import { MAX_BRIDGE_DOMAINS } from "./bridge-domain.ts";
 import { MAX_REMOTES } from "./remote-table.ts";
-import { MAX_BINDINGS } from "./vni-table.ts";
 
 export const LINK_COLUMNS = 16;
 /** Overlay to underlay: copies sent, and their overlay bytes. */

@@ -1,24 +1,21 @@
 /**
- * Underlay to overlay: a datagram from a socket is checked from the outside in (tunnel header, VNI, source VTEP, inner
- * frame), its inner source MAC is learned behind the outer source address, and it gets a verdict. Each refusal names its
- * reason; those before the VNI is known are counted on the socket, the others on the tunnel.
+ * Underlay to overlay: a datagram from a socket is checked from the outside in (tunnel header, tunnel, source VTEP, inner
+ * frame or packet), its inner source MAC is learned behind the outer source address, and it gets a verdict. Each refusal names its
+ * reason; those before the tunnel is known (demultiplexer.ts) are counted on the socket, the others on the tunnel.
  *
- * Most batches come from one VTEP into one tunnel, so the last (binding, VNI) and (tunnel, address) found are kept and
- * compared before the tables are asked; `forget` empties that memory when the tables may have changed.
+ * Most batches come from one VTEP into one tunnel, so the last (tunnel, address) found is kept and compared before the
+ * table is asked; `forget` empties that memory when the tables may have changed.
  *
  * A frame may stand for several that were merged (FRAME_SEGMENTS): they have one tunnel header, one sender and one flow, so
  * one decision is right for all, and all are counted.
  */
 import {
-  FLAG_BAD_OUTER_CSUM,
   FLAG_IPV4,
   FLAG_PARTIAL_CSUM,
   FLAG_TCP,
   FRAME_BD,
-  FRAME_DATAGRAM_LENGTH,
   FRAME_FLAGS,
   FRAME_GSO,
-  FRAME_HEADER_OFFSET,
   FRAME_HEADERS,
   FRAME_INNER_IP,
   FRAME_LENGTH,
@@ -41,13 +38,10 @@ import {
   NOT_DROPPED,
   PKT_TOO_BIG,
   PKT_TOO_SMALL,
-  UDP_CSUM,
   UNKNOWN_VTEP,
-  VXLAN_VNI_NOT_FOUND,
 } from "../drop-reason.ts";
 import { decapsulateEcn, ECN_MASK } from "../wire/ecn.ts";
 import { isInvalidSourceMac } from "../wire/mac.ts";
-import { checkVxlan, hasReservedBits, readVni } from "../wire/vxlan.ts";
 import type { Batch } from "./batch.ts";
 import {
   BD_ACCEPT_ANY,
@@ -58,8 +52,11 @@ import {
   BD_MSS_CLAMP,
   BD_MTU,
   BD_NEIGHBOURS,
+  BD_PAYLOADS,
   BD_VLAN,
   BD_WORDS,
+  ETHERNET,
+  ETHERNET_IN_GRE,
 } from "./bridge-domain.ts";
 import {
   type Counters,
@@ -73,9 +70,11 @@ import {
   REMOTE_RX_BYTES,
   REMOTE_RX_FRAMES,
 } from "./counters.ts";
+import { Demultiplexer } from "./demultiplexer.ts";
 import { Learner } from "./learner.ts";
 import { CLAMP_OFF, MssClamp } from "./mss-clamp.ts";
 import type { Neighbourhood } from "./neighbourhood.ts";
+import { PacketCheck } from "./packet-check.ts";
 import type { Tables } from "./tables.ts";
 import { UPCALL_BD, UPCALL_KIND, UPCALL_UNKNOWN_VTEP, type UpcallRing } from "./upcall-ring.ts";
 import { DELIVER, DISCARD } from "./verdict.ts";
@@ -98,8 +97,8 @@ export class Decapsulator {
   private readonly learner: Learner;
   private readonly vlanTags: VlanTags;
   private readonly neighbourhood: Neighbourhood;
-  private lastBinding = -1;
-  private lastVni = 0;
+  private readonly demultiplexer: Demultiplexer;
+  private readonly packets: PacketCheck;
   private lastBd = 0;
   private lastRemote = 0;
   private readonly lastSource = new Int32Array(4);
@@ -116,26 +115,23 @@ export class Decapsulator {
     this.counters = counters;
     this.vlanTags = new VlanTags(batch);
     this.learner = new Learner(batch, tables, counters, upcalls);
+    this.demultiplexer = new Demultiplexer(batch, tables);
+    this.packets = new PacketCheck(batch, tables);
   }
 
   /** Call before each batch: the main thread may have changed the tables since. */
   forget(): void {
-    this.lastBinding = -1;
+    this.lastBd = 0;
+    this.demultiplexer.forget();
   }
 
   /** @param row first word of the descriptor @param binding of the socket it came from */
   decap(row: number, binding: number): void {
     const { frames } = this;
-    const headerOffset = frames[row + FRAME_HEADER_OFFSET]!;
-    const isCorrupt = (frames[row + FRAME_FLAGS]! & FLAG_BAD_OUTER_CSUM) !== 0;
-    const invalid = isCorrupt ? UDP_CSUM : checkVxlan(this.arena, headerOffset, frames[row + FRAME_DATAGRAM_LENGTH]!);
-    if (invalid !== NOT_DROPPED) {
-      this.dropOnSocket(row, binding, invalid);
-      return;
-    }
-    const bd = this.findBridgeDomain(binding, readVni(this.arena, headerOffset));
+    const bd = this.demultiplexer.find(row, binding);
     if (bd === 0) {
-      this.dropOnSocket(row, binding, VXLAN_VNI_NOT_FOUND);
+      frames[row + FRAME_VERDICT] = DISCARD;
+      this.counters.socket[binding * DROP_REASON_COLUMNS + this.demultiplexer.reason]! += frames[row + FRAME_SEGMENTS]!;
       return;
     }
     const remote = this.findRemote(bd, row);
@@ -145,10 +141,10 @@ export class Decapsulator {
       this.counters.drop[bd * DROP_COLUMNS + DECAP * DROP_REASON_COLUMNS + reason]! += frames[row + FRAME_SEGMENTS]!;
       return;
     }
-    this.deliver(row, bd, remote, headerOffset);
+    this.deliver(row, bd, remote);
   }
 
-  private deliver(row: number, bd: number, remote: number, headerOffset: number): void {
+  private deliver(row: number, bd: number, remote: number): void {
     const { frames } = this;
     const { link, remote: remotes } = this.counters;
     const segments = frames[row + FRAME_SEGMENTS]!;
@@ -158,20 +154,10 @@ export class Decapsulator {
     remotes[remote * REMOTE_COLUMNS + REMOTE_RX_FRAMES]! += segments;
     remotes[remote * REMOTE_COLUMNS + REMOTE_RX_BYTES]! += bytes;
     if (this.domains[bd * BD_WORDS + BD_NEIGHBOURS] !== 0) this.neighbourhood.fromUnderlay(row, bd);
-    if (hasReservedBits(this.arena, headerOffset)) link[bd * LINK_COLUMNS + LINK_RESERVED_BITS]! += segments;
+    if (this.demultiplexer.hasReservedBits(row)) link[bd * LINK_COLUMNS + LINK_RESERVED_BITS]! += segments;
     frames[row + FRAME_VERDICT] = DELIVER;
     frames[row + FRAME_BD] = bd;
     frames[row + FRAME_TARGET] = this.domains[bd * BD_WORDS + BD_ACCESS_PORT]!;
-  }
-
-  private findBridgeDomain(binding: number, vni: number): number {
-    if (binding === this.lastBinding && vni === this.lastVni) return this.lastBd;
-    const bd = this.tables.vnis.find(binding, vni);
-    this.lastBinding = binding;
-    this.lastVni = vni;
-    this.lastBd = bd;
-    this.lastRemote = 0;
-    return bd;
   }
 
   /** The slot of the sender, UNKNOWN or SELF. */
@@ -182,6 +168,7 @@ export class Decapsulator {
     const a2 = frames[row + FRAME_SOURCE + 2]!;
     const a3 = frames[row + FRAME_SOURCE + 3]!;
     if (
+      bd === this.lastBd &&
       this.lastRemote !== 0 &&
       lastSource[3] === a3 &&
       lastSource[2] === a2 &&
@@ -196,6 +183,7 @@ export class Decapsulator {
     lastSource[1] = a1;
     lastSource[2] = a2;
     lastSource[3] = a3;
+    this.lastBd = bd;
     this.lastRemote = remote;
     return remote;
   }
@@ -226,19 +214,37 @@ export class Decapsulator {
     return (frames[at]! | frames[at + 1]! | frames[at + 2]! | frames[at + 3]!) === 0;
   }
 
-  /** Checks the inner frame and learns its source. Returns a drop reason. */
+  /** Checks the inner frame or packet and learns its source, where it has one. Returns a drop reason. */
   private checkInner(row: number, bd: number, remote: number): number {
     const { frames, domains } = this;
     const domain = bd * BD_WORDS;
+    const payloads = domains[domain + BD_PAYLOADS]!;
+    if (payloads !== ETHERNET) {
+      const { demultiplexer } = this;
+      const reason = this.packets.check(row, bd, payloads, demultiplexer.greFlags(row), demultiplexer.greOffset(row));
+      if (reason !== NOT_DROPPED) return reason;
+      if (payloads !== ETHERNET_IN_GRE) return this.finish(row, bd, remote);
+    }
     if (frames[row + FRAME_LENGTH]! < ETHERNET_HEADER_BYTES) return PKT_TOO_SMALL;
     const macHi = frames[row + FRAME_SRC_HI]!;
     const macLo = frames[row + FRAME_SRC_LO]!;
     if (isInvalidSourceMac(macHi, macLo)) return MAC_INVALID_SOURCE;
     if (macHi === domains[domain + BD_MAC_HI] && macLo === domains[domain + BD_MAC_LO]) return LOCAL_MAC;
     if (domains[domain + BD_VLAN] !== VLAN_PASS) {
-      const reason = this.vlanTags.handle(row, domains[domain + BD_VLAN]!);
-      if (reason !== NOT_DROPPED) return reason;
+      const tagged = this.vlanTags.handle(row, domains[domain + BD_VLAN]!);
+      if (tagged !== NOT_DROPPED) return tagged;
     }
+    const reason = this.finish(row, bd, remote);
+    if (reason !== NOT_DROPPED) return reason;
+    if (domains[domain + BD_LEARNING] === 0) return NOT_DROPPED;
+    const { learner } = this;
+    return remote === UNKNOWN ? learner.check(bd, macHi, macLo) : learner.learn(bd, macHi, macLo, remote);
+  }
+
+  /** What all inner packets go through once they are accepted. Returns a drop reason. */
+  private finish(row: number, bd: number, remote: number): number {
+    const { frames, domains } = this;
+    const domain = bd * BD_WORDS;
     if ((frames[row + FRAME_TOS]! & ECN_MASK) !== 0) {
       const reason = this.carryEcn(row);
       if (reason !== NOT_DROPPED) return reason;
@@ -248,9 +254,7 @@ export class Decapsulator {
       if (reason !== NOT_DROPPED) return reason;
     }
     if (domains[domain + BD_MSS_CLAMP] !== CLAMP_OFF) this.mssClamp.apply(row, bd, remote);
-    if (domains[domain + BD_LEARNING] === 0) return NOT_DROPPED;
-    const { learner } = this;
-    return remote === UNKNOWN ? learner.check(bd, macHi, macLo) : learner.learn(bd, macHi, macLo, remote);
+    return NOT_DROPPED;
   }
 
   /** The underlay marks congestion on the outer header; the inner sender shall hear of it. */
@@ -279,10 +283,5 @@ export class Decapsulator {
     frames[row + FRAME_SEGMENTS] = Math.ceil((frames[row + FRAME_LENGTH]! - (headers & 0xffff)) / segmentSize);
     frames[row + FRAME_GSO] = segmentSize | (((flags & FLAG_IPV4) !== 0 ? GSO_TCPV4 : GSO_TCPV6) << 16);
     return NOT_DROPPED;
-  }
-
-  private dropOnSocket(row: number, binding: number, reason: number): void {
-    this.frames[row + FRAME_VERDICT] = DISCARD;
-    this.counters.socket[binding * DROP_REASON_COLUMNS + reason]! += this.frames[row + FRAME_SEGMENTS]!;
   }
 }

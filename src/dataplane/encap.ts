@@ -18,7 +18,10 @@ import {
   ACTION_TEMPLATE_LENGTH,
   ACTION_VTEP,
   ACTION_WORDS,
+  FLAG_IP_PACKET,
+  FLAG_IPV6,
   FRAME_BD,
+  FRAME_FLAGS,
   FRAME_FLOW_HASH,
   FRAME_INNER_IP,
   FRAME_LENGTH,
@@ -54,10 +57,12 @@ import {
   REMOTE_FRAME_LIMIT,
   REMOTE_TEMPLATE_LENGTH,
   REMOTE_TX_DF_STEP,
+  REMOTE_TX_IPV6_STEP,
   REMOTE_TX_MASK,
   REMOTE_TX_PORT,
   REMOTE_WORDS,
   TEMPLATE_BYTES,
+  TEMPLATE_IPV6_BYTES,
   UNLIMITED,
 } from "./remote-table.ts";
 import { dropReasonOfErrno } from "./send-error.ts";
@@ -65,6 +70,8 @@ import type { Tables } from "./tables.ts";
 import { UPCALL_BD, UPCALL_KIND, UPCALL_PKT_TOO_BIG, UPCALL_REMOTE, type UpcallRing } from "./upcall-ring.ts";
 import { DELIVER, DISCARD, FLOOD, UNICAST } from "./verdict.ts";
 import { wireBytes } from "./wire-bytes.ts";
+
+const IPV6_PACKET = FLAG_IP_PACKET | FLAG_IPV6;
 
 /** The half of an Io that sending needs. */
 export interface Sender {
@@ -138,12 +145,14 @@ export class Encapsulator {
     const action = this.count++ * ACTION_WORDS;
     const slot = remote * REMOTE_WORDS;
     const outer = outerFields(domains[bd * BD_WORDS + BD_OUTER]!, frames[row + FRAME_INNER_IP]!);
+    const isIpv6Packet = (frames[row + FRAME_FLAGS]! & IPV6_PACKET) === IPV6_PACKET;
     actions[action + ACTION_PORT] =
       remotes[slot + REMOTE_TX_PORT]! +
       (frames[row + FRAME_FLOW_HASH]! & remotes[slot + REMOTE_TX_MASK]!) +
-      ((outer & OUTER_DF) === 0 ? 0 : remotes[slot + REMOTE_TX_DF_STEP]!);
+      ((outer & OUTER_DF) === 0 ? 0 : remotes[slot + REMOTE_TX_DF_STEP]!) +
+      (isIpv6Packet ? remotes[slot + REMOTE_TX_IPV6_STEP]! : 0);
     actions[action + ACTION_FRAME] = frame;
-    actions[action + ACTION_TEMPLATE] = remote * TEMPLATE_BYTES;
+    actions[action + ACTION_TEMPLATE] = remote * TEMPLATE_BYTES + (isIpv6Packet ? TEMPLATE_IPV6_BYTES : 0);
     actions[action + ACTION_TEMPLATE_LENGTH] = remotes[slot + REMOTE_TEMPLATE_LENGTH]!;
     actions[action + ACTION_VTEP] = remote;
     actions[action + ACTION_OUTER] = outer;

@@ -1,20 +1,22 @@
 /** What the outer IP header of a copy has: TOS and TTL by the bridge domain's policy, ECN by RFC 6040 (wire/ecn.ts). */
-import { INNER_DF, OUTER_DF, OUTER_TOS, OUTER_TTL } from "../binding/abi.ts";
+import { INNER_DF, OUTER_DF, OUTER_GRE_CHECKSUM, OUTER_GRE_SEQUENCE, OUTER_TOS, OUTER_TTL } from "../binding/abi.ts";
 import { ECN_MASK } from "../wire/ecn.ts";
 import { OUTER_INHERIT_DF, OUTER_INHERIT_TOS, OUTER_INHERIT_TTL } from "./bridge-domain.ts";
 
+const OUTER_GRE = OUTER_GRE_CHECKSUM | OUTER_GRE_SEQUENCE;
 const DSCP_MASK = 0xfc;
 
-/** BD_OUTER of a tunnel that was configured so. @param ttl undefined = the host's default */
+/** BD_OUTER of a tunnel that was configured so. @param ttl undefined = the host's default @param gre OUTER_GRE_* */
 export const outerPolicy = (
   tos: number | "inherit",
   ttl: number | "inherit" | undefined,
   df: "unset" | "set" | "inherit",
+  gre = 0,
 ): number => {
   const byTos = tos === "inherit" ? OUTER_INHERIT_TOS : tos & DSCP_MASK;
   const byTtl = ttl === "inherit" ? OUTER_INHERIT_TTL : (ttl ?? 0) << 8;
   const byDf = df === "inherit" ? OUTER_INHERIT_DF : df === "set" ? OUTER_DF : 0;
-  return byTos | byTtl | byDf;
+  return byTos | byTtl | byDf | gre;
 };
 
 /**
@@ -28,5 +30,10 @@ export const outerFields = (policy: number, inner: number): number => {
   const tos = dscp | (inner & ECN_MASK);
   const ttl = inherits && (policy & OUTER_INHERIT_TTL) !== 0 ? (inner >> 8) & 255 : (policy >> 8) & 255;
   const hasDf = (policy & OUTER_DF) !== 0 || ((policy & OUTER_INHERIT_DF) !== 0 && (inner & INNER_DF) !== 0);
-  return (hasDf ? OUTER_DF : 0) | (tos === 0 ? 0 : tos | OUTER_TOS) | (ttl === 0 ? 0 : (ttl << 8) | OUTER_TTL);
+  return (
+    (policy & OUTER_GRE) |
+    (hasDf ? OUTER_DF : 0) |
+    (tos === 0 ? 0 : tos | OUTER_TOS) |
+    (ttl === 0 ? 0 : (ttl << 8) | OUTER_TTL)
+  );
 };

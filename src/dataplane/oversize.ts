@@ -110,10 +110,7 @@ export class Oversize {
     const size = this.sizeOf(row);
     const ip = from + header;
     const to = from - tooBigBytes(arena, ip);
-    for (let i = 0; i < MAC_BYTES; i++) {
-      arena[to + i] = arena[from + MAC_BYTES + i]!;
-      arena[to + MAC_BYTES + i] = arena[from + i]!;
-    }
+    if (header !== 0) swapMacs(arena, from, to);
     for (let i = 2 * MAC_BYTES; i < header; i++) arena[to + i] = arena[from + i]!;
     if (frames[row + FRAME_GSO] !== 0) writePacketLength(arena, ip, size - header);
     const length = writeTooBig(arena, ip, from + size, limit - header);
@@ -121,3 +118,10 @@ export class Oversize {
     becomeAnswer(frames, row, header + length, this.domains, this.counters.link);
   }
 }
+
+const swapMacs = (arena: Uint8Array, from: number, to: number): void => {
+  for (let i = 0; i < MAC_BYTES; i++) {
+    arena[to + i] = arena[from + MAC_BYTES + i]!;
+    arena[to + MAC_BYTES + i] = arena[from + i]!;
+  }
+};

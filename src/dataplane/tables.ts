@@ -2,11 +2,13 @@
  * All tables that the main thread writes and every worker reads, made once at start. `TableMemory` is what crosses the
  * thread boundary (typed arrays over SharedArrayBuffers, shared by structured clone); `Tables` is a thread's view of it.
  */
+import { BindingTable } from "./binding-table.ts";
 import { BridgeDomains, MAX_BRIDGE_DOMAINS } from "./bridge-domain.ts";
 import { Fdb } from "./fdb.ts";
 import { allocateFdb, type FdbMemory } from "./fdb-memory.ts";
 import { FloodPool } from "./flood-pool.ts";
 import { allocateNeighbours, NeighbourTable } from "./neighbour-table.ts";
+import { PeerTable } from "./peer-table.ts";
 import { allocatePolicers, Policers } from "./policers.ts";
 import { PortTable } from "./port-table.ts";
 import { allocateRemotes, MAX_REMOTES, type RemoteMemory, RemoteTable } from "./remote-table.ts";
@@ -16,7 +18,9 @@ import { VniTable } from "./vni-table.ts";
 export interface TableMemory {
   readonly fdb: FdbMemory;
   readonly bridgeDomains: Int32Array;
+  readonly bindings: Int32Array;
   readonly vnis: Int32Array;
+  readonly peers: Int32Array;
   readonly ports: Int32Array;
   readonly floods: Int32Array;
   readonly remotes: RemoteMemory;
@@ -28,7 +32,9 @@ export interface TableMemory {
 export interface Tables {
   readonly fdb: Fdb;
   readonly bridgeDomains: BridgeDomains;
+  readonly bindings: BindingTable;
   readonly vnis: VniTable;
+  readonly peers: PeerTable;
   readonly ports: PortTable;
   readonly floods: FloodPool;
   readonly remotes: RemoteTable;
@@ -41,7 +47,9 @@ export interface Tables {
 export const allocateTableMemory = (fdbCapacity: number): TableMemory => ({
   fdb: allocateFdb(fdbCapacity, MAX_BRIDGE_DOMAINS, MAX_REMOTES),
   bridgeDomains: new BridgeDomains().words,
+  bindings: new BindingTable().words,
   vnis: new VniTable().words,
+  peers: new PeerTable().words,
   ports: new PortTable().words,
   floods: new FloodPool().words,
   remotes: allocateRemotes(),
@@ -53,7 +61,9 @@ export const allocateTableMemory = (fdbCapacity: number): TableMemory => ({
 export const openTables = (memory: TableMemory): Tables => ({
   fdb: new Fdb(memory.fdb),
   bridgeDomains: new BridgeDomains(memory.bridgeDomains),
+  bindings: new BindingTable(memory.bindings),
   vnis: new VniTable(memory.vnis),
+  peers: new PeerTable(memory.peers),
   ports: new PortTable(memory.ports),
   floods: new FloodPool(memory.floods),
   remotes: new RemoteTable(memory.remotes),

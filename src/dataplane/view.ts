@@ -6,7 +6,16 @@
 /** One tunnel as it runs. Addresses are canonical text; times are seconds. */
 export interface LinkView {
   readonly name: string;
-  readonly mode: "vxlan";
+  readonly mode: string;
+  /** Whether it carries Ethernet frames; else IP packets. */
+  readonly isEthernet: boolean;
+  /** What its GRE headers have; null = no key. */
+  readonly gre: {
+    readonly inputKey: number | null;
+    readonly outputKey: number | null;
+    readonly checksum: { readonly input: boolean; readonly output: boolean };
+    readonly sequence: { readonly input: boolean; readonly output: boolean };
+  };
   /** Interface index in the device's present namespace; 0 when the device is gone. */
   readonly ifindex: number;
   readonly vni: number;

@@ -13,9 +13,6 @@ const BD = 1; // 0 = tomb
 const SLOTS = MAX_BRIDGE_DOMAINS * 4;
 const EMPTY = 0;
 
-/** Bindings are numbered 0..MAX_BINDINGS-1. */
-export const MAX_BINDINGS = 254;
-
 const keyOf = (binding: number, vni: number): number => ((binding + 1) << 24) | vni;
 const slotOf = (key: number): number => (Math.imul(key, 0x9e3779b1) >>> 8) & (SLOTS - 1);
 

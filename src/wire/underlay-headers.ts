@@ -16,6 +16,10 @@ export const UNDERLAY_HEADER_BYTES = 42;
 const ETHERTYPE_IPV4 = 0x0800;
 const VERSION_AND_IHL = 0x45;
 export const PROTOCOL_UDP = 17;
+/** The others that carry tunnels: IPv4 and IPv6 packets without any header between, and GRE. */
+export const PROTOCOL_IPIP = 4;
+export const PROTOCOL_IPV6 = 41;
+export const PROTOCOL_GRE = 47;
 
 export interface UnderlayHeaders {
   /** MACs, 6 bytes each. */

@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { MODES } from "../../src/tunnel/modes.ts";
 import { daemonWith, mistakesOf, NAME, QUOTE, tunnelWith } from "./mistakes-of.ts";
+
+const MODE_NAMES = [...MODES.keys()].join(", ");
 
 const TUNNEL_KEYS =
   "`mode`, `id`, `local`, `group`, `remote`, `flood`, `fdb`, `port`, `mac-learning`, `unknown-unicast`, `policers`, `arp-proxy`, `neighbours`, `neighbors`, `notifications`, `vlan`, `ageing`, `aging`, `limit`, `limit-per-remote`, `eviction`, `move-damping`, `mtu`, `macaddress`, `addresses`, `netns`, `underlay-netns`, `link`, `queues`, `ttl`, `type-of-service`, `do-not-fragment`, `oversize`, `mss-clamp`, `flow-label`, `port-range`, `checksums`, `fwmark`, `accept`";
@@ -40,13 +43,13 @@ describe("a wrong shape", () => {
       "a tunnel without a mode",
       "version: 1\ntunnels:\n  vx1:\n    id: 1\n",
       "tunnels.vx1.mode",
-      "4:5: tunnels.vx1.mode: expected a mode (vxlan), got nothing: the key is required",
+      `4:5: tunnels.vx1.mode: expected a mode (${MODE_NAMES}), got nothing: the key is required`,
     ],
     [
       "a mode that does not exist",
-      "version: 1\ntunnels:\n  vx1: { mode: geneve, id: 1 }\n",
+      "version: 1\ntunnels:\n  vx1: { mode: l2tp, id: 1 }\n",
       "tunnels.vx1.mode",
-      '3:16: tunnels.vx1.mode: expected a mode (vxlan), got "geneve"',
+      `3:16: tunnels.vx1.mode: expected a mode (${MODE_NAMES}), got "l2tp"`,
     ],
     [
       "a tunnel without an id",

@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
+import type { TunnelConfig } from "../../src/config/config.ts";
+import { Encapsulation } from "../../src/daemon/encapsulation.ts";
 import type { Endpoints } from "../../src/daemon/endpoint.ts";
 import { FLOOD_MAC } from "../../src/daemon/flood-list.ts";
 import { Forwarding } from "../../src/daemon/forwarding.ts";
 import { PathMtus } from "../../src/daemon/path-mtu.ts";
+import { Reception } from "../../src/daemon/reception.ts";
 import { TunnelRemotes } from "../../src/daemon/remotes.ts";
 import { BD_FLOOD } from "../../src/dataplane/bridge-domain.ts";
 import { MAX_REMOTES } from "../../src/dataplane/remote-table.ts";
@@ -23,9 +26,19 @@ const endpoint = {
 };
 const endpoints = { all: [endpoint], of: () => endpoint } as unknown as Endpoints;
 
+const OFF = { input: false, output: false };
+
 const setUp = (fdbCapacity = 64) => {
   const tables = openTables(allocateTableMemory(fdbCapacity));
-  const remotes = new TunnelRemotes(tables, [], new PathMtus(tables.remotes, () => 1500), BD, endpoints, OWN);
+  const config = { mode: "vxlan", id: OWN.vni, port: OWN.port, greChecksum: OFF, greSequence: OFF } as TunnelConfig;
+  const parts = {
+    tables,
+    counters: [],
+    paths: new PathMtus(tables.remotes, () => 1500),
+    encapsulation: new Encapsulation(config),
+    reception: new Reception(config, tables, BD),
+  };
+  const remotes = new TunnelRemotes(parts, BD, endpoints, OWN);
   const held = new Map<string, number>();
   const count = (dst: string, by: number): void => {
     const users = (held.get(dst) ?? 0) + by;

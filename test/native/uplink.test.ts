@@ -16,7 +16,8 @@ import {
   PORT_UPLINK,
 } from "../../src/binding/abi.ts";
 import { addon } from "../../src/binding/addon.ts";
-import { vxlanPacketTemplate } from "../../src/tunnel/vxlan.ts";
+import { UNDERLAY_HEADER_BYTES, writeUnderlayHeaders } from "../../src/wire/underlay-headers.ts";
+import { writeVxlan } from "../../src/wire/vxlan.ts";
 import { SegmentLab, wordsOf } from "./segment-lab.ts";
 import { superframe } from "./superframes.ts";
 
@@ -43,7 +44,9 @@ describe.skipIf(addon.probeTap().tunnel !== "")("an uplink", () => {
     const address = Uint8Array.from(ADDRESS);
     const dstPort = addon.udpPort(socket);
     const headers = { dstMac: MAC, srcMac: MAC, src: address, dst: address, dstPort, ttl: 65 };
-    lab.near.memory.templates.set(vxlanPacketTemplate(VNI, headers));
+    const { templates } = lab.near.memory;
+    writeUnderlayHeaders(templates, 0, headers);
+    writeVxlan(templates, UNDERLAY_HEADER_BYTES, VNI);
   });
   afterEach(() => lab.close());
 

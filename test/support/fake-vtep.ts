@@ -27,6 +27,13 @@ type Verb = "add" | "append" | "replace";
 export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkView => ({
   name,
   mode: "vxlan",
+  isEthernet: true,
+  gre: {
+    inputKey: null,
+    outputKey: null,
+    checksum: { input: false, output: false },
+    sequence: { input: false, output: false },
+  },
   ifindex: 4,
   vni: 42,
   locals: ["192.0.2.1"],

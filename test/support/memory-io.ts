@@ -51,7 +51,7 @@ import { allocateTableMemory, openTables, type Tables } from "../../src/dataplan
 import { allocateUpcalls, UpcallRing } from "../../src/dataplane/upcall-ring.ts";
 import { addressWords, formatVtepAddress, parseVtepAddress } from "../../src/dataplane/vtep-address.ts";
 import { parseMac, readMacHi, readMacLo } from "../../src/wire/mac.ts";
-import { VXLAN_HEADER_BYTES, writeVxlan } from "../../src/wire/vxlan.ts";
+import { VXLAN_HEADER_BYTES, VXLAN_RULE, writeVxlan } from "../../src/wire/vxlan.ts";
 
 /** What the addon says of a port that does not exist. */
 const EINVAL = 22;
@@ -124,6 +124,7 @@ export class MemoryVtep {
       send: (count) => this.send(count),
     });
     this.rxPort = this.tables.ports.allocate(PORT_UDP_RX, 0);
+    this.tables.bindings.set(0, { kind: "vni", rule: VXLAN_RULE });
     this.txPort = this.tables.ports.allocate(PORT_UDP_TX, 0, TX_SOCKETS);
   }
 

@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { HDR_TRUNC, NOT_DROPPED, VXLAN_INVALID_HDR } from "../../src/drop-reason.ts";
-import { checkVxlan, hasReservedBits, MAX_VNI, readVni, VXLAN_HEADER_BYTES, writeVxlan } from "../../src/wire/vxlan.ts";
+import { checkVniHeader, hasReservedBits as hasReserved, MAX_VNI, readVni } from "../../src/wire/vni-header.ts";
+import { VXLAN_HEADER_BYTES, VXLAN_RULE, writeVxlan } from "../../src/wire/vxlan.ts";
+
+const checkVxlan = (bytes: Uint8Array, offset: number, length: number): number =>
+  checkVniHeader(bytes, offset, length, VXLAN_RULE);
+const hasReservedBits = (bytes: Uint8Array, offset: number): boolean => hasReserved(bytes, offset, VXLAN_RULE);
 
 describe("VXLAN header (RFC 7348 section 5)", () => {
   it("is written with the I flag, the VNI and zeros, whatever was there before", () => {

@@ -1,0 +1,16 @@
+/** Mode `ipip6`: IPv4 packets in IPv6 (RFC 2473). */
+import { AF_INET6 } from "../binding/abi.ts";
+import { BARE_IP, IPV4_INSIDE } from "./bare-ip.ts";
+import { COMMON_KEYS, ENCAP_KEYS } from "./keys.ts";
+import type { Mode } from "./mode.ts";
+
+export const mode: Mode = {
+  ...BARE_IP,
+  name: "ipip6",
+  meaning: "IPv4 packets in IPv6 (RFC 2473)",
+  payloads: ["ipv4"],
+  families: [AF_INET6],
+  carriers: () => [IPV4_INSIDE],
+  keys: [...COMMON_KEYS, ...ENCAP_KEYS],
+  required: [],
+};

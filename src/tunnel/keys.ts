@@ -1,0 +1,52 @@
+/** Names of configuration keys that many modes have (config/tunnel-schema.ts says what they mean). */
+
+/** Of every tunnel. */
+export const COMMON_KEYS: readonly string[] = [
+  "local",
+  "group",
+  "remote",
+  "accept",
+  "mtu",
+  "addresses",
+  "netns",
+  "underlay-netns",
+  "link",
+  "queues",
+  "ttl",
+  "type-of-service",
+  "do-not-fragment",
+  "oversize",
+  "mss-clamp",
+  "flow-label",
+  "fwmark",
+];
+
+/** Of tunnels that carry Ethernet frames. */
+export const ETHERNET_KEYS: readonly string[] = [
+  "flood",
+  "fdb",
+  "mac-learning",
+  "unknown-unicast",
+  "policers",
+  "arp-proxy",
+  "neighbours",
+  "neighbors",
+  "notifications",
+  "ageing",
+  "aging",
+  "limit",
+  "limit-per-remote",
+  "eviction",
+  "move-damping",
+  "vlan",
+  "macaddress",
+];
+
+/** Of tunnels in UDP. */
+export const UDP_KEYS: readonly string[] = ["port", "port-range", "checksums"];
+
+/** Of tunnels that may be put into UDP. */
+export const ENCAP_KEYS: readonly string[] = ["encap"];
+
+/** Of GRE. */
+export const GRE_KEYS: readonly string[] = ["key", "checksum", "sequence"];
