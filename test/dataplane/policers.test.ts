@@ -46,4 +46,25 @@ describe("a policer", () => {
     expect(passed).toBeGreaterThanOrEqual(1000);
     expect(passed).toBeLessThanOrEqual(1010);
   });
+
+  it("is one for all workers, however they take turns, and gives each what is left", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 2000 }),
+        fc.array(fc.tuple(fc.nat(3), fc.integer({ min: 1, max: 3 })), { minLength: 1, maxLength: 2000 }),
+        (burst, offers) => {
+          const memory = allocatePolicers();
+          const workers = Array.from({ length: 4 }, () => new Policers(memory));
+          workers[0]!.set(BD, BROADCAST, 1, burst);
+          let passed = 0;
+          for (const [worker, segments] of offers) {
+            if (workers[worker]!.take(BD, BROADCAST, segments, 0)) passed += segments;
+          }
+          expect(passed).toBeLessThanOrEqual(burst);
+          while (workers.some((worker) => worker.take(BD, BROADCAST, 1, 0))) passed++;
+          expect(passed).toBe(burst);
+        },
+      ),
+    );
+  });
 });
