@@ -146,7 +146,7 @@ const start = async (
   const paths = new PathMtus(tables.remotes);
   const upcalls = new Upcalls({ tunnels, tunnelOf, strangers, eviction, paths, moveWarnings, events });
   const underlayWatch = new UnderlayWatch(tunnels, receivers, recursion, log);
-  const ageing = new Ageing(tables.fdb);
+  const ageing = new Ageing(tables);
   const statistics = new Statistics(supervisor.memory, tables.fdb.accounts, ageing, eviction);
   const vtep = new Vtep({ tables, receivers, statistics, tunnels, recursion, events, offload, configPath, version });
 

@@ -240,10 +240,11 @@ export class TunnelRemotes {
     if (this.isPlain(key)) this.parts.reception.remove(key.address);
     const { fdb, remotes } = this.tables;
     const nowS = monotonicS();
+    // First, or workers would learn behind it again; what one learns in the batch that it is at goes with ageing.ts.
+    remotes.remove(held.slot, nowS);
     if (fdb.accounts.learnedAt(held.slot) > 0) {
       fdb.sweep(nowS, (bd, target) => bd === this.bd && target === held.slot);
     }
-    remotes.remove(held.slot, nowS);
   }
 
   private wayTo(endpoints: Endpoints, key: RemoteKey): RemoteWay {

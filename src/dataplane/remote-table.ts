@@ -168,7 +168,7 @@ export class RemoteTable {
     Atomics.store(this.words, slot * REMOTE_WORDS + REMOTE_TX_PORT, txPort);
   }
 
-  /** Main thread. Nothing may lead to the slot any more. */
+  /** Main thread. No static entry and no flood list may lead to the slot any more. */
   remove(slot: number, nowS: number): void {
     const row = slot * REMOTE_WORDS;
     const [a0, a1, a2, a3] = this.words.subarray(row + REMOTE_ADDRESS, row + REMOTE_ADDRESS + 4) as unknown as [
@@ -218,6 +218,11 @@ export class RemoteTable {
   /** Main thread. @param bytes UNLIMITED = no limit */
   setFrameLimit(slot: number, bytes: number): void {
     Atomics.store(this.words, slot * REMOTE_WORDS + REMOTE_FRAME_LIMIT, bytes);
+  }
+
+  /** Whether the slot is a remote of the bridge domain. */
+  isOf(slot: number, bd: number): boolean {
+    return this.words[slot * REMOTE_WORDS + REMOTE_BD] === bd;
   }
 
   get(slot: number, word: number): number {

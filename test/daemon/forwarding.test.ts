@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { TunnelConfig } from "../../src/config/config.ts";
+import { Ageing } from "../../src/daemon/ageing.ts";
 import { Encapsulation } from "../../src/daemon/encapsulation.ts";
 import type { Endpoints } from "../../src/daemon/endpoint.ts";
 import { FLOOD_MAC } from "../../src/daemon/flood-list.ts";
@@ -10,7 +11,7 @@ import { TunnelRemotes } from "../../src/daemon/remotes.ts";
 import { BD_FLOOD } from "../../src/dataplane/bridge-domain.ts";
 import { MAX_REMOTES } from "../../src/dataplane/remote-table.ts";
 import { allocateTableMemory, openTables } from "../../src/dataplane/tables.ts";
-import { parseVtepAddress } from "../../src/dataplane/vtep-address.ts";
+import { addressWords, parseVtepAddress } from "../../src/dataplane/vtep-address.ts";
 
 const BD = 1;
 const OTHER_BD = 2;
@@ -75,8 +76,55 @@ const setUp = (fdbCapacity = 64) => {
     macs: forwarding.statics.macs().map((mac) => [mac, forwarding.statics.get(mac)!.remote?.address]),
     held: [...held].sort(),
   });
-  return { forwarding, set, fill, state };
+  return { tables, forwarding, set, fill, state };
 };
+
+describe("of a remote VTEP that goes no learned entry stays:", () => {
+  const [hi, lo] = [0x0200, 0x06];
+  const words = addressWords(parseVtepAddress("192.0.2.2").mapped) as unknown as [number, number, number, number];
+
+  it("a worker that has a frame of it meanwhile does not know it any more", () => {
+    const { tables, forwarding, set, state } = setUp();
+    const { fdb, remotes } = tables;
+    set("192.0.2.2", "192.0.2.3");
+    /** What a worker does with a frame. */
+    const learn = (): void => {
+      const slot = remotes.find(BD, ...words);
+      if (slot !== 0) fdb.learn(BD, hi, lo, slot, 0);
+    };
+    learn();
+    expect(fdb.find(BD, hi, lo)).toBeGreaterThanOrEqual(0);
+    const sweep = fdb.sweep.bind(fdb);
+    fdb.sweep = (nowS, dead) => {
+      const removed = sweep(nowS, dead);
+      learn();
+      return removed;
+    };
+    forwarding.flood.delete("192.0.2.2");
+    expect(state().places).toEqual(["192.0.2.3"]);
+    expect([fdb.find(BD, hi, lo), fdb.accounts.learned(BD)]).toEqual([-1, 0]);
+  });
+
+  it("one that looked before learns behind it, until ageing comes by, and behind others entries stay", () => {
+    const { tables, forwarding, set } = setUp();
+    const { fdb, remotes } = tables;
+    set("192.0.2.2", "192.0.2.3");
+    const gone = remotes.find(BD, ...words);
+    const other = remotes.find(
+      BD,
+      words[0],
+      words[1],
+      words[2],
+      addressWords(parseVtepAddress("192.0.2.3").mapped)[3]!,
+    );
+    forwarding.flood.delete("192.0.2.2");
+    fdb.learn(BD, hi, lo, gone, 0);
+    fdb.learn(BD, hi, lo + 1, other, 0);
+    new Ageing(tables).tick(1);
+    expect([fdb.find(BD, hi, lo) < 0, fdb.find(BD, hi, lo + 1) < 0]).toEqual([true, false]);
+    expect(fdb.accounts.learnedAt(gone)).toBe(0);
+  });
+});
 
 describe("a change that does not fit changes nothing:", () => {
   it("a flood list with more remote VTEPs than there is room for", () => {
