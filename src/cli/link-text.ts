@@ -1,6 +1,6 @@
 /** A tunnel in the shape of `ip -d -s link show`, without the words whose values vtepd does not know. */
 import type { TunnelData, VxlanData } from "../control/link-info.ts";
-import type { LinkJson, LinkStats64 } from "../control/link-json.ts";
+import type { LinkJson, LinkStats64, PolicersJson } from "../control/link-json.ts";
 
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
 const MARGIN = "    ";
@@ -73,6 +73,11 @@ const statsLines = ({ rx, tx }: LinkStats64): string[] => {
   ]);
 };
 
+const rateWords = ({ "per-source": perSource, ...rates }: PolicersJson): (string | number)[] => [
+  ...Object.entries(rates).flat(),
+  ...(perSource === undefined ? [] : ["per-source", ...rateWords(perSource)]),
+];
+
 /** What iproute2 has no words for, in ours. */
 const ownWords = ({
   state,
@@ -85,6 +90,7 @@ const ownWords = ({
   accept,
   fwmark,
   unknown_unicast,
+  policers,
   oversize,
   mss_clamp,
   vlan,
@@ -102,6 +108,7 @@ const ownWords = ({
   if (underlay.code !== undefined) words.push("underlay", underlay.state, underlay.code);
   if (accept === "any") words.push("accept", accept);
   if (unknown_unicast === "drop") words.push("unknown-unicast", unknown_unicast);
+  if (Object.keys(policers).length > 0) words.push("policers", ...rateWords(policers));
   if (oversize !== "icmp") words.push("oversize", oversize);
   if (mss_clamp !== "off") words.push("mss-clamp", mss_clamp);
   if (vlan !== "pass") words.push("vlan", vlan);

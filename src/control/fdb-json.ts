@@ -18,8 +18,8 @@ export interface FdbJson {
   readonly flags: readonly ["self"] | readonly ["self", "sticky"];
   /** `permanent` = static; empty = learned. */
   readonly state: "permanent" | "";
-  /** Static entries only: who made it, and the host name it was made with. */
-  readonly vtepd?: { readonly owner: "config" | "control"; readonly name?: string };
+  /** Who made it, and the host name it was made with. */
+  readonly vtepd?: { readonly owner: "config" | "control" | "learned"; readonly name?: string };
 }
 
 export const fdbJson = (entry: FdbEntryView, withDevice: boolean): FdbJson => ({
@@ -34,7 +34,5 @@ export const fdbJson = (entry: FdbEntryView, withDevice: boolean): FdbJson => ({
   updated: entry.updatedS,
   flags: entry.sticky === true ? ["self", "sticky"] : ["self"],
   state: entry.origin === "static" ? "permanent" : "",
-  ...(entry.owner === "learned"
-    ? {}
-    : { vtepd: { owner: entry.owner, ...(entry.name === undefined ? {} : { name: entry.name }) } }),
+  vtepd: { owner: entry.owner, ...(entry.name === undefined ? {} : { name: entry.name }) },
 });

@@ -52,7 +52,7 @@ const EntrySchema = z
     updated: z.number().openapi({ description: "Seconds since it was made or moved." }),
     flags: z.union([z.tuple([z.literal("self")]), z.tuple([z.literal("self"), z.literal("sticky")])]),
     state: z.enum(["permanent", ""]).openapi({ description: "Empty for a learned entry." }),
-    vtepd: z.object({ owner: z.enum(["config", "control"]), name: z.string().optional() }).optional(),
+    vtepd: z.object({ owner: z.enum(["config", "control", "learned"]), name: z.string().optional() }).optional(),
   })
   .openapi("FdbEntry") as z.ZodType<FdbJson>;
 

@@ -3,7 +3,7 @@
  * iproute2 has and vtepd does not know (qdisc, group, queue lengths, ...) is left out; what vtepd knows and iproute2 has
  * no key for lies under `vtepd`.
  */
-import type { LinkStats, LinkView } from "../dataplane/view.ts";
+import type { LinkStats, LinkView, PolicerRates, PolicerView } from "../dataplane/view.ts";
 import { type LinkInfo, linkInfo } from "./link-info.ts";
 
 /** `rx` is from the tunnel, `tx` into it, as `ip -s link` counts a vxlan device. */
@@ -52,6 +52,8 @@ export interface LinkJson {
     readonly accept: "known" | "any";
     readonly fwmark: number | null;
     readonly unknown_unicast: "flood" | "drop";
+    /** Frames a second, of the classes that have a limit, in the configuration's words. */
+    readonly policers: PolicersJson;
     readonly oversize: "icmp" | "fragment" | "drop";
     /** Bytes where it is a number. */
     readonly mss_clamp: number | "off" | "auto";
@@ -67,6 +69,27 @@ export interface LinkJson {
     readonly move_damping: boolean;
   };
 }
+
+interface RatesJson {
+  readonly broadcast?: number;
+  readonly multicast?: number;
+  readonly "unknown-unicast"?: number;
+}
+
+export interface PolicersJson extends RatesJson {
+  readonly "per-source"?: RatesJson;
+}
+
+const ratesJson = ({ unknownUnicast, broadcast, multicast }: PolicerRates): RatesJson => ({
+  ...(broadcast === undefined ? {} : { broadcast }),
+  ...(multicast === undefined ? {} : { multicast }),
+  ...(unknownUnicast === undefined ? {} : { "unknown-unicast": unknownUnicast }),
+});
+
+const policersJson = ({ perSource, ...rates }: PolicerView): PolicersJson => ({
+  ...ratesJson(rates),
+  ...(perSource === undefined ? {} : { "per-source": ratesJson(perSource) }),
+});
 
 /** Drop reasons the kernel's drivers count as errors rather than as drops: the frame itself was bad. */
 const MALFORMED = new Set(["pkt_too_small", "hdr_trunc", "vxlan_invalid_hdr", "invalid_hdr", "gre_csum"]);
@@ -132,6 +155,7 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     accept: link.accept,
     fwmark: link.mark,
     unknown_unicast: link.unknownUnicast,
+    policers: policersJson(link.policers),
     oversize: link.oversize,
     mss_clamp: link.mssClamp,
     vlan: link.vlan,

@@ -52,6 +52,8 @@ const TunnelDataSchema = z.object({
 
 const shared = { bytes: count(), packets: count(), errors: count(), dropped: count() };
 
+const rates = { broadcast: count().optional(), multicast: count().optional(), "unknown-unicast": count().optional() };
+
 const LinkSchema = z
   .object({
     ifindex: count(),
@@ -81,6 +83,9 @@ const LinkSchema = z
       accept: z.enum(["known", "any"]),
       fwmark: count().nullable(),
       unknown_unicast: z.enum(["flood", "drop"]),
+      policers: z
+        .object({ ...rates, "per-source": z.object(rates).optional() })
+        .openapi({ description: "Flooded frames a second, of the classes that have a limit." }),
       oversize: z.enum(["icmp", "fragment", "drop"]),
       mss_clamp: z.union([z.enum(["off", "auto"]), count()]),
       vlan: z.enum(["pass", "strip", "drop"]),

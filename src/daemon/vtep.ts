@@ -19,6 +19,8 @@ import type {
   LinkView,
   NeighbourRequest,
   NeighbourView,
+  PolicerRates,
+  PolicerView,
   SocketStats,
   StatusView,
   VtepService,
@@ -206,6 +208,7 @@ export class Vtep implements VtepService {
       macAddress: formatMac(readMacHi(mac, 0), readMacLo(mac, 0)),
       learning: config.macLearning,
       unknownUnicast: config.unknownUnicast,
+      policers: policerView(config),
       oversize: config.oversize,
       mssClamp: config.mssClamp,
       vlan: config.vlan,
@@ -333,6 +336,17 @@ const ownPortAndVni = ({ config }: Tunnel, port: number, vni: number): { port?: 
   ...(port === config.port ? {} : { port }),
   ...(vni === config.id ? {} : { vni }),
 });
+
+const ratesOf = ({ broadcast, multicast, unknownUnicast }: TunnelConfig["policers"]): PolicerRates => ({
+  ...(broadcast === undefined ? {} : { broadcast: broadcast.rate }),
+  ...(multicast === undefined ? {} : { multicast: multicast.rate }),
+  ...(unknownUnicast === undefined ? {} : { unknownUnicast: unknownUnicast.rate }),
+});
+
+const policerView = ({ policers, sourcePolicers }: TunnelConfig): PolicerView => {
+  const perSource = ratesOf(sourcePolicers);
+  return { ...ratesOf(policers), ...(Object.keys(perSource).length === 0 ? {} : { perSource }) };
+};
 
 const greView = ({ key, greChecksum, greSequence }: TunnelConfig): LinkView["gre"] => ({
   inputKey: key?.input ?? null,

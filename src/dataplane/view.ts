@@ -67,6 +67,7 @@ export interface LinkView {
   readonly zeroChecksum6Tx: boolean;
   readonly zeroChecksum6Rx: boolean;
   readonly mark: number | null;
+  readonly policers: PolicerView;
   readonly oversize: "icmp" | "fragment" | "drop";
   readonly mssClamp: number | "off" | "auto";
   /** Whose frames are accepted. */
@@ -78,6 +79,18 @@ export interface LinkView {
   readonly state: "up" | "gone";
   /** What the tunnel waits for; it keeps all that it has meanwhile. `code` is one of errors.ts. */
   readonly underlayProblem: { readonly code: string; readonly message: string } | null;
+}
+
+/** Flooded frames a second, at most; what is absent has no limit. */
+export interface PolicerRates {
+  readonly broadcast?: number;
+  readonly multicast?: number;
+  readonly unknownUnicast?: number;
+}
+
+export interface PolicerView extends PolicerRates {
+  /** Of each source MAC; absent when none has a limit. */
+  readonly perSource?: PolicerRates;
 }
 
 /** Frames and bytes, seen from the overlay device as `ip -s link` shows it: receive = from the tunnel. */

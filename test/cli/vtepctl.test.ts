@@ -75,7 +75,7 @@ describe("vtepctl fdb show", () => {
     expect(await ok("-j fdb show dev vx42")).toBe(
       '[{"mac":"00:00:00:00:00:00","dst":"192.0.2.2","viaIf":"eth0","flags":["self"],"state":"permanent","vtepd":{"owner":"config"}},' +
         '{"mac":"02:00:00:00:00:05","dst":"192.0.2.2","port":4790,"vni":43,"viaIf":"eth0","flags":["self"],"state":"permanent","vtepd":{"owner":"control"}},' +
-        '{"mac":"02:00:00:00:00:06","dst":"192.0.2.2","flags":["self"],"state":""}]\n',
+        '{"mac":"02:00:00:00:00:06","dst":"192.0.2.2","flags":["self"],"state":"","vtepd":{"owner":"learned"}}]\n',
     );
   });
 
@@ -288,6 +288,16 @@ describe("vtepctl link show", () => {
       over_errors: 0,
       multicast: 0,
     });
+  });
+
+  it("says what policers let through", async () => {
+    const policers = { multicast: 20, perSource: { broadcast: 5, unknownUnicast: 7 } };
+    control.service.addLink({ ...control.service.link("vx43"), policers });
+    expect(await ok("link show vx43")).toContain(
+      " netns blue policers multicast 20 per-source broadcast 5 unknown-unicast 7 learned 0 ",
+    );
+    const [link] = JSON.parse(await ok("-j link show vx43"));
+    expect(link.vtepd.policers).toEqual({ multicast: 20, "per-source": { broadcast: 5, "unknown-unicast": 7 } });
   });
 
   it("says that a device is gone", async () => {

@@ -98,6 +98,7 @@ describe("GET", () => {
         accept: "known",
         fwmark: null,
         unknown_unicast: "flood",
+        policers: {},
         oversize: "icmp",
         mss_clamp: "off",
         vlan: "pass",
@@ -169,7 +170,15 @@ describe("GET", () => {
       state: "permanent",
       vtepd: { owner: "control" },
     },
-    { mac: "02:00:00:00:00:06", dst: "192.0.2.2", used: 1, updated: 20, flags: ["self"], state: "" },
+    {
+      mac: "02:00:00:00:00:06",
+      dst: "192.0.2.2",
+      used: 1,
+      updated: 20,
+      flags: ["self"],
+      state: "",
+      vtepd: { owner: "learned" },
+    },
   ];
 
   it("/v1/links/{name}/fdb and /v1/fdb?dev= have iproute2's shape without the device", async () => {

@@ -184,7 +184,9 @@ describe("policers per source MAC", () => {
 
 describe("policers", () => {
   it("let a burst of broadcasts through, and count the rest", async () => {
-    await start("policers: { broadcast: 10 }");
+    await start("policers: { broadcast: 10, per-source: { multicast: 20 } }");
+    const [link] = daemon.json<{ vtepd: object }[]>("link", "show", "ov0");
+    expect(link!.vtepd).toMatchObject({ policers: { broadcast: 10, "per-source": { multicast: 20 } } });
     await broadcast(200).exited;
     const policed = (): number => daemon.drops("encap")["policed"] ?? 0;
     await waitFor(() => sequence(remotes[0]!).length + policed() >= 200, { what: "every frame" });

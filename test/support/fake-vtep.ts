@@ -47,6 +47,7 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   macAddress: "02:00:00:00:00:01",
   learning: true,
   unknownUnicast: "flood",
+  policers: {},
   oversize: "icmp",
   mssClamp: "off",
   vlan: "pass",
