@@ -28,11 +28,19 @@ export interface VtepdOptions {
   readonly setUp?: SetUp;
   /** Value of `daemon.offload`; undefined = left to the daemon. */
   readonly tier?: string | undefined;
+  /** As in an arm's label. */
+  readonly mode?: string | undefined;
   readonly place?: Place;
 }
 
+const modeKeys = (mode = "vxlan"): object => {
+  const [name, encap] = mode.split("-");
+  if (name === "vxlan") return { mode: name, id: VNI, port: VXLAN_PORT };
+  return { mode: name, ...(encap === undefined ? {} : { encap: { type: encap } }) };
+};
+
 /** The configuration of one end: what the README calls the two-VTEP scenario. */
-const configOf = (end: End, socket: string, { setUp = USUAL, tier }: VtepdOptions): string =>
+const configOf = (end: End, socket: string, { setUp = USUAL, tier, mode }: VtepdOptions): string =>
   stringify({
     version: 1,
     daemon: {
@@ -44,11 +52,9 @@ const configOf = (end: End, socket: string, { setUp = USUAL, tier }: VtepdOption
     },
     tunnels: {
       [OVERLAY_DEV]: {
-        mode: "vxlan",
-        id: VNI,
+        ...modeKeys(mode),
         local: end.local,
         ...(setUp.floodList.length === 0 ? { remote: end.remote } : { flood: setUp.floodList }),
-        port: VXLAN_PORT,
         mtu: setUp.overlayMtu,
         ...(setUp.fdbRoom === 0 ? {} : { limit: setUp.fdbRoom }),
         addresses: [end.overlay],
@@ -98,15 +104,15 @@ const refusal = (program: string, tier: string | undefined): string | undefined 
 };
 
 /** `checkout`: the folder whose dist/ is run, so that two versions can be compared. */
-export const vtepdArm = ({ text, tier }: ArmLabel, checkout: string): Arm => {
+export const vtepdArm = ({ text, mode, tier }: ArmLabel, checkout: string): Arm => {
   const program = join(checkout, "dist", "vtepd.js");
   return {
     label: text,
-    role: tier === undefined ? "core" : "tier",
-    speaksVxlan: true,
+    role: tier === undefined && mode === undefined ? "core" : "tier",
+    speaksVxlan: mode === undefined,
     refusal: () => refusal(program, tier),
     start: async (host, end, { place, setUp }) => {
-      const { child, socket } = await startVtepd(host, end, program, { place, setUp, tier });
+      const { child, socket } = await startVtepd(host, end, program, { place, setUp, tier, mode });
       return {
         pids: [child.pid],
         control: vtepdControl(socket, end),

@@ -17,4 +17,13 @@ int OpenReceiver(in_addr local, uint16_t port, bool merges);
 // On an ephemeral port.
 int OpenSender(in_addr local);
 
+// A TUN, up, with a vnet header; the kernel hands over uncut TCP and UDP.
+int OpenTun(const char *name, int mtu);
+
+// A raw socket of an IP protocol that receives nothing.
+int OpenRawSender(in_addr local, uint8_t protocol);
+
+// A packet socket with a vnet header for IPv4 packets of a protocol to an address.
+int OpenPacketReceiver(in_addr local, uint8_t protocol);
+
 #endif  // VTEPD_BENCH_FLOOR_DEVICES_H_

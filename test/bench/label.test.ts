@@ -9,6 +9,15 @@ describe("arm label", () => {
     expect(parseArmLabel("floor#2")).toMatchObject({ kind: "floor", tier: undefined, folder: undefined });
   });
 
+  it("has a mode, whose floor is its own unless it is in UDP", () => {
+    expect(parseArmLabel("vtepd+gretap#2")).toMatchObject({ kind: "vtepd", mode: "gretap", tier: undefined });
+    expect(["vtepd+gretap", "vtepd+ipip-fou", "vtepd+gre#2"].map(floorOf)).toEqual([
+      "floor+gretap",
+      "floor",
+      "floor+gre",
+    ]);
+  });
+
   it("is refused in another form", () => {
     for (const text of ["", "vtepd:", "floor#", "floor#x", ":mmsg"])
       expect(() => parseArmLabel(text)).toThrow("--arms");
