@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Host } from "./host.ts";
 import { Lab } from "./lab.ts";
 import { OvsPeer } from "./ovs-peer.ts";
+import { QemuPeer } from "./qemu-peer.ts";
 import { UmlPeer } from "./uml-peer.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -37,6 +38,22 @@ const nothingLeft = async (program: string): Promise<void> => {
   await waitFor(() => pidsOf(program).length === 0, { what: `the end of ${program}` });
   expect(readdirSync(folder)).toEqual([]);
 };
+
+describe("a peer under emulation", () => {
+  it("runs lines, is reached through its TAP, has fou and GUE, and leaves nothing behind", async () => {
+    host.ip("tuntap", "add", "dev", "to-guest", "mode", "tap");
+    host.address("to-guest", "192.0.2.1/24");
+    const guest = await QemuPeer.start(host, "to-guest");
+    expect(await guest.exec("echo out; echo err >&2; exit 3")).toEqual({ status: 3, output: "out\nerr\n" });
+    await guest.run("ip address add 192.0.2.2/24 dev eth0");
+    expect(host.run("ping", ["-c", "1", "-w", "10", "192.0.2.2"])).toContain("1 received");
+    await guest.run("ip fou add port 5555 ipproto 4 && ip fou add port 6080 gue");
+    const tunnel = "type ipip local 192.0.2.2 remote 192.0.2.1 ttl 64 encap gue encap-sport auto encap-dport 6080";
+    expect(await guest.run(`ip link add ov0 ${tunnel} && ip -d link show ov0`)).toContain("encap gue");
+    await guest.stop();
+    await nothingLeft("qemu-system");
+  }, 90_000);
+});
 
 describe("a user-mode-linux peer", () => {
   const boot = (): Promise<UmlPeer> => {

@@ -9,8 +9,7 @@
  *
  * The guest's root is this machine's own, read-only (hostfs), so every program of it runs there too; what it writes goes
  * to a tmpfs. Its memory, socket and start script are in one temporary directory that goes with it. Its console is a
- * pipe: a line is a request, answered by a line with the status and, in base64 so that nothing can disturb it, the
- * output. Requests run side by side.
+ * pipe, used as guest-console.ts says.
  *
  * The NIC is the legacy `tuntap` one, which has no offloads: frames come out as from a wire, checksums finished.
  *
@@ -23,12 +22,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Child } from "./child.ts";
+import { type Answer, GuestConsole, SERVE_CONSOLE } from "./guest-console.ts";
 import type { Host } from "./host.ts";
-import { waitFor } from "./wait-for.ts";
 
 const SHIM_SOURCE = fileURLToPath(new URL("./uml-registers.c", import.meta.url));
 const MODULES = "/usr/lib/uml/modules";
 const BOOT_TIMEOUT_MS = 30_000;
+const RUN_TIMEOUT_MS = 20_000;
 const OFF_TIMEOUT_MS = 5000;
 
 /** The guest's first process. The kernel hands it no arguments, so the folder is written in. */
@@ -46,29 +46,15 @@ for scope in all default; do echo 0 >/proc/sys/net/ipv6/conf/$scope/accept_dad; 
 ip link set lo up
 ip link set eth0 up
 cd /run
-echo "@0 0 ready"
-while read -r id line; do
-  [ "$id" = off ] && echo o >/proc/sysrq-trigger
-  {
-    said=$(eval "$line" 2>&1 </dev/null | base64 -w0; exit "\${PIPESTATUS[0]}")
-    echo "@$id $? $said"
-  } &
-done
-`;
-
-interface Answer {
-  readonly status: number;
-  readonly output: string;
-}
+${SERVE_CONSOLE}`;
 
 export class UmlPeer {
-  readonly #child: Child;
+  readonly #console: GuestConsole;
   readonly #folder: string;
   readonly #onExit = (): void => this.#end();
-  #requests = 0;
 
   private constructor(child: Child, folder: string) {
-    this.#child = child;
+    this.#console = new GuestConsole(child);
     this.#folder = folder;
     process.on("exit", this.#onExit);
     void child.exited.then(() => this.#end());
@@ -80,15 +66,12 @@ export class UmlPeer {
    */
   static async start(host: Host, tap: string, mac = "02:00:00:00:61:01", memoryMb = 128): Promise<UmlPeer> {
     const plain = UmlPeer.#launch(host, tap, mac, memoryMb);
-    await waitFor(() => plain.#ready || !plain.#child.running, { timeoutMs: BOOT_TIMEOUT_MS, what: () => plain.#log });
-    if (plain.#ready) return plain;
+    await plain.#console.started(BOOT_TIMEOUT_MS);
+    if (plain.#console.ready) return plain;
     const padded = UmlPeer.#launch(host, tap, mac, memoryMb, true);
-    await waitFor(() => padded.#ready || !padded.#child.running, {
-      timeoutMs: BOOT_TIMEOUT_MS,
-      what: () => padded.#log,
-    });
-    if (!padded.#ready) throw new Error(`user-mode-linux did not boot: ${plain.#log}\nwith the shim: ${padded.#log}`);
-    return padded;
+    await padded.#console.started(BOOT_TIMEOUT_MS);
+    if (padded.#console.ready) return padded;
+    throw new Error(`user-mode-linux did not boot: ${plain.#console.log}\nwith the shim: ${padded.#console.log}`);
   }
 
   static #launch(host: Host, tap: string, mac: string, memoryMb: number, shim = false): UmlPeer {
@@ -107,41 +90,21 @@ export class UmlPeer {
     return new UmlPeer(child, folder);
   }
 
-  get #ready(): boolean {
-    return this.#child.stdout.includes("@0 0 ready");
-  }
-
-  get #log(): string {
-    return `${this.#child.stdout}${this.#child.stderr}`.slice(-2000);
-  }
-
   /** Runs a line of bash to its end, whatever its status. stdout and stderr come together. */
-  async exec(line: string, timeoutMs = 20_000): Promise<Answer> {
-    this.#requests += 1;
-    const answer = new RegExp(`^@${this.#requests} (\\d+) (\\S*)$`, "m");
-    this.#child.write(`${this.#requests} ${line}\n`);
-    const answered = (): RegExpMatchArray | null => this.#child.stdout.match(answer);
-    await waitFor(() => answered() !== null || !this.#child.running, {
-      timeoutMs,
-      what: `the guest's end of \`${line}\``,
-    });
-    const [, status, output] = answered() ?? [];
-    if (output === undefined) throw new Error(`the guest has ended: ${this.#log}`);
-    return { status: Number(status), output: Buffer.from(output, "base64").toString() };
+  exec(line: string, timeoutMs: number = RUN_TIMEOUT_MS): Promise<Answer> {
+    return this.#console.exec(line, timeoutMs);
   }
 
   /** As `exec`, but returns the output. @throws Error with it when the status is not 0. */
-  async run(line: string, timeoutMs?: number): Promise<string> {
-    const { status, output } = await this.exec(line, timeoutMs);
-    if (status !== 0) throw new Error(`guest: \`${line}\` ended with ${status}: ${output}`);
-    return output;
+  run(line: string, timeoutMs: number = RUN_TIMEOUT_MS): Promise<string> {
+    return this.#console.run(line, timeoutMs);
   }
 
   /** Switches the guest off. Harmless when called twice. */
   async stop(): Promise<void> {
-    if (this.#child.running) {
-      this.#child.write("off\n");
-      await this.#child.wait(OFF_TIMEOUT_MS);
+    if (this.#console.child.running) {
+      this.#console.off();
+      await this.#console.child.wait(OFF_TIMEOUT_MS);
     }
     this.#end();
   }
@@ -151,7 +114,7 @@ export class UmlPeer {
     process.off("exit", this.#onExit);
     try {
       // Pid 0 is a program that did not start; a group of that number would be our own.
-      if (this.#child.pid > 0) process.kill(-this.#child.pid, "SIGKILL");
+      if (this.#console.child.pid > 0) process.kill(-this.#console.child.pid, "SIGKILL");
     } catch {
       // Nothing is left.
     }
