@@ -99,6 +99,7 @@ const ownWords = ({
   eviction,
   move_damping,
   flood,
+  routes,
   names,
 }: LinkJson["vtepd"]): (string | number)[] => {
   const words: (string | number)[] = ["vtepd", "state", state, "queues", queues, "offload", offload];
@@ -118,6 +119,7 @@ const ownWords = ({
   if (!move_damping) words.push("nomove-damping");
   words.push("learned", fdb.learned, "static", fdb.static);
   if (flood.length > 0) words.push("flood", ...flood);
+  for (const { to, via } of routes) words.push("route", to, "via", via);
   for (const { name, addresses } of names) {
     words.push("name", name, ...(addresses.length > 0 ? addresses : ["unresolved"]));
   }

@@ -82,6 +82,13 @@ export interface NeighbourConfig {
   readonly router: boolean;
 }
 
+/** A network of the overlay and the remote VTEP that it is behind. */
+export interface RouteConfig {
+  /** `network/prefix`, canonical. */
+  readonly to: string;
+  readonly via: string;
+}
+
 /** What may be told of: unicast MACs without an FDB entry, addresses without a neighbour. */
 export const NOTIFICATIONS = ["l2-miss", "l3-miss"] as const;
 export type Notification = (typeof NOTIFICATIONS)[number];
@@ -110,6 +117,7 @@ export interface TunnelConfig {
   /** Without `remote` and `group`. */
   readonly flood: readonly string[];
   readonly fdb: readonly FdbConfig[];
+  readonly routes: readonly RouteConfig[];
   /** UDP port, ours and the remote VTEPs'; 0 where the carrier is another IP protocol. */
   readonly port: number;
   readonly macLearning: boolean;

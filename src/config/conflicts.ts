@@ -22,6 +22,7 @@ import {
 } from "./contradictions.ts";
 import type { ConfigDocument } from "./document.ts";
 import { type KeyPath, type Problem, pathText, placeText } from "./problem.ts";
+import { checkRoutes } from "./route.ts";
 
 /** An underlay address of a tunnel and where it stands. */
 interface Vtep {
@@ -58,6 +59,7 @@ const remotesOf = (tunnel: TunnelConfig, path: KeyPath): Vtep[] => [
   ...(tunnel.remote === undefined ? [] : [{ address: tunnel.remote, path: [...path, "remote"] }]),
   ...tunnel.flood.map((address, index) => ({ address, path: [...path, "flood", index] })),
   ...tunnel.fdb.map(({ dst }, index) => ({ address: dst, path: [...path, "fdb", index, "dst"] })),
+  ...tunnel.routes.map(({ via }, index) => ({ address: via, path: [...path, "routes", index, "via"] })),
 ];
 
 /** What packets of a tunnel are known by at a local address, each in words for who else would claim them. */
@@ -242,7 +244,7 @@ const checkFloodList = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflict
       conflicts.report(place, `${memberTwice(address)}: ${conflicts.at(first)}`);
     }
   };
-  for (const { address, path: place } of remotesOf({ ...tunnel, fdb: [] }, path)) {
+  for (const { address, path: place } of remotesOf({ ...tunnel, fdb: [], routes: [] }, path)) {
     add(address, place);
   }
   for (const [index, { mac, dst, port, vni, sticky }] of tunnel.fdb.entries()) {
@@ -351,6 +353,12 @@ export const findConflicts = (tunnels: readonly TunnelConfig[], document: Config
     checkMssClamp(tunnel, path, conflicts);
     checkLimits(tunnel, path, conflicts);
     checkFloodList(tunnel, path, conflicts);
+    checkRoutes(
+      tunnel,
+      path,
+      (place) => conflicts.at(place),
+      (place, message) => conflicts.report(place, message),
+    );
     checkMacs(tunnel, path, conflicts);
     checkNeighbours(tunnel, path, conflicts);
     checkAddresses(tunnel, path, conflicts);

@@ -11,6 +11,7 @@ import { NOTIFICATIONS, type Policer, type TunnelConfig } from "./config.ts";
 import { MAX_FDB_ENTRIES } from "./daemon-schema.ts";
 import { bothOr, greKey } from "./gre-value.ts";
 import { key, listOf, map, section } from "./map.ts";
+import { routes } from "./route.ts";
 import {
   ageingTime,
   autoOrInteger,
@@ -113,6 +114,10 @@ const tunnelKeys = {
   ),
   fdb: key(listOf(fdbEntry).default([]), "Static FDB entries. They never age and no frame moves them."),
   port: key(udpPort().optional(), "UDP port that we receive on and send to."),
+  routes: key(
+    routes(),
+    "Networks of the overlay, each with the remote VTEP that it is behind; the longest prefix counts. What is in none of them goes to `remote`. They become routes of the host through the device.",
+  ),
   "mac-learning": key(flag().default(true), "Learn which remote VTEP a MAC is behind from the frames it sends."),
   "unknown-unicast": key(
     oneOf(["flood", "drop"]).default("flood"),
@@ -312,6 +317,7 @@ const tunnelConfig = (mode: string, keys: TunnelKeys): Omit<TunnelConfig, "name"
   remote: keys.remote,
   flood: keys.flood,
   fdb: keys.fdb,
+  routes: keys.routes,
   encap: keys.encap === undefined ? undefined : { type: keys.encap.type },
   refusesOptions: keys.options === "refuse",
   port: keys.encap === undefined ? (keys.port ?? 0) : (keys.encap.port ?? ENCAP_PORTS[keys.encap.type]),

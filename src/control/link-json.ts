@@ -59,6 +59,7 @@ export interface LinkJson {
     readonly mss_clamp: number | "off" | "auto";
     readonly vlan: "pass" | "strip" | "drop";
     readonly flood: readonly string[];
+    readonly routes: readonly { readonly to: string; readonly via: string }[];
     /** Host names of remote VTEPs, and the addresses they have now. */
     readonly names: readonly { readonly name: string; readonly addresses: readonly string[] }[];
     readonly fdb: { readonly learned: number; readonly static: number };
@@ -160,6 +161,7 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     mss_clamp: link.mssClamp,
     vlan: link.vlan,
     flood: link.flood,
+    routes: link.routes,
     names: link.names,
     fdb: { learned: link.fdbLearned, static: link.fdbStatic },
     limit_per_remote: link.fdbLimitPerRemote === 0 ? null : link.fdbLimitPerRemote,

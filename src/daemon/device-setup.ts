@@ -1,7 +1,8 @@
 /**
  * What iproute2 does on the tunnels' devices after they are made, with one `ip` process for each network namespace: their
- * addresses, and the largest superframe the host's stack may make.
+ * addresses and routes, and the largest superframe the host's stack may make.
  */
+import { networkOf } from "../config/route.ts";
 import { batchIp } from "../host/iproute.ts";
 import { MAX_UDP_PAYLOAD_BYTES } from "../tunnel/mode.ts";
 import type { Tunnel } from "./tunnel.ts";
@@ -21,6 +22,12 @@ const gsoLimit = ({ config, device, segmentBytes }: Tunnel): string[] =>
 
 const addresses = ({ config }: Tunnel): string[] =>
   config.addresses.map((address) => `addr replace ${address} dev ${config.name}`);
+
+/** What its addresses are in is routed by them already. */
+const routes = ({ config }: Tunnel): string[] => {
+  const onLink = new Set(config.addresses.map(networkOf));
+  return config.routes.filter(({ to }) => !onLink.has(to)).map(({ to }) => `route replace ${to} dev ${config.name}`);
+};
 
 /** The lines that all tunnels ask for, by the network namespace of their devices. */
 const byNamespace = (
@@ -45,5 +52,6 @@ export const setSegmentLimits = async (tunnels: readonly Tunnel[]): Promise<void
 /** @throws ERR_HOST_COMMAND */
 export const setUpDevices = async (tunnels: readonly Tunnel[]): Promise<void> => {
   await setSegmentLimits(tunnels);
-  for (const [netns, lines] of byNamespace(tunnels, addresses)) await batchIp(lines, netns);
+  for (const [netns, lines] of byNamespace(tunnels, (tunnel) => [...addresses(tunnel), ...routes(tunnel)]))
+    await batchIp(lines, netns);
 };

@@ -49,6 +49,7 @@ import type { Offload } from "./offload.ts";
 import type { PathMtus } from "./path-mtu.ts";
 import { Reception } from "./reception.ts";
 import { TunnelRemotes } from "./remotes.ts";
+import { Routes } from "./routes.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { CompletePlan, UnderlayPlan } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
@@ -79,6 +80,7 @@ export class Tunnel {
   readonly device: Device;
   readonly forwarding: Forwarding;
   readonly neighbours: Neighbours;
+  private readonly routes: Routes;
   /** Host names of its remote VTEPs. */
   readonly names: TunnelNames;
   readonly encapsulation: Encapsulation;
@@ -124,6 +126,7 @@ export class Tunnel {
       release: (dst: string) => names.release(dst),
     };
     this.forwarding = new Forwarding(config.name, ground.tables, bd, remotes, addresses, own);
+    this.routes = new Routes(ground.tables, bd, remotes, own);
   }
 
   /** @throws what bindings, device and tables throw; then nothing of the tunnel is left */
@@ -236,10 +239,12 @@ export class Tunnel {
     if (config.group !== undefined) this.undo.push(this.forwarding.remotes.addSelf());
     this.undo.push(() => {
       this.forwarding.remotes.forget(() => true);
+      this.routes.set([]);
       this.forwarding.clear();
       if (fdb.accounts.learned(bd) > 0) fdb.sweep(monotonicS(), (owner) => owner === bd);
     });
     this.forwarding.flood.set(this.configuredFlood());
+    this.routes.set(config.routes);
     for (const entry of config.fdb) if (entry.mac !== FLOOD_MAC) this.forwarding.change("add", entry, "config");
   }
 

@@ -220,8 +220,8 @@ const graveness = ({ code }: VtepdError): number => {
 };
 
 /** The group is one: it has a route, and a source address. Those that have names are found and lost without a new plan. */
-const remotesOf = ({ remote, group, flood, fdb }: TunnelConfig): string[] => {
-  const all = [remote, group, ...flood, ...fdb.map(({ dst }) => dst)];
+const remotesOf = ({ remote, group, flood, fdb, routes }: TunnelConfig): string[] => {
+  const all = [remote, group, ...flood, ...fdb.map(({ dst }) => dst), ...routes.map(({ via }) => via)];
   return [...new Set(all.filter((address) => address !== undefined && !isHostName(address)) as string[])];
 };
 

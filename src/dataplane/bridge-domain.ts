@@ -44,6 +44,8 @@ export const BD_NEXT_HOP = 25;
 export const BD_GRE_REQUIRED = 26;
 /** With GRE_SEQUENCE required: the least sequence number that is not too old, and 0 before the first. Any worker. */
 export const BD_GRE_NEXT = 27;
+/** IP packets: list of the flood pool that routes are compiled into (route-table.ts); 0 = none. */
+export const BD_ROUTES = 28;
 /** Whether vtepd answers for neighbours and tells of misses: bits of neighbourhood.ts; 0 = neither. */
 export const BD_NEIGHBOURS = 20;
 

@@ -36,6 +36,7 @@ import {
   BD_NEIGHBOURS,
   BD_NEXT_HOP,
   BD_PAYLOADS,
+  BD_ROUTES,
   BD_VLAN,
   BD_WORDS,
   CARRIES_IPV4,
@@ -46,6 +47,7 @@ import type { Fdb } from "./fdb.ts";
 import type { Misses } from "./misses.ts";
 import { type Neighbourhood, TELL_L2_MISS } from "./neighbourhood.ts";
 import { BROADCAST, MULTICAST, type Policers, UNKNOWN_UNICAST_CLASS } from "./policers.ts";
+import { RouteTable } from "./route-table.ts";
 import type { SourcePolicers } from "./source-policers.ts";
 import type { Tables } from "./tables.ts";
 import { DISCARD, FLOOD, UNICAST } from "./verdict.ts";
@@ -62,6 +64,7 @@ export class Classifier {
   private readonly sourcePolicers: SourcePolicers;
   private readonly drop: Float64Array;
   private readonly vlanTags: VlanTags;
+  private readonly routes: RouteTable;
   private readonly neighbourhood: Neighbourhood;
   private readonly misses: Misses;
 
@@ -76,6 +79,7 @@ export class Classifier {
     this.domains = tables.bridgeDomains.words;
     this.drop = counters.drop;
     this.vlanTags = new VlanTags(batch);
+    this.routes = new RouteTable(batch, tables.floods.words);
   }
 
   /** @param row first word of the descriptor @param bd bridge domain of the TAP it came from */
@@ -125,7 +129,9 @@ export class Classifier {
       this.discard(row, bd, UNHANDLED_PROTO);
       return;
     }
-    const remote = domains[bd * BD_WORDS + BD_NEXT_HOP]!;
+    const routes = domains[bd * BD_WORDS + BD_ROUTES]!;
+    const routed = routes === 0 ? 0 : this.routes.find(routes, row);
+    const remote = routed !== 0 ? routed : domains[bd * BD_WORDS + BD_NEXT_HOP]!;
     if (remote === 0) {
       this.discard(row, bd, NO_TX_TARGET);
       return;

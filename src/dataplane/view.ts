@@ -26,6 +26,8 @@ export interface LinkView {
   readonly group: string | null;
   /** The addresses of all flood-list members, `remote` and `group` included. */
   readonly flood: readonly string[];
+  /** Of a tunnel of IP packets. */
+  readonly routes: readonly { readonly to: string; readonly via: string }[];
   /** Those that `remote`, flood list and static entries have. */
   readonly names: readonly NameView[];
   /** Underlay interface the sockets are bound to. */

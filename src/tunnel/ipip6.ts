@@ -1,7 +1,7 @@
 /** Mode `ipip6`: IPv4 packets in IPv6 (RFC 2473). */
 import { AF_INET6 } from "../binding/abi.ts";
 import { BARE_IP, IPV4_INSIDE } from "./bare-ip.ts";
-import { COMMON_KEYS, ENCAP_KEYS } from "./keys.ts";
+import { COMMON_KEYS, ENCAP_KEYS, PACKET_KEYS } from "./keys.ts";
 import type { Mode } from "./mode.ts";
 
 export const mode: Mode = {
@@ -11,6 +11,6 @@ export const mode: Mode = {
   payloads: ["ipv4"],
   families: [AF_INET6],
   carriers: () => [IPV4_INSIDE],
-  keys: [...COMMON_KEYS, ...ENCAP_KEYS],
+  keys: [...COMMON_KEYS, ...PACKET_KEYS, ...ENCAP_KEYS],
   required: [],
 };

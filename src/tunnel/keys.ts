@@ -48,5 +48,8 @@ export const UDP_KEYS: readonly string[] = ["port", "port-range", "checksums"];
 /** Of tunnels that may be put into UDP. */
 export const ENCAP_KEYS: readonly string[] = ["encap"];
 
+/** Of tunnels that carry IP packets. */
+export const PACKET_KEYS: readonly string[] = ["routes"];
+
 /** Of GRE. */
 export const GRE_KEYS: readonly string[] = ["key", "checksum", "sequence"];

@@ -237,6 +237,34 @@ describe("a conflict", () => {
       ],
     ],
     [
+      "between two routes to one network",
+      tunnels(
+        "t: { mode: gre, local: 192.0.2.1, routes: [{ to: 10.2.0.0/16, via: 192.0.2.2 }, { to: 10.2.0.0/16, via: 192.0.2.3 }] }",
+      ),
+      [
+        "3:89: tunnels.t.routes[1].to: expected each network once, got 10.2.0.0/16 again: tunnels.t.routes[0].to (vtepd.yaml:3:52)",
+      ],
+    ],
+    [
+      "between a route and what the mode carries, and what carries it",
+      tunnels('t: { mode: ipip, local: 192.0.2.1, routes: [{ to: "fd00:2::/64", via: "2001:db8::2" }] }'),
+      [
+        "3:53: tunnels.t.routes[0].to: expected an IPv4 network as mode ipip carries IPv4, got fd00:2::/64",
+        "3:73: tunnels.t.routes[0].via: expected an IPv4 address as mode ipip is over IPv4, got 2001:db8::2",
+        "3:73: tunnels.t.routes[0].via: expected an IPv4 address as the local address 192.0.2.1 is one, got 2001:db8::2; `local` may be a list with an address of each family: tunnels.t.local (vtepd.yaml:3:27)",
+      ],
+    ],
+    [
+      "between two tunnels of one remote VTEP, by route and by `remote`",
+      tunnels(
+        "a: { mode: ipip, local: 192.0.2.1, remote: 192.0.2.2 }",
+        "b: { mode: ipip, local: 192.0.2.1, routes: [{ to: 10.2.0.0/16, via: 192.0.2.2 }] }",
+      ),
+      [
+        "4:6: tunnels.b.remote: expected one tunnel for such packets from 192.0.2.2 on local address 192.0.2.1, got another: tunnels.a.remote (vtepd.yaml:3:46)",
+      ],
+    ],
+    [
       "between two spellings of ageing",
       tunnel("ageing: 300", "aging: 300"),
       [

@@ -103,6 +103,7 @@ describe("GET", () => {
         mss_clamp: "off",
         vlan: "pass",
         flood: ["192.0.2.2"],
+        routes: [],
         names: [],
         fdb: { learned: 1, static: 2 },
         limit_per_remote: null,

@@ -40,6 +40,7 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   remote: null,
   group: null,
   flood: [],
+  routes: [],
   names: [],
   link: null,
   port: 4789,

@@ -1,0 +1,143 @@
+/**
+ * Tunnels of IP packets with more than one remote VTEP. Hosts 1, 2, 3 on one switch, a vtepd on each:
+ *
+ *   ov0 10.42.0.N, fd00:42::N -- eth0 192.0.2.N, 2001:db8::N;  behind host N: 10.N.0.1, fd00:N::1 on lo
+ */
+import { afterEach, describe, expect, it } from "vitest";
+import { RunningDaemon } from "../support/daemon.ts";
+import type { Host } from "../support/host.ts";
+import { Lab } from "../support/lab.ts";
+import { lan } from "../support/lan.ts";
+import { transfer } from "../support/transfer.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+let lab: Lab;
+const daemons: RunningDaemon[] = [];
+
+afterEach(async () => {
+  await Promise.all(daemons.splice(0).map((daemon) => daemon.stop()));
+  await lab.close();
+});
+
+const hosts = (): [Host, Host, Host] => {
+  lab = Lab.create();
+  const all = ["one", "two", "three"].map((label) => lab.host(label)) as [Host, Host, Host];
+  lan(
+    lab,
+    all.map((host, n) => ({ host, addresses: [`192.0.2.${n + 1}/24`, `2001:db8::${n + 1}/64`] })),
+  );
+  for (const [n, host] of all.entries()) {
+    host.ip("link", "set", "lo", "up");
+    host.ip("address", "add", `10.${n + 1}.0.1/32`, "dev", "lo");
+    host.ip("address", "add", `fd00:${n + 1}::1/128`, "dev", "lo");
+  }
+  return all;
+};
+
+const start = async (host: Host, tunnel: string): Promise<RunningDaemon> => {
+  const daemon = await RunningDaemon.start(host, `{ ov0: ${tunnel} }`, { workers: 2 });
+  daemons.push(daemon);
+  return daemon;
+};
+
+const pings = (from: Host, to: string): void => {
+  expect(from.run("ping", ["-c", "3", "-i", "0.05", "-W", "2", to])).toContain(" 0% packet loss");
+};
+
+type Family = "IPv4" | "IPv6";
+const BOTH: readonly Family[] = ["IPv4", "IPv6"];
+const far = (family: Family, n: number): string => (family === "IPv4" ? `10.${n}.0.1` : `fd00:${n}::1`);
+const near = (family: Family, n: number): string => (family === "IPv4" ? `10.42.0.${n}` : `fd00:42::${n}`);
+const width = (family: Family): number => (family === "IPv4" ? 24 : 64);
+const networks = (family: Family, n: number): string[] =>
+  family === "IPv4" ? [`10.${n}.0.0/16`, `10.42.0.${n}/32`] : [`fd00:${n}::/64`, `fd00:42::${n}/128`];
+
+describe("routes", () => {
+  it.each([
+    ["gre", "key: 7", BOTH],
+    ["ip6gre", "", BOTH],
+    ["ipip", "", ["IPv4"]],
+    ["sit", "", ["IPv6"]],
+    ["ip6tnl", "", BOTH],
+    ["ipip6", "", ["IPv4"]],
+    ["ip6ip6", "", ["IPv6"]],
+    ["gre", "encap: { type: gue }", BOTH],
+  ] as const)("of %s %s lead to two remote VTEPs and back", async (mode, keys, carries) => {
+    const all = hosts();
+    const underlay = (n: number): string => (mode.includes("6") ? `2001:db8::${n}` : `192.0.2.${n}`);
+    await Promise.all(
+      all.map((host, index) => {
+        const own = index + 1;
+        const routes = carries.flatMap((family) =>
+          [1, 2, 3]
+            .filter((n) => n !== own)
+            .flatMap((n) => networks(family, n).map((to) => `{ to: "${to}", via: "${underlay(n)}" }`)),
+        );
+        const addresses = carries.map((family) => `"${near(family, own)}/${width(family)}"`);
+        const more = keys === "" ? "" : `, ${keys}`;
+        return start(
+          host,
+          `{ mode: ${mode}, local: "${underlay(own)}", addresses: [${addresses}], routes: [${routes}]${more} }`,
+        );
+      }),
+    );
+    for (const family of carries) {
+      for (const to of [2, 3]) {
+        pings(all[0], far(family, to));
+        pings(all[0], near(family, to));
+      }
+      const { sent, received } = await transfer(all[1], all[2], near(family, 3), 500_000);
+      expect(received).toBe(sent);
+    }
+    for (const daemon of daemons) expect([daemon.drops("decap"), daemon.drops("socket")]).toEqual([{}, {}]);
+  });
+
+  it("leave the rest to `remote`, the longest prefix counts, and they are shown", async () => {
+    const [one, two, three] = hosts();
+    const daemon = await start(
+      one,
+      "{ mode: gre, local: 192.0.2.1, remote: 192.0.2.2, addresses: [10.42.0.1/24], routes: " +
+        "[{ to: 10.0.0.0/8, via: 192.0.2.2 }, { to: 10.3.0.0/16, via: 192.0.2.3 }, { to: 10.42.0.0/24, via: 192.0.2.3 }] }",
+    );
+    for (const [host, n] of [
+      [two, 2],
+      [three, 3],
+    ] as const) {
+      await start(
+        host,
+        `{ mode: gre, local: 192.0.2.${n}, remote: 192.0.2.1, addresses: [10.42.0.${n}/24], routes: [{ to: 10.1.0.0/16, via: 192.0.2.1 }] }`,
+      );
+    }
+    one.ip("route", "add", "198.51.100.0/24", "dev", "ov0");
+    two.ip("address", "add", "198.51.100.2/32", "dev", "lo");
+    pings(one, "10.2.0.1");
+    pings(one, "10.3.0.1");
+    pings(one, "10.42.0.3");
+    pings(one, "198.51.100.2");
+    const [link] = daemon.json<{ vtepd: { routes: unknown } }[]>("-d", "link", "show", "ov0");
+    expect(link?.vtepd.routes).toEqual([
+      { to: "10.0.0.0/8", via: "192.0.2.2" },
+      { to: "10.3.0.0/16", via: "192.0.2.3" },
+      { to: "10.42.0.0/24", via: "192.0.2.3" },
+    ]);
+    expect(daemon.vtepctl("-d", "link", "show", "ov0").stdout).toContain("route 10.3.0.0/16 via 192.0.2.3");
+    // What its own address is in is routed by the kernel already.
+    expect(one.ip("route", "show", "dev", "ov0", "10.42.0.0/24")).toContain("proto kernel");
+    expect(one.ip("route", "show", "dev", "ov0", "10.3.0.0/16")).not.toBe("");
+  });
+
+  it("without `remote` drop what is in none of them, and packets of others are no tunnel's", async () => {
+    const [one, two] = hosts();
+    const daemon = await start(
+      one,
+      "{ mode: ipip, local: 192.0.2.1, addresses: [10.42.0.1/24], routes: [{ to: 10.3.0.0/16, via: 192.0.2.3 }] }",
+    );
+    one.exec("ping", ["-c", "1", "-W", "0.2", "10.42.0.9"]);
+    expect(daemon.drops("encap")).toEqual({ no_tx_target: 1 });
+    const other = "{ mode: ipip, local: 192.0.2.2, remote: 192.0.2.1, addresses: [10.42.0.2/24] }";
+    await start(two, other);
+    two.exec("ping", ["-c", "1", "-W", "0.2", "10.42.0.1"]);
+    await waitFor(() => daemon.drops("socket")["no_tunnel"] === 1, { what: "no_tunnel" });
+    expect(daemon.stats().links[0]?.rx.packets).toBe(0);
+  });
+});
