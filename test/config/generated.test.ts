@@ -7,10 +7,15 @@ import { printSchema, type SchemaNode, schemaRoot } from "../../src/config/json-
 import { rowsOf } from "../../src/config/key-table.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { renderReference } from "../../src/config/reference.ts";
+import { scenarioFiles } from "../../src/config/scenario-file.ts";
 import { ERROR_CODES } from "../../src/errors.ts";
 import { MODES } from "../../src/tunnel/modes.ts";
 
-const read = (file: string): string => readFileSync(new URL(`../../config/${file}`, import.meta.url), "utf8");
+const FOLDER = new URL("../../config/", import.meta.url);
+const SCENARIOS = scenarioFiles(FOLDER);
+const reference = (): string => renderReference(SCENARIOS);
+
+const read = (file: string): string => readFileSync(new URL(file, FOLDER), "utf8");
 
 /** The example with every key that it leaves commented. */
 const uncommented = (text: string): string => text.replace(/^( *)#(?=[a-z])/gm, "$1");
@@ -31,7 +36,7 @@ const keysIn = (value: unknown): string[] =>
 
 describe("the generated files are as the table of keys has them (npm run generate)", () => {
   it.each([
-    ["README.md", renderReference],
+    ["README.md", reference],
     ["vtepd.example.yaml", renderExample],
     ["vtepd.schema.json", printSchema],
   ])("%s", (file, render) => {
@@ -90,14 +95,18 @@ describe("the table of keys", () => {
 
 describe("the key reference", () => {
   it("names every error code of a configuration, and no other", () => {
-    const named = [...renderReference().matchAll(/ERR_[A-Z_]+/g)].map(([code]) => code);
+    const named = [...reference().matchAll(/ERR_[A-Z_]+/g)].map(([code]) => code);
     const codes = Object.keys(ERROR_CODES).filter((code) => code.startsWith("ERR_CONFIG_"));
     expect([...new Set(named)].toSorted()).toEqual(codes.toSorted());
   });
 
+  it.each(SCENARIOS)("says what $name shows", ({ shows }) => {
+    expect(shows).toMatch(/^[A-Z][^.]{10,}$/);
+  });
+
   it("shows mistakes as they are told", () => {
     const text = "version: 1\ntunnels:\n  vx42:\n    mode: vxlan\n\n    id: x\n    remot: 192.0.2.2\n";
-    const shown = renderReference().match(/^ {4}vtepd\.yaml:.*$/gm) ?? [];
+    const shown = reference().match(/^ {4}vtepd\.yaml:.*$/gm) ?? [];
     expect(() => parseConfig(text, "vtepd.yaml")).toThrow(shown.map((line) => line.trim()).join("\n"));
   });
 });
@@ -106,13 +115,7 @@ describe("the JSON schema", () => {
   const schema = z.fromJSONSchema(JSON.parse(printSchema()));
   const accepts = (text: string): boolean => schema.safeParse(parse(text)).success;
 
-  it.each([
-    ["vtepd.example.yaml"],
-    ["two-vteps-a.yaml"],
-    ["two-vteps-b.yaml"],
-    ["head-end-replication.yaml"],
-    ["many-vnis.yaml"],
-  ])("accepts %s", (file) => {
+  it.each(["vtepd.example.yaml", ...SCENARIOS.map(({ name }) => name)])("accepts %s", (file) => {
     expect(accepts(read(file))).toBe(true);
   });
 
