@@ -1,5 +1,5 @@
 /** A tunnel in the shape of `ip -d -s link show`, without the words whose values vtepd does not know. */
-import type { TunnelData, VxlanData } from "../control/link-info.ts";
+import type { TunnelData, VniData } from "../control/link-info.ts";
 import type { LinkJson, LinkStats64, PolicersJson } from "../control/link-json.ts";
 
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
@@ -7,7 +7,7 @@ const MARGIN = "    ";
 
 const switchWord = (isOn: boolean, word: string): string => (isOn ? word : `no${word}`);
 
-const vxlanWords = (kind: string, data: VxlanData): (string | number)[] => {
+const vniWords = (kind: string, data: VniData): (string | number)[] => {
   const words: (string | number)[] = [kind, "id", data.id];
   const group = data.group ?? data.group6;
   const remote = data.remote ?? data.remote6;
@@ -47,7 +47,7 @@ const tunnelWords = (kind: string, data: TunnelData): (string | number)[] => {
 };
 
 const infoWords = ({ linkinfo: { info_kind, info_data } }: LinkJson): (string | number)[] =>
-  "id" in info_data ? vxlanWords(info_kind, info_data) : tunnelWords(info_kind, info_data);
+  "id" in info_data ? vniWords(info_kind, info_data) : tunnelWords(info_kind, info_data);
 
 /** iproute2's columns: as wide as the widest of its headings in that place, or as the widest number. Characters. */
 const COLUMNS = [10, 7, 6, 7, 7, 7] as const;

@@ -3,12 +3,13 @@
  * at one of the two values and names the place of the other.
  */
 import { isHostName } from "../dataplane/host-name.ts";
-import { hasVni } from "../tunnel/mode.ts";
+import { type HeaderOptions, hasVni } from "../tunnel/mode.ts";
 import { modeOf } from "../tunnel/modes.ts";
 import type { TunnelConfig } from "./config.ts";
 import {
   addressTwice,
   family,
+  headerTwice,
   linkContradiction,
   macTwice,
   memberTwice,
@@ -62,6 +63,15 @@ const remotesOf = (tunnel: TunnelConfig, path: KeyPath): Vtep[] => [
   ...tunnel.routes.map(({ via }, index) => ({ address: via, path: [...path, "routes", index, "via"] })),
 ];
 
+/** As far as received packets go. */
+const headerOptions = ({ port, refusesOptions }: TunnelConfig): HeaderOptions => ({
+  key: undefined,
+  checksum: false,
+  sequence: false,
+  port,
+  refusesOptions,
+});
+
 /** What packets of a tunnel are known by at a local address, each in words for who else would claim them. */
 const claimsOf = (tunnel: TunnelConfig): { readonly claim: string; readonly words: (place: string) => string }[] => {
   const { id, port, key, accept } = tunnel;
@@ -70,7 +80,7 @@ const claimsOf = (tunnel: TunnelConfig): { readonly claim: string; readonly word
     return [{ claim: `vni ${id} ${port}`, words: (place) => vniTwice(id, `port ${port} and ${place}`) }];
   }
   const remotes = accept === "any" ? ["anybody"] : remotesOf(tunnel, []).map(({ address }) => address);
-  const options = { key: undefined, checksum: false, sequence: false, port, refusesOptions: false };
+  const options = headerOptions(tunnel);
   const what =
     mode.format(options).kind === "gre" ? `gre ${mode.payloads[0] === "ethernet"} key ${key?.input ?? "none"}` : "ip";
   const protocols = mode.carriers(options).map((of) => of?.protocol);
@@ -213,21 +223,37 @@ const checkEncap = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): 
   conflicts.report([...path, "encap", "type"], `expected \`fou\` or \`gue\` beside ${at}, got \`gre-in-udp\``);
 };
 
-/** Tunnels on one socket must agree on what the socket is set to. */
+/** What is read of the headers that come in through a tunnel's sockets, as text. */
+const headerText = (tunnel: TunnelConfig): string => {
+  const mode = modeOf(tunnel);
+  return `${mode.layout} ${JSON.stringify(mode.format(headerOptions(tunnel)))}`;
+};
+
+/** The key by which two tunnels' headers are not the same. */
+const headerKey = (a: TunnelConfig, b: TunnelConfig): string => {
+  if (a.mode !== b.mode) return "mode";
+  return a.encap?.type === b.encap?.type ? "options" : "encap";
+};
+
+/** Tunnels on one socket must agree on what the socket is set to, and on the header of what comes. */
 const checkSockets = (tunnels: readonly TunnelConfig[], conflicts: Conflicts): void => {
   const first = new Map<string, TunnelConfig>();
-  for (const tunnel of tunnels) {
+  for (const tunnel of tunnels.filter(({ port }) => port !== 0)) {
+    const { name, port, underlayNetns } = tunnel;
     for (const local of tunnel.locals) {
-      const socket = `${local} ${tunnel.port} ${tunnel.underlayNetns ?? ""}`;
+      const socket = `${local} ${port} ${underlayNetns ?? ""}`;
       const other = first.get(socket) ?? tunnel;
       first.set(socket, other);
-      if (other.zeroChecksum6Rx === tunnel.zeroChecksum6Rx) continue;
-      const at = conflicts.at(["tunnels", other.name, "checksums"]);
-      const path = ["tunnels", tunnel.name, "checksums"];
-      conflicts.report(
-        path,
-        `expected \`zero-udp6-rx\` in both or neither, as ${local} port ${tunnel.port} is shared with ${at}`,
-      );
+      if (other.zeroChecksum6Rx !== tunnel.zeroChecksum6Rx) {
+        const at = conflicts.at(["tunnels", other.name, "checksums"]);
+        const wanted = `expected \`zero-udp6-rx\` in both or neither, as ${local} port ${port} is shared with ${at}`;
+        conflicts.report(["tunnels", name, "checksums"], wanted);
+      }
+      if (headerText(other) !== headerText(tunnel)) {
+        const key = headerKey(other, tunnel);
+        const words = headerTwice(`port ${port} and local address ${local}`);
+        conflicts.report(["tunnels", name, key], `${words} ${conflicts.at(["tunnels", other.name, key])}`);
+      }
     }
   }
 };

@@ -57,6 +57,10 @@ export const modeContradiction = (address: string, { name, families }: Mode): st
 export const peerTwice = (remote: string, place: string): string =>
   `expected one tunnel for such packets from ${remote} on ${place}, got another`;
 
+/** Of two tunnels on one socket with headers of different formats. @param socket in words, as for vniTwice */
+export const headerTwice = (socket: string): string =>
+  `expected one format of tunnel header on ${socket}, got another than`;
+
 export const memberTwice = (address: string): string =>
   `expected each member of the flood list once, got ${address} again`;
 

@@ -50,6 +50,7 @@ Pitfalls of YAML: an address that ends in \`::\` and one in brackets must be quo
 ## Conflicts
 
 - Two tunnels with the same \`id\`, \`port\` and \`local\`; two that both leave \`local\` out count as the same.
+- Two tunnels on one \`port\` and \`local\` whose packets have headers of different formats.
 - A remote VTEP (\`remote\`, \`flood\`, \`dst\`) that is \`local\`; IPv4 and IPv6 in one tunnel; a link-local address without \`link\`.
 - A member of the flood list twice, be it from \`remote\`, \`flood\` or an \`fdb\` entry of the zero MAC.
 - The same MAC in two \`fdb\` entries, or in one of them and in \`macaddress\`; an address of \`addresses\` twice.

@@ -4,8 +4,11 @@
  */
 import { isIPv6 } from "node:net";
 import type { LinkView } from "../dataplane/view.ts";
+import { hasVni } from "../tunnel/mode.ts";
+import { MODES } from "../tunnel/modes.ts";
 
-export interface VxlanData {
+/** VXLAN's words, which other modes with a VNI have, too. */
+export interface VniData {
   readonly id: number;
   readonly remote?: string;
   readonly remote6?: string;
@@ -61,13 +64,13 @@ export interface TunnelData {
 }
 
 export type LinkInfo =
-  | { readonly info_kind: "vxlan" | "geneve"; readonly info_data: VxlanData }
+  | { readonly info_kind: string; readonly info_data: VniData }
   | { readonly info_kind: string; readonly info_data: TunnelData };
 
-const addressKey = (key: "local" | "remote" | "group", address: string | null): Partial<VxlanData> =>
+const addressKey = (key: "local" | "remote" | "group", address: string | null): Partial<VniData> =>
   address === null ? {} : { [isIPv6(address) ? `${key}6` : key]: address };
 
-const vxlanData = (link: LinkView): VxlanData => ({
+const vniData = (link: LinkView): VniData => ({
   id: link.vni,
   ...addressKey("remote", link.remote),
   ...addressKey("group", link.group),
@@ -116,6 +119,7 @@ const tunnelData = (link: LinkView): TunnelData => {
 };
 
 export const linkInfo = (link: LinkView): LinkInfo => {
-  if (link.port !== 0) return { info_kind: link.mode as "vxlan", info_data: vxlanData(link) };
+  const mode = MODES.get(link.mode);
+  if (mode !== undefined && hasVni(mode)) return { info_kind: link.mode, info_data: vniData(link) };
   return { info_kind: link.mode in IP6TNL_PROTOCOLS ? "ip6tnl" : link.mode, info_data: tunnelData(link) };
 };

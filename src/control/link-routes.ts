@@ -8,7 +8,7 @@ import { answersJson } from "./responses.ts";
 
 const count = (): z.ZodNumber => z.number().int().nonnegative();
 
-const VxlanDataSchema = z.object({
+const VniDataSchema = z.object({
   id: count(),
   remote: z.string().optional(),
   remote6: z.string().optional(),
@@ -63,7 +63,7 @@ const LinkSchema = z
     operstate: z.enum(["UNKNOWN", "NOTPRESENT"]),
     link_type: z.enum(["ether", "none"]),
     address: z.string().optional(),
-    linkinfo: z.object({ info_kind: z.string(), info_data: z.union([VxlanDataSchema, TunnelDataSchema]) }),
+    linkinfo: z.object({ info_kind: z.string(), info_data: z.union([VniDataSchema, TunnelDataSchema]) }),
     stats64: z.object({
       rx: z.object({ ...shared, over_errors: count(), multicast: count() }),
       tx: z.object({ ...shared, carrier_errors: count(), collisions: count() }),

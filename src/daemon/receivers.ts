@@ -10,7 +10,7 @@
  * ICMP "packet too big" that quotes a datagram from a receiving port is forged, because none leaves from there, and anybody
  * knows the port: the kernel is told not to believe it (IP_PMTUDISC_OMIT), unless tunnels send from that port.
  *
- * In tier `tunnel` IPv4 receivers use packet sockets where the kernel can (receive-offload.ts). Protocols other than UDP always
+ * In tier `tunnel` VXLAN's IPv4 receivers use packet sockets where the kernel can (receive-offload.ts). Protocols other than UDP always
  * come through packet sockets: a raw socket would get packets that the kernel has merged without being told of it
  * (native/packet-socket.cc).
  *
@@ -19,6 +19,7 @@
  */
 import { AF_INET, PORT_PACKET_RX, PORT_UDP_RX } from "../binding/abi.ts";
 import { addon, type PacketSocketOptions, type UdpOptions } from "../binding/addon.ts";
+import { headerTwice } from "../config/contradictions.ts";
 import { type HeaderFormat, MAX_BINDINGS } from "../dataplane/binding-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { addressWords, type VtepAddress } from "../dataplane/vtep-address.ts";
@@ -27,6 +28,7 @@ import { VtepdError } from "../errors.ts";
 import { netnsPath } from "../host/netns.ts";
 import { kernelVxlanOnPort } from "../host/underlay.ts";
 import { PROTOCOL_UDP } from "../wire/underlay-headers.ts";
+import { VNI_HEADER_BYTES } from "../wire/vni-header.ts";
 import { attempt } from "./native-error.ts";
 import type { Offload } from "./offload.ts";
 import { Pool } from "./pool.ts";
@@ -151,6 +153,7 @@ export class Receivers {
 
   private async chooseKind(spec: ReceiverSpec, undo: Undo): Promise<"socket" | "packet"> {
     if (spec.protocol !== PROTOCOL_UDP) return "packet";
+    if (spec.header !== VNI_HEADER_BYTES) return "socket"; // the kernel's device would look for frames elsewhere
     const isHere = spec.address.family === AF_INET && spec.netns === undefined;
     if (this.offload.tier !== "tunnel" || !isHere) return "socket";
     const refusal = await this.receiveOffload.acquire(spec.port);
@@ -208,11 +211,12 @@ export class Receivers {
       addon.closeFd(attempt(describe(spec), () => addon.openUdp({ ...receiving(spec), port: 0, reusePort: false })));
       return;
     }
-    const ours = this.list().some(
+    const ours = this.list().filter(
       ({ spec: other }) =>
         other.port === spec.port && other.address.text === spec.address.text && other.netns === spec.netns,
     );
-    if (ours) return; // the same port on another interface: our own sockets would answer
+    for (const { spec: other } of ours) checkHeader(spec, other);
+    if (ours.length > 0) return; // the same port on another interface: our own sockets would answer
     const bind = (): void =>
       addon.closeFd(attempt(describe(spec), () => addon.openUdp({ ...receiving(spec), reusePort: false })));
     try {
@@ -236,10 +240,18 @@ export class Receivers {
   }
 }
 
+const headerOf = ({ format, header }: ReceiverSpec): string => `${JSON.stringify(format)} ${header}`;
+
+/** Two sockets of one port and interface would share out what comes without a look at it. @throws ERR_CONFIG_CONFLICT */
+const checkHeader = (spec: ReceiverSpec, other: ReceiverSpec): void => {
+  if (headerOf(spec) === headerOf(other) || spec.link?.name !== other.link?.name) return;
+  const words = headerTwice(`port ${spec.port} and local address ${spec.address.text}`);
+  throw new VtepdError("ERR_CONFIG_CONFLICT", `${words} the other tunnel's`);
+};
+
 const keyOf = (spec: ReceiverSpec): string => {
-  const { address, protocol, port, link, scopeId, header, format, netns, epoch, acceptZeroChecksum6 } = spec;
-  const layout = `${JSON.stringify(format)} ${header}`;
-  return `${netns ?? ""} ${epoch} ${address.text} ${protocol} ${port} ${link?.name ?? ""} ${scopeId} ${layout} ${acceptZeroChecksum6}`;
+  const { address, protocol, port, link, scopeId, netns, epoch, acceptZeroChecksum6 } = spec;
+  return `${netns ?? ""} ${epoch} ${address.text} ${protocol} ${port} ${link?.name ?? ""} ${scopeId} ${headerOf(spec)} ${acceptZeroChecksum6}`;
 };
 
 const receiving = (spec: ReceiverSpec): UdpOptions => ({

@@ -11,7 +11,7 @@
  * DF is a property of a socket, not of a datagram: where it depends on the inner packet there are two sets, the second with
  * DF, `dfStep` ports behind the first.
  *
- * In tier `tunnel` an IPv4 transmitter sends through an uplink instead (uplink.ts), where each packet has its own source
+ * In tier `tunnel` VXLAN's IPv4 transmitter sends through an uplink instead (uplink.ts), where each packet has its own source
  * port and flags. One that is pinned to an underlay interface, or asks for anything that an uplink cannot do, does not:
  * what the uplink sends goes where the routing table says.
  */
@@ -24,6 +24,7 @@ import type { PortChange } from "../dataplane/worker.ts";
 import { VtepdError } from "../errors.ts";
 import { netnsPath } from "../host/netns.ts";
 import { PROTOCOL_UDP } from "../wire/underlay-headers.ts";
+import { VNI_HEADER_BYTES } from "../wire/vni-header.ts";
 import { attempt } from "./native-error.ts";
 import type { Offload } from "./offload.ts";
 import { Pool } from "./pool.ts";
@@ -137,9 +138,10 @@ export class Transmitters {
     }
   }
 
-  private wantsUplink({ local, protocol, link, checksum, mark, netns, sourcePorts }: TransmitterSpec): boolean {
+  private wantsUplink({ local, protocol, header, link, checksum, mark, netns, sourcePorts }: TransmitterSpec): boolean {
     const isPlain =
       protocol === PROTOCOL_UDP &&
+      header === VNI_HEADER_BYTES &&
       link === undefined &&
       netns === undefined &&
       checksum &&

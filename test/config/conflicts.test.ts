@@ -94,6 +94,18 @@ describe("a conflict", () => {
       ],
     ],
     [
+      "between the headers of two tunnels on one socket",
+      tunnels(
+        "a: { mode: gretap, local: 192.0.2.1, remote: 192.0.2.2, encap: { type: gue, port: 7000 } }",
+        "b: { mode: gretap, local: 192.0.2.1, remote: 192.0.2.3, encap: { type: fou, port: 7000 } }",
+        "c: { mode: vxlan, id: 7, local: 192.0.2.1, port: 7000 }",
+      ),
+      [
+        "4:66: tunnels.b.encap: expected one format of tunnel header on port 7000 and local address 192.0.2.1, got another than tunnels.a.encap (vtepd.yaml:3:66)",
+        "5:14: tunnels.c.mode: expected one format of tunnel header on port 7000 and local address 192.0.2.1, got another than tunnels.a.mode (vtepd.yaml:3:14)",
+      ],
+    ],
+    [
       "between remote and local",
       tunnel("local: 192.0.2.1", "remote: 192.0.2.1"),
       [

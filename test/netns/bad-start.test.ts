@@ -98,6 +98,12 @@ describe("vtepd refuses to start:", () => {
       "port 4789 and local address 192.0.2.1",
     ],
     [
+      "two formats of tunnel header on one socket, seen only when the local address is known",
+      `{ ov0: { mode: vxlan, ${GOOD}, port: 6080 }, ov1: { mode: gretap, remote: 192.0.2.3, encap: { type: gue } } }`,
+      "ERR_CONFIG_CONFLICT",
+      "one format of tunnel header on port 6080",
+    ],
+    [
       "more queues than workers",
       `{ ov0: { mode: vxlan, ${GOOD}, queues: 2 } }`,
       "ERR_CONFIG_CONFLICT",
