@@ -12,7 +12,8 @@ export interface Both<Value> {
 const KEY = "an integer from 0 to 4294967295 or a dotted quad";
 const MAX_KEY = 0xffff_ffff;
 
-const quadValue = (text: string): number => {
+/** @param text a dotted quad; NaN for anything else */
+export const quadValue = (text: string): number => {
   const bytes = text.split(".").map(Number);
   return bytes.length === 4 && bytes.every((byte) => Number.isInteger(byte) && byte >= 0 && byte <= 255)
     ? bytes.reduce((sum, byte) => sum * 256 + byte)

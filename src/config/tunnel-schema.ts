@@ -9,7 +9,7 @@ import { MODES } from "../tunnel/modes.ts";
 import { fdbMac, groupAddress, interfaceAddress, remoteVtep, unicastMac, vtepAddress } from "./address.ts";
 import { NOTIFICATIONS, type Policer, type TunnelConfig } from "./config.ts";
 import { MAX_FDB_ENTRIES } from "./daemon-schema.ts";
-import { bothOr, greKey } from "./gre-value.ts";
+import { bothOr, greKey, quadValue } from "./gre-value.ts";
 import { key, listOf, map, section } from "./map.ts";
 import { routes } from "./route.ts";
 import {
@@ -99,7 +99,7 @@ const tunnelKeys = {
   ),
   group: key(
     groupAddress().optional(),
-    "Multicast group that broadcast, unknown unicast and multicast frames are sent to, joined on `link`.",
+    "Multicast group that broadcast, unknown unicast and multicast frames are sent to, and IP packets that no route takes; joined on `link`.",
     { examples: ["239.1.1.1"], insteadOf: "remote" },
   ),
   remote: key(
@@ -249,7 +249,7 @@ const tunnelKeys = {
   ),
   key: key(
     bothOr(greKey()).optional(),
-    "GRE key: an integer or a dotted quad, or `input` and `output` apart. Without it, packets have none, and those with one are not ours.",
+    "GRE key: an integer or a dotted quad, or `input` and `output` apart. Without it, packets have none, and those with one are not ours; with an IPv4 `group` it is then the group's address, as iproute2 has it.",
     { examples: [42] },
   ),
   checksum: key(
@@ -306,10 +306,17 @@ const policerConfigs = (rates: Rates): TunnelConfig["policers"] => ({
 
 const acceptOf = ({ accept, group }: TunnelKeys): "known" | "any" => accept ?? (group === undefined ? "known" : "any");
 
+/** With a group and no key of its own, GRE's key is the group's address, as iproute2 has it (over IPv4 only). */
+const greKeyOf = (mode: string, { key: given, group }: TunnelKeys): TunnelConfig["key"] => {
+  if (given !== undefined || group === undefined || MODES.get(mode)?.keys.includes("key") !== true) return given;
+  const address = quadValue(group);
+  return Number.isNaN(address) ? undefined : { input: address, output: address };
+};
+
 const tunnelConfig = (mode: string, keys: TunnelKeys): Omit<TunnelConfig, "name"> => ({
   mode,
-  id: keys.id ?? keys.key?.output ?? 0,
-  key: keys.key,
+  id: keys.id ?? greKeyOf(mode, keys)?.output ?? 0,
+  key: greKeyOf(mode, keys),
   greChecksum: keys.checksum,
   greSequence: keys.sequence,
   locals: keys.local ?? [],

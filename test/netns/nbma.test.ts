@@ -141,3 +141,36 @@ describe("routes", () => {
     expect(daemon.stats().links[0]?.rx.packets).toBe(0);
   });
 });
+
+describe("a multicast group", () => {
+  it.each([
+    ["gre", "239.1.1.1", "IPv4"],
+    ["ip6gre", "ff05::42", "IPv6"],
+  ] as const)("of %s is where packets go that no route takes, and anybody is heard", async (mode, group, family) => {
+    const all = hosts();
+    await Promise.all(
+      all.map((host, index) => {
+        const local = mode === "gre" ? `192.0.2.${index + 1}` : `"2001:db8::${index + 1}"`;
+        const addresses = BOTH.map((of) => `"${near(of, index + 1)}/${width(of)}"`);
+        return start(
+          host,
+          `{ mode: ${mode}, group: "${group}", link: eth0, local: ${local}, addresses: [${addresses}] }`,
+        );
+      }),
+    );
+    for (const inner of BOTH) {
+      pings(all[0], near(inner, 2));
+      pings(all[0], near(inner, 3));
+      pings(all[2], near(inner, 2));
+    }
+    const { sent, received } = await transfer(all[1], all[2], near(family, 3), 200_000);
+    expect(received).toBe(sent);
+    for (const daemon of daemons) {
+      expect(daemon.drops("socket")).toEqual({});
+      expect(Object.keys(daemon.drops("decap")).filter((reason) => reason !== "looped_back")).toEqual([]);
+    }
+    const [link] = daemons[0]!.json<{ linkinfo: { info_data: Record<string, string> } }[]>("-d", "link", "show", "ov0");
+    const { ikey, okey } = link!.linkinfo.info_data;
+    expect([ikey, okey]).toEqual(mode === "gre" ? [group, group] : [undefined, undefined]);
+  });
+});

@@ -1,0 +1,64 @@
+/**
+ * Tunnels without one remote VTEP, with a peer that others wrote: a user-mode-linux 6.1 guest.
+ *
+ *   left (vtepd, ov0) 192.0.2.1 === 192.0.2.2 guest (ov0)
+ */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { RunningDaemon } from "../support/daemon.ts";
+import type { Host } from "../support/host.ts";
+import { Lab } from "../support/lab.ts";
+import { lan } from "../support/lan.ts";
+import { UmlPeer } from "../support/uml-peer.ts";
+
+let lab: Lab;
+let left: Host;
+let guest: UmlPeer;
+let daemon: RunningDaemon | undefined;
+
+beforeAll(async () => {
+  lab = Lab.create();
+  left = lab.host("left");
+  const hub = lan(lab, [{ host: left, addresses: ["192.0.2.1/24"] }]);
+  hub.ip("tuntap", "add", "dev", "to-guest", "mode", "tap");
+  hub.ip("link", "set", "to-guest", "master", "br0", "up");
+  guest = await UmlPeer.start(hub, "to-guest");
+  await guest.run("ip address add 192.0.2.2/24 dev eth0");
+}, 60_000);
+
+afterEach(async () => {
+  await daemon?.stop();
+  daemon = undefined;
+  await guest.run("ip link delete ov0 2>/dev/null; true");
+});
+
+afterAll(async () => {
+  await guest?.stop();
+  await lab.close();
+});
+
+const start = async (tunnel: string): Promise<RunningDaemon> => {
+  daemon = await RunningDaemon.start(left, `{ ov0: ${tunnel} }`);
+  return daemon;
+};
+
+/** Both ways. The first packet to a VTEP that nobody has named may be lost. */
+const pings = async (theirs: string, ours: string): Promise<void> => {
+  left.exec("ping", ["-c", "1", "-W", "0.5", theirs]);
+  expect(left.run("ping", ["-c", "3", "-i", "0.05", "-W", "2", theirs])).toContain(" 0% packet loss");
+  expect(await guest.run(`ping -c 3 -i 0.05 -W 2 ${ours}`)).toContain(" 0% packet loss");
+};
+
+describe("vtepd and user-mode-linux 6.1", () => {
+  it("gre to a multicast group, whose address is the key", async () => {
+    await guest.run(
+      "ip link add ov0 type gre remote 239.1.1.1 local 192.0.2.2 dev eth0 && ip link set ov0 up && " +
+        "ip address add 10.42.0.2/24 dev ov0",
+    );
+    const running = await start(
+      "{ mode: gre, group: 239.1.1.1, link: eth0, local: 192.0.2.1, addresses: [10.42.0.1/24] }",
+    );
+    expect(left.ip("-o", "link", "show", "ov0")).toContain(" mtu 1472 ");
+    await pings("10.42.0.2", "10.42.0.1");
+    expect(running.drops("socket")).toEqual({});
+  });
+});
