@@ -50,6 +50,7 @@ inline constexpr int32_t FRAME_INNER_IP = 25;
 inline constexpr int32_t FRAME_VERDICT = 26;
 inline constexpr int32_t FRAME_TARGET = 27;
 inline constexpr int32_t FRAME_BD = 28;
+inline constexpr int32_t FRAME_ASSOCIATION = 29;
 
 inline constexpr int32_t FLAG_PARTIAL_CSUM = 1;
 inline constexpr int32_t FLAG_IPV4 = 2;
@@ -121,9 +122,39 @@ inline constexpr int32_t HEADER_PAYLOAD_MASK = 3 << 24;
 inline constexpr int32_t HEADER_PAYLOAD_ETHERNET = 0;
 inline constexpr int32_t HEADER_PAYLOAD_IP = 1 << 24;
 inline constexpr int32_t HEADER_PAYLOAD_ETHERTYPE = 2 << 24;
+inline constexpr int32_t HEADER_PAYLOAD_SEALED = 3 << 24;
 inline constexpr int32_t HEADER_PREFIX_SHIFT = 26;
 inline constexpr int32_t HEADER_PREFIX_MASK = 15 << HEADER_PREFIX_SHIFT;
 inline constexpr int32_t HEADER_CHECKSUM = 1 << 30;
+
+// Security associations of ESP: a row for each outbound one by bridge domain, then the rows.
+inline constexpr int32_t ASSOCIATION_DOMAINS = 8192;
+inline constexpr int32_t ASSOCIATION_INBOUND = 2048;
+inline constexpr int32_t ASSOCIATION_ROWS = 4096;
+inline constexpr int32_t ASSOCIATION_PLACES = 8;
+inline constexpr int32_t ASSOCIATION_WORDS = 64;
+inline constexpr int32_t ASSOCIATION_TABLE_WORDS = ASSOCIATION_DOMAINS + ASSOCIATION_ROWS * ASSOCIATION_WORDS;
+inline constexpr int32_t ASSOCIATION_GENERATION = 0;
+inline constexpr int32_t ASSOCIATION_SPI = 1;
+inline constexpr int32_t ASSOCIATION_IS_EXTENDED = 2;
+inline constexpr int32_t ASSOCIATION_BD = 3;
+inline constexpr int32_t ASSOCIATION_WINDOW = 4;
+inline constexpr int32_t ASSOCIATION_KEY_BYTES = 5;
+inline constexpr int32_t ASSOCIATION_KEY = 6;
+inline constexpr int32_t ASSOCIATION_SALT = 14;
+inline constexpr int32_t ASSOCIATION_LOCK = 15;
+inline constexpr int32_t ASSOCIATION_SEQUENCE = 16;
+inline constexpr int32_t ASSOCIATION_IV = 18;
+inline constexpr int32_t ASSOCIATION_BITMAP = 32;
+inline constexpr int32_t ASSOCIATION_MAX_WINDOW = 1024;
+
+// FRAME_ASSOCIATION of a datagram that could not be opened.
+inline constexpr int32_t ESP_TRUNCATED = -1;
+inline constexpr int32_t ESP_UNKNOWN = -2;
+inline constexpr int32_t ESP_REPLAYED = -3;
+inline constexpr int32_t ESP_FORGED = -4;
+inline constexpr int32_t ESP_INVALID = -5;
+inline constexpr int32_t ESP_UNHANDLED = -6;
 
 struct Frame {
   int32_t port;
@@ -146,7 +177,9 @@ struct Frame {
   int32_t tos;
   int32_t segments;
   int32_t inner_ip;
-  int32_t owned_by_data_plane[6];
+  int32_t owned_by_data_plane[3];
+  int32_t association;
+  int32_t unused[2];
 };
 
 struct Action {
@@ -157,7 +190,24 @@ struct Action {
   int32_t vtep;
   int32_t result;
   int32_t outer;
-  int32_t owned_by_data_plane[1];
+  int32_t bd;
+};
+
+// Written by the main thread before its generation is; lock, sequence, words[0..] of the bitmap also by workers.
+struct Association {
+  int32_t generation;  // 0: nothing here.
+  int32_t spi;
+  int32_t is_extended;
+  int32_t bd;
+  int32_t window;     // Inbound: numbers below the highest that are still taken; 0 takes all.
+  int32_t key_bytes;  // 16 or 32.
+  uint8_t key[32];
+  uint8_t salt[4];
+  int32_t lock;
+  uint64_t sequence;  // Outbound: the last that was sent. Inbound: the highest that was taken.
+  uint64_t iv;        // Outbound: what sequence numbers are mixed with to make initialisation vectors.
+  int32_t unused[12];
+  uint64_t bitmap[ASSOCIATION_MAX_WINDOW / 64];  // Inbound: of the sequence numbers, modulo its size, that were taken.
 };
 
 // struct virtio_net_hdr_mrg_rxbuf: what stands before every frame on a TAP descriptor. Host order, as TUNSETVNETLE is
@@ -217,11 +267,25 @@ VTEPD_AT(Action, template_length, ACTION_TEMPLATE_LENGTH);
 VTEPD_AT(Action, vtep, ACTION_VTEP);
 VTEPD_AT(Action, result, ACTION_RESULT);
 VTEPD_AT(Action, outer, ACTION_OUTER);
-VTEPD_AT(Action, owned_by_data_plane, ACTION_BD);
+VTEPD_AT(Frame, association, FRAME_ASSOCIATION);
+VTEPD_AT(Action, bd, ACTION_BD);
+VTEPD_AT(Association, generation, ASSOCIATION_GENERATION);
+VTEPD_AT(Association, spi, ASSOCIATION_SPI);
+VTEPD_AT(Association, is_extended, ASSOCIATION_IS_EXTENDED);
+VTEPD_AT(Association, bd, ASSOCIATION_BD);
+VTEPD_AT(Association, window, ASSOCIATION_WINDOW);
+VTEPD_AT(Association, key_bytes, ASSOCIATION_KEY_BYTES);
+VTEPD_AT(Association, key, ASSOCIATION_KEY);
+VTEPD_AT(Association, salt, ASSOCIATION_SALT);
+VTEPD_AT(Association, lock, ASSOCIATION_LOCK);
+VTEPD_AT(Association, sequence, ASSOCIATION_SEQUENCE);
+VTEPD_AT(Association, iv, ASSOCIATION_IV);
+VTEPD_AT(Association, bitmap, ASSOCIATION_BITMAP);
 #undef VTEPD_AT
 
 static_assert(sizeof(Frame) == FRAME_WORDS * sizeof(int32_t));
 static_assert(sizeof(Action) == ACTION_WORDS * sizeof(int32_t));
+static_assert(sizeof(Association) == ASSOCIATION_WORDS * sizeof(int32_t));
 static_assert(sizeof(VnetHeader) == VNET_HEADER_BYTES && VNET_HEADER_BYTES <= SLOT_HEADROOM);
 static_assert(sizeof(TunnelVnetHeader) == TUNNEL_VNET_HEADER_BYTES);
 static_assert(offsetof(TunnelVnetHeader, outer_th_offset) == 20);
@@ -230,7 +294,7 @@ static_assert(SLOT_BYTES % 64 == 0 && SLOT_BYTES / 64 % 2 == 1);
 // The largest UDP payload is 65527 bytes (IPv6), the largest TAP frame 65535 and an Ethernet header with two tags.
 static_assert(SLOT_BYTES - SLOT_HEADROOM >= 65535 + 22);
 static_assert(FRAME_DESTINATION == FRAME_SOURCE + 4 && FRAME_SOURCE_PORT == FRAME_DESTINATION + 4);
-static_assert(FRAME_TARGET == FRAME_VERDICT + 1 && FRAME_BD < FRAME_WORDS);
+static_assert(FRAME_TARGET == FRAME_VERDICT + 1 && FRAME_BD < FRAME_ASSOCIATION && FRAME_ASSOCIATION < FRAME_WORDS);
 static_assert(STATUS_NOW_MS < STATUS_WORDS);
 
 // The VTEP address table holds sockaddrs as the kernel takes them; TypeScript writes them by byte offset.

@@ -7,6 +7,12 @@
 
 namespace vtepd {
 
+namespace {
+
+constexpr uint32_t ESP_HEADER_BYTES = 16;  // As ESP_HEADER of esp.h.
+
+}  // namespace
+
 bool HeaderLayout::Parse(int32_t word) {
   const int32_t payload = word & abi::HEADER_PAYLOAD_MASK;
   const uint32_t base = static_cast<uint32_t>(word & abi::HEADER_BASE_MASK);
@@ -14,11 +20,14 @@ bool HeaderLayout::Parse(int32_t word) {
   fixed_ = prefix_ + base;
   flags_ = static_cast<uint8_t>((word & abi::HEADER_FLAGS_MASK) >> abi::HEADER_FLAGS_SHIFT);
   units_ = static_cast<uint8_t>((word & abi::HEADER_UNITS_MASK) >> abi::HEADER_UNITS_SHIFT);
-  kind_ = payload == abi::HEADER_PAYLOAD_IP ? FrameKind::kIpPacket : FrameKind::kEthernet;
+  is_sealed_ = payload == abi::HEADER_PAYLOAD_SEALED;
+  kind_ = payload == abi::HEADER_PAYLOAD_IP || is_sealed_ ? FrameKind::kIpPacket : FrameKind::kEthernet;
   has_ethertype_ = payload == abi::HEADER_PAYLOAD_ETHERTYPE;
   verifies_checksum_ = (word & abi::HEADER_CHECKSUM) != 0;
   is_constant_ = flags_ == 0 && units_ == 0 && !has_ethertype_;
-  if (word < 0 || payload == abi::HEADER_PAYLOAD_MASK) return false;
+  if (word < 0) return false;
+  // ESP has one header and nothing before it.
+  if (is_sealed_) return word == (abi::HEADER_PAYLOAD_SEALED | static_cast<int32_t>(ESP_HEADER_BYTES));
   if (!is_constant_ && base < 1) return false;
   if (has_ethertype_ && base < GRE) return false;
   // The bit that says there is a checksum must be one that makes room for it.

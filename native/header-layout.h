@@ -31,6 +31,9 @@ class HeaderLayout {
   // What a TUN or TAP of this layout reads.
   FrameKind Kind() const { return kind_; }
 
+  // Whether the packet is inside ESP and has to be opened (esp.h).
+  bool IsSealed() const { return is_sealed_; }
+
   // Bytes before the part of the header that the layout describes.
   uint32_t Prefix() const { return prefix_; }
 
@@ -55,6 +58,7 @@ class HeaderLayout {
   FrameKind kind_ = FrameKind::kEthernet;
   bool has_ethertype_ = false;
   bool verifies_checksum_ = false;
+  bool is_sealed_ = false;
   bool is_constant_ = true;
 };
 

@@ -100,8 +100,8 @@ Io::Io(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Io>(info) {
     return;
   }
   wake_fd_ = *wake_fd;
-  receiver_.Prepare(memory_, parts_);
-  sender_.Prepare(memory_);
+  receiver_.Prepare(memory_, parts_, esp_);
+  sender_.Prepare(memory_, esp_);
 }
 
 void Io::Add(const Napi::CallbackInfo& info) {
@@ -134,6 +134,10 @@ void Io::Add(const Napi::CallbackInfo& info) {
   }
   if (static_cast<size_t>(*id) >= ports_.size()) ports_.resize(static_cast<size_t>(*id) + 1);
   gone_.reserve(ports_.size());
+  if (layout.IsSealed()) {
+    esp_.Prepare(memory_.Associations(), memory_.OutboundAssociations());
+    sender_.PrepareSealing();
+  }
   Port port;
   port.fd = *fd;
   port.id = *id;
@@ -156,6 +160,7 @@ void Io::Remove(const Napi::CallbackInfo& info) {
   if (receiver_.WaitingPort() == *id) receiver_.Forget();
   gone_.erase(std::remove(gone_.begin(), gone_.end(), *id), gone_.end());
   memory_.SetStatus(abi::STATUS_GONE, static_cast<int32_t>(gone_.size()));
+  if (port->header.IsSealed()) esp_.Sweep();
   *port = Port();
 }
 

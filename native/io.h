@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "esp.h"
 #include "fd.h"
 #include "memory.h"
 #include "parts.h"
@@ -44,6 +45,7 @@ class Io : public Napi::ObjectWrap<Io> {
 
   Memory memory_;
   Parts parts_;
+  Esp esp_;
   UdpReceiver receiver_;
   UdpSender sender_;
   Fd epoll_;

@@ -55,6 +55,7 @@ bool Memory::Take(Napi::Env env, Napi::Value options) {
       {"status", napi_int32_array, abi::STATUS_WORDS},
       {"templates", napi_uint8_array, 0},
       {"vteps", napi_uint8_array, 0},
+      {"associations", napi_int32_array, abi::ASSOCIATION_TABLE_WORDS},
   };
   // A private array of the values keeps all of them alive, whatever becomes of the caller's object.
   const Napi::Array values = Napi::Array::New(env);
@@ -62,6 +63,7 @@ bool Memory::Take(Napi::Env env, Napi::Value options) {
   for (Array& array : arrays) {
     const Napi::Value value = options.As<Napi::Object>().Get(array.key);
     if (env.IsExceptionPending()) return false;
+    if (&array == &arrays[6] && value.IsUndefined()) continue;  // Without ESP.
     if (!Resolve(env, value, array) || array.length > INT32_MAX) {
       ThrowType(env, Expectation(array));
       return false;
@@ -76,6 +78,7 @@ bool Memory::Take(Napi::Env env, Napi::Value options) {
   template_bytes_ = static_cast<uint32_t>(arrays[4].length);
   vteps_ = static_cast<uint8_t*>(arrays[5].data);
   vtep_count_ = static_cast<uint32_t>(arrays[5].length) / abi::VTEP_ADDRESS_BYTES;
+  associations_ = static_cast<int32_t*>(arrays[6].data);
   if (reinterpret_cast<uintptr_t>(vteps_) % alignof(sockaddr_in6) != 0) {
     ThrowType(env, "Io: vteps: expected a byte offset that is a multiple of 4");
     return false;

@@ -41,6 +41,12 @@ class Memory {
   Bytes TemplateBytes(const abi::Action& action) const {
     return Within(templates_, template_bytes_, Load(action.template_offset), Load(action.template_length));
   }
+  // Null when JavaScript gave no table.
+  abi::Association* Associations() const {
+    return associations_ == nullptr ? nullptr
+                                    : reinterpret_cast<abi::Association*>(associations_ + abi::ASSOCIATION_DOMAINS);
+  }
+  const int32_t* OutboundAssociations() const { return associations_; }
   uint8_t* VtepAddress(int32_t slot) const {
     if (static_cast<uint32_t>(slot) >= vtep_count_) return nullptr;
     return vteps_ + static_cast<size_t>(slot) * abi::VTEP_ADDRESS_BYTES;
@@ -72,6 +78,7 @@ class Memory {
   uint32_t template_bytes_ = 0;
   uint8_t* vteps_ = nullptr;
   uint32_t vtep_count_ = 0;
+  int32_t* associations_ = nullptr;
   Napi::ObjectReference arrays_;
 };
 

@@ -28,6 +28,11 @@ void WriteMapped(uint8_t* out, const void* address) {
   memcpy(out + 12, address, 4);
 }
 
+// Headers that differ in nothing that matters; of ESP, which has opened both, only the association does.
+bool AreOfOneFlow(const HeaderLayout& layout, const uint8_t* a, const uint8_t* b, uint32_t length) {
+  return layout.IsSealed() ? memcmp(a, b, sizeof(uint32_t)) == 0 : layout.AreEqual(a, b, length);
+}
+
 // A sender on this host leaves an inner checksum unfinished but sums up as if it were not.
 bool IsGreRightOnceFinished(const Port& port, const uint8_t* datagram, uint32_t size, HeaderLayout::Extent header,
                             const abi::Frame& frame) {
@@ -40,9 +45,10 @@ bool IsGreRightOnceFinished(const Port& port, const uint8_t* datagram, uint32_t 
 
 }  // namespace
 
-void UdpReceiver::Prepare(Memory& memory, Parts& parts) {
+void UdpReceiver::Prepare(Memory& memory, Parts& parts, Esp& esp) {
   memory_ = &memory;
   parts_ = &parts;
+  esp_ = &esp;
   for (int32_t i = 0; i < abi::UDP_SLOTS; i++) {
     buffers_[i] = {memory.UdpSlot(i) + abi::SLOT_HEADROOM, abi::SLOT_BYTES - abi::SLOT_HEADROOM};
     msghdr& message = messages_[i].msg_hdr;
@@ -106,17 +112,30 @@ int32_t UdpReceiver::Resume(Port& port, int32_t first) {
     }
     do {
       uint8_t* const datagram = payload_.data + offset_;
-      const uint32_t size = std::min(origin_.segment_size, payload_.length - offset_);
+      const uint32_t datagram_size = std::min(origin_.segment_size, payload_.length - offset_);
+      uint32_t size = datagram_size;
+      int32_t association = 1;
+      if (port.header.IsSealed()) {
+        // What is opened must be described at once: a second time it would be a replay.
+        if (next == abi::BATCH_FRAMES) {
+          if (group_header != nullptr) CloseGroup(group, next - 1, group_first_part);
+          return next - first;
+        }
+        uint32_t packet_length;
+        association = esp_->Open(datagram, size, packet_length);
+        size = std::min(size, ESP_HEADER + packet_length);
+      }
       const HeaderLayout::Extent header = port.header.Measure(datagram, size);
       const bool is_gre_wrong = IsGreWrong(port, datagram, size, header);
-      const bool may_merge = size > header.length && !origin_.is_corrupt && !is_gre_wrong && origin_.inner_gso == 0;
+      const bool may_merge =
+          size > header.length && !origin_.is_corrupt && !is_gre_wrong && origin_.inner_gso == 0 && association > 0;
       iovec part;
       // Equal headers say the same of what follows, so that a group is of one kind.
       if (group_header != nullptr && may_merge && header.length == group_header_length &&
-          port.header.AreEqual(group_header, datagram, header.length) && parts_->HasRoom() &&
+          AreOfOneFlow(port.header, group_header, datagram, header.length) && parts_->HasRoom() &&
           group.Append(datagram + header.length, size - header.length, part)) {
         parts_->Append(part);
-        offset_ += size;
+        offset_ += datagram_size;
         continue;
       }
       if (group_header != nullptr) CloseGroup(group, next - 1, group_first_part);
@@ -125,6 +144,7 @@ int32_t UdpReceiver::Resume(Port& port, int32_t first) {
       parts_->Reset(next);
       abi::Frame& frame = memory_->FrameAt(next++);
       Describe(port, datagram, size, header, frame);
+      if (port.header.IsSealed()) frame.association = association;
       if (is_gre_wrong && !IsGreRightOnceFinished(port, datagram, size, header, frame)) {
         frame.flags |= abi::FLAG_BAD_OUTER_CSUM;
       }
@@ -135,7 +155,7 @@ int32_t UdpReceiver::Resume(Port& port, int32_t first) {
         group_header_length = header.length;
         group_first_part = parts_->Used();
       }
-      offset_ += size;
+      offset_ += datagram_size;
     } while (offset_ < payload_.length);
     offset_ = 0;
     Rearm(message_);

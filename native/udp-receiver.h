@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "coalesce.h"
+#include "esp.h"
 #include "memory.h"
 #include "parts.h"
 #include "port.h"
@@ -25,8 +26,8 @@ namespace vtepd {
 // received before it was described (`HasMore`, `Resume`).
 class UdpReceiver {
  public:
-  // Both are borrowed for as long as the receiver lives.
-  void Prepare(Memory& memory, Parts& parts);
+  // All are borrowed for as long as the receiver lives.
+  void Prepare(Memory& memory, Parts& parts, Esp& esp);
 
   // A new batch begins: slots whose datagrams were described are free.
   void BeginBatch() {
@@ -83,6 +84,7 @@ class UdpReceiver {
 
   Memory* memory_ = nullptr;
   Parts* parts_ = nullptr;
+  Esp* esp_ = nullptr;
   mmsghdr messages_[abi::UDP_SLOTS] = {};
   iovec buffers_[abi::UDP_SLOTS] = {};
   sockaddr_in6 sources_[abi::UDP_SLOTS] = {};

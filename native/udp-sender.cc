@@ -57,8 +57,9 @@ uint32_t GsoOf(const abi::Frame& frame) {
 
 }  // namespace
 
-void UdpSender::Prepare(Memory& memory) {
+void UdpSender::Prepare(Memory& memory, Esp& esp) {
   memory_ = &memory;
+  esp_ = &esp;
 }
 
 int32_t UdpSender::Queue(Port& port, int32_t index, Bytes frame) {
@@ -89,7 +90,11 @@ int32_t UdpSender::Flush(Port& port) {
     while (action >= 0) {
       const int32_t frame = Memory::Load(memory_->ActionAt(action).frame);
       const bool is_superframe = GsoOf(memory_->FrameAt(frame)) != 0;
-      if (!(is_superframe ? AddSuperframe(port, action) : AddFrame(port, action))) break;
+      if (!(port.header.IsSealed() ? AddSealed(port, action)
+            : is_superframe        ? AddSuperframe(port, action)
+                                   : AddFrame(port, action))) {
+        break;
+      }
       failed += memory_->ActionAt(action).result != 0 ? 1 : 0;
       action = next_[action];
     }
@@ -103,6 +108,7 @@ void UdpSender::Reset() {
   message_count_ = 0;
   datagram_count_ = 0;
   header_bytes_ = 0;
+  sealed_bytes_ = 0;
 }
 
 bool UdpSender::HasRoom(uint32_t datagrams, uint32_t messages) const {
@@ -159,6 +165,21 @@ void UdpSender::AddDatagram(Message& message, const iovec& header, const iovec& 
       message.control + WriteControl(controls_[index] + message.control, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
 }
 
+void UdpSender::Append(Port& port, int32_t action, const iovec& header, const iovec& payload) {
+  const int32_t outer = Memory::Load(memory_->ActionAt(action).outer);
+  const uint32_t size = static_cast<uint32_t>(header.iov_len + payload.iov_len);
+  Message* message = message_count_ > 0 ? &messages_[message_count_ - 1] : nullptr;
+  if (message == nullptr || !message->is_open || size > message->segment_size || message->datagrams == MAX_SEGMENTS ||
+      message->bytes + size > MAX_PAYLOAD || message->outer != outer ||
+      headers_of_[message_count_ - 1].msg_hdr.msg_name != static_cast<void*>(destinations_[action])) {
+    message = &NewMessage(action, size);
+    message->is_open = port.Has(abi::FEATURE_SEGMENT);
+  }
+  AddDatagram(*message, header, payload);
+  message->end_action = action_count_;
+  if (size < message->segment_size) message->is_open = false;  // Only the last may be shorter.
+}
+
 bool UdpSender::AddFrame(Port& port, int32_t action) {
   const int32_t outer = Memory::Load(memory_->ActionAt(action).outer);
   iovec header = templates_[action];
@@ -187,17 +208,7 @@ bool UdpSender::AddFrame(Port& port, int32_t action) {
     header_bytes_ += template_length;
     FillGre(port, outer, header, template_length, frames_[action]);
   }
-  const uint32_t size = template_length + static_cast<uint32_t>(frames_[action].iov_len);
-  Message* message = message_count_ > 0 ? &messages_[message_count_ - 1] : nullptr;
-  if (message == nullptr || !message->is_open || size > message->segment_size || message->datagrams == MAX_SEGMENTS ||
-      message->bytes + size > MAX_PAYLOAD || message->outer != outer ||
-      headers_of_[message_count_ - 1].msg_hdr.msg_name != static_cast<void*>(destinations_[action])) {
-    message = &NewMessage(action, size);
-    message->is_open = port.Has(abi::FEATURE_SEGMENT);
-  }
-  AddDatagram(*message, header, frames_[action]);
-  message->end_action = action_count_;
-  if (size < message->segment_size) message->is_open = false;  // Only the last may be shorter.
+  Append(port, action, header, frames_[action]);
   return true;
 }
 

@@ -7,7 +7,9 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <vector>
 
+#include "esp.h"
 #include "memory.h"
 #include "port.h"
 #include "segment.h"
@@ -22,8 +24,10 @@ namespace vtepd {
 // Holds no frame beyond the call: it borrows arena, templates and addresses until Flush returns.
 class UdpSender {
  public:
-  // `memory` is borrowed for as long as the sender lives.
-  void Prepare(Memory& memory);
+  // Both are borrowed for as long as the sender lives.
+  void Prepare(Memory& memory, Esp& esp);
+  // Makes room for what ESP seals, once.
+  void PrepareSealing();
 
   // Appends action `index` to its port. Returns 0 or EINVAL, when an index in the action is out of bounds.
   int32_t Queue(Port& port, int32_t index, Bytes frame);
@@ -40,6 +44,8 @@ class UdpSender {
   static constexpr uint32_t MAX_SEGMENTS = 64;
   // The largest UDP payload over IPv4, which is a little below that over IPv6.
   static constexpr uint32_t MAX_PAYLOAD = 65507;
+  // The packets of a superframe of 64 KiB with ESP's overhead, several times.
+  static constexpr uint32_t SEALED_BYTES = 2048 * 1024;
 
   // A message under construction, beside its mmsghdr.
   struct Message {
@@ -57,6 +63,10 @@ class UdpSender {
   // Both return false when a table is full; nothing was added then.
   bool AddFrame(Port& port, int32_t action);
   bool AddSuperframe(Port& port, int32_t action);
+  // The same for both, each datagram a packet inside ESP (sealed-sender.cc).
+  bool AddSealed(Port& port, int32_t action);
+  // Appends a datagram to the last message where it fits there, else to a new one.
+  void Append(Port& port, int32_t action, const iovec& header, const iovec& payload);
   bool HasRoom(uint32_t datagrams, uint32_t messages) const;
   Message& NewMessage(int32_t action, uint32_t segment_size);
   uint32_t WriteOuterControl(int32_t message, int32_t outer, bool is_ipv6);
@@ -68,6 +78,7 @@ class UdpSender {
   int32_t Fail(int32_t first, int32_t end, int result);
 
   Memory* memory_ = nullptr;
+  Esp* esp_ = nullptr;
   // By action: its template, its frame, its destination, and the next action on the same port.
   iovec templates_[abi::MAX_ACTIONS] = {};
   iovec frames_[abi::MAX_ACTIONS] = {};
@@ -85,6 +96,9 @@ class UdpSender {
   uint32_t datagram_count_ = 0;
   uint8_t headers_[HEADER_BYTES] = {};
   uint32_t header_bytes_ = 0;
+  // Sealed datagrams; empty until a port needs it.
+  std::vector<uint8_t> sealed_;
+  uint32_t sealed_bytes_ = 0;
 };
 
 }  // namespace vtepd

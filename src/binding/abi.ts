@@ -72,6 +72,8 @@ export const FRAME_INNER_IP = 25;
 export const FRAME_VERDICT = 26;
 export const FRAME_TARGET = 27;
 export const FRAME_BD = 28;
+/** Of a datagram from a port with HEADER_PAYLOAD_SEALED: the row of its association + 1, or ESP_* when it could not be opened. */
+export const FRAME_ASSOCIATION = 29;
 
 /** In FRAME_INNER_IP: nobody may fragment the packet (IPv4 with DF, all IPv6). */
 export const INNER_DF: number = 1 << 24;
@@ -207,8 +209,52 @@ export const HEADER_PAYLOAD_MASK: number = 3 << 24;
 export const HEADER_PAYLOAD_ETHERNET = 0;
 export const HEADER_PAYLOAD_IP: number = 1 << 24;
 export const HEADER_PAYLOAD_ETHERTYPE: number = 2 << 24;
+/** An IP packet inside ESP (native/esp.h); the base is 16, and there is nothing else. */
+export const HEADER_PAYLOAD_SEALED: number = 3 << 24;
 /** Units of 4 bytes in front of what is told above (GUE before GRE). */
 export const HEADER_PREFIX_SHIFT = 26;
 export const HEADER_PREFIX_MASK: number = 15 << HEADER_PREFIX_SHIFT;
 /** Where the first byte has 0x80, a GRE checksum is there and verified: FLAG_BAD_OUTER_CSUM. */
 export const HEADER_CHECKSUM: number = 1 << 30;
+
+/**
+ * Security associations of ESP (dataplane/association-table.ts): the outbound row of each bridge domain, 0 for none, then
+ * rows of ASSOCIATION_WORDS. The first ASSOCIATION_INBOUND rows are inbound ones, each in one of ASSOCIATION_PLACES places
+ * by its SPI; row 0 of the outbound ones is not used by any.
+ */
+export const ASSOCIATION_DOMAINS = 8192;
+export const ASSOCIATION_INBOUND = 2048;
+export const ASSOCIATION_ROWS = 4096;
+export const ASSOCIATION_PLACES = 8;
+export const ASSOCIATION_WORDS = 64;
+export const ASSOCIATION_TABLE_WORDS: number = ASSOCIATION_DOMAINS + ASSOCIATION_ROWS * ASSOCIATION_WORDS;
+/** 0 = nothing here; else a number that no row had before. Written last. */
+export const ASSOCIATION_GENERATION = 0;
+export const ASSOCIATION_SPI = 1;
+/** 1 = sequence numbers of 64 bits. */
+export const ASSOCIATION_IS_EXTENDED = 2;
+export const ASSOCIATION_BD = 3;
+/** Sequence numbers below the highest that are still taken; 0 = no protection against replays. */
+export const ASSOCIATION_WINDOW = 4;
+/** 16 or 32. */
+export const ASSOCIATION_KEY_BYTES = 5;
+export const ASSOCIATION_KEY = 6;
+export const ASSOCIATION_SALT = 14;
+/** Workers'. */
+export const ASSOCIATION_LOCK = 15;
+/** 64 bits: the last that was sent, or the highest that was taken. */
+export const ASSOCIATION_SEQUENCE = 16;
+/** 64 bits: what outbound sequence numbers are mixed with (exclusive or) to make initialisation vectors. */
+export const ASSOCIATION_IV = 18;
+/** Workers'. */
+export const ASSOCIATION_BITMAP = 32;
+/** Bits of the bitmap. */
+export const ASSOCIATION_MAX_WINDOW = 1024;
+
+/** FRAME_ASSOCIATION of what could not be opened: too short; no association has its SPI; its number was taken or is too old; not genuine; its padding is longer than it; neither IPv4 nor IPv6 inside. */
+export const ESP_TRUNCATED: number = -1;
+export const ESP_UNKNOWN: number = -2;
+export const ESP_REPLAYED: number = -3;
+export const ESP_FORGED: number = -4;
+export const ESP_INVALID: number = -5;
+export const ESP_UNHANDLED: number = -6;

@@ -176,6 +176,8 @@ export interface IoMemory {
   templates: Uint8Array;
   /** n * VTEP_ADDRESS_BYTES */
   vteps: Uint8Array;
+  /** ASSOCIATION_TABLE_WORDS; absent = nothing can be sealed or opened. */
+  associations?: Int32Array;
 }
 
 /** One worker's epoll set and its batches. All methods belong to the thread that made it. */

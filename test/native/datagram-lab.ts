@@ -22,6 +22,8 @@ export interface Copy {
   readonly template?: Uint8Array;
   /** ACTION_OUTER. */
   readonly outer?: number;
+  /** ACTION_BD. */
+  readonly bd?: number;
 }
 
 export interface Taken {
@@ -56,11 +58,19 @@ export class DatagramLab {
 
   /** Sends at most 16 copies from one port to another. Returns the results. */
   send(from: number, to: number, copies: readonly Copy[]): number[] {
-    for (const [i, { frame, words, template = new Uint8Array(0), outer = 0 }] of copies.entries()) {
+    for (const [i, { frame, words, template = new Uint8Array(0), outer = 0, bd = 0 }] of copies.entries()) {
       this.near.putFrame(i, frame, words);
       const at = i * TEMPLATE_ROOM;
       this.near.memory.templates.set(template, at);
-      this.near.putAction(i, { port: from, frame: i, template: at, templateLength: template.length, vtep: to, outer });
+      this.near.putAction(i, {
+        port: from,
+        frame: i,
+        template: at,
+        templateLength: template.length,
+        vtep: to,
+        outer,
+        bd,
+      });
     }
     this.near.io.send(copies.length);
     return copies.map((_, i) => this.near.result(i));

@@ -14,6 +14,7 @@ import {
   HEADER_FLAGS_SHIFT,
   HEADER_PAYLOAD_IP,
   HEADER_PAYLOAD_MASK,
+  HEADER_PREFIX_SHIFT,
   PORT_TAP,
 } from "../../src/binding/abi.ts";
 import { DatagramLab, type Taken } from "./datagram-lab.ts";
@@ -246,6 +247,7 @@ it("refuses words that are no layouts", () => {
   const refused = [
     -1,
     HEADER_PAYLOAD_MASK | 8,
+    HEADER_PAYLOAD_MASK | 16 | (1 << HEADER_PREFIX_SHIFT),
     1 << HEADER_FLAGS_SHIFT,
     GRE_LAYOUT & ~0xff,
     (GRE_LAYOUT & ~0xff) | 3,

@@ -1,5 +1,6 @@
 /** An Io with its memory and all descriptors a test opens, closed together. Also the plain view of a frame descriptor. */
 import {
+  ACTION_BD,
   ACTION_FRAME,
   ACTION_OUTER,
   ACTION_PORT,
@@ -11,6 +12,7 @@ import {
   AF_INET,
   AF_INET6,
   ARENA_BYTES,
+  ASSOCIATION_TABLE_WORDS,
   BATCH_FRAMES,
   FRAME_CSUM,
   FRAME_DATAGRAM_LENGTH,
@@ -82,6 +84,7 @@ export const makeMemory = (): IoMemory => {
     status: new Int32Array(new SharedArrayBuffer(STATUS_WORDS * 4)),
     templates: bytes(4096),
     vteps: bytes(64 * VTEP_ADDRESS_BYTES),
+    associations: new Int32Array(new SharedArrayBuffer(ASSOCIATION_TABLE_WORDS * 4)),
   };
 };
 
@@ -207,7 +210,15 @@ export class IoRig {
   /** Writes an action whose result is set to a value that no errno has. */
   putAction(
     index: number,
-    action: { port: number; frame: number; template?: number; templateLength?: number; vtep?: number; outer?: number },
+    action: {
+      port: number;
+      frame: number;
+      template?: number;
+      templateLength?: number;
+      vtep?: number;
+      outer?: number;
+      bd?: number;
+    },
   ): void {
     const words = this.memory.actions.subarray(index * ACTION_WORDS, (index + 1) * ACTION_WORDS);
     words[ACTION_PORT] = action.port;
@@ -216,6 +227,7 @@ export class IoRig {
     words[ACTION_TEMPLATE_LENGTH] = action.templateLength ?? 0;
     words[ACTION_VTEP] = action.vtep ?? 0;
     words[ACTION_OUTER] = action.outer ?? 0;
+    words[ACTION_BD] = action.bd ?? 0;
     words[ACTION_RESULT] = -1;
   }
 
