@@ -78,11 +78,16 @@ const mapLines = (map: SchemaNode, indent: string): string[] => {
   return lines.filter((line, index) => line !== "" || (index > 0 && lines[index - 1] !== ""));
 };
 
-/** A further mode: where it goes from and to, its remote VTEP another one for each, and those of its keys that are `news`. */
+/**
+ * A further mode: where it goes from and to, its remote VTEP another one for each, and those of its keys that
+ * are `news` or must be there.
+ */
 const furtherLines = (mode: SchemaNode, nth: number, news: ReadonlySet<string>): string[] => {
   const name = String(mode.properties?.["mode"]?.const);
   const isOverIpv6 = name.includes("6");
-  const properties = Object.entries(mode.properties ?? {}).filter(([key]) => key === "mode" || news.has(key));
+  const properties = Object.entries(mode.properties ?? {}).filter(
+    ([key]) => news.has(key) || mode.required?.includes(key),
+  );
   return [
     "",
     `  ${name}1:`,

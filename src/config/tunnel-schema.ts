@@ -91,7 +91,7 @@ const encapsulation = map({
 
 /** In the order in which the reference has them. */
 const tunnelKeys = {
-  id: key(vni(), "VXLAN network identifier (VNI).", { examples: [42] }),
+  id: key(vni(), "Virtual network identifier (VNI).", { examples: [42] }),
   local: key(
     oneOrList(vtepAddress()).optional(),
     "Our VTEP address; a list of two when the tunnel has remotes of both families. Without it, the one that the route to the remotes has.",
