@@ -7,6 +7,8 @@ export interface TunnelRow {
   /** Of the configuration; keys beside `mode`, `local`, `remote` and `addresses`, YAML. */
   readonly mode: string;
   readonly keys?: string;
+  /** Default: what the mode is named after. */
+  readonly underlay?: "IPv4" | "IPv6";
   /** Behind `ip link add ov0`. */
   readonly peer: string;
   /** The same with another key: nothing may pass. */
@@ -22,6 +24,25 @@ const V4 = "local L remote R ttl 64";
 const V6 = "local L remote R encaplimit none";
 
 export const TUNNEL_ROWS: readonly TunnelRow[] = [
+  {
+    name: "geneve",
+    mode: "geneve",
+    keys: "id: 42",
+    peer: "type geneve id 42 remote R",
+    wrong: "type geneve id 43 remote R",
+    carries: BOTH,
+    mtu: 1450,
+  },
+  {
+    name: "geneve, over IPv6",
+    mode: "geneve",
+    keys: "id: 42, port: 6082",
+    underlay: "IPv6",
+    peer: "type geneve id 42 remote R dstport 6082",
+    wrong: "type geneve id 41 remote R dstport 6082",
+    carries: BOTH,
+    mtu: 1430,
+  },
   { name: "gre", mode: "gre", peer: `type gre ${V4}`, carries: BOTH, mtu: 1476 },
   {
     name: "gre, key",

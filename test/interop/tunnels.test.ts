@@ -41,7 +41,7 @@ afterAll(async () => {
   await lab.close();
 });
 
-const outer = ({ mode }: TunnelRow): Family => (mode.includes("6") ? "IPv6" : "IPv4");
+const outer = ({ mode, underlay }: TunnelRow): Family => underlay ?? (mode.includes("6") ? "IPv6" : "IPv4");
 const inner = (family: Family, n: number): string => (family === "IPv4" ? overlay4(n) : overlay6(n));
 
 const startPeer = async (row: TunnelRow, words: string): Promise<void> => {

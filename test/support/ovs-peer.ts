@@ -69,6 +69,11 @@ export class OvsPeer {
     return this.#host.run("ovs-appctl", ["-t", this.#file("ovs-vswitchd.ctl"), "--timeout=10", ...args]);
   }
 
+  /** Runs ovs-ofctl on a bridge: `openflow("add-flow", "ov0", "priority=9,...")`. Returns stdout. */
+  openflow(verb: string, bridge: string, ...args: readonly string[]): string {
+    return this.#host.run("ovs-ofctl", ["--timeout=10", verb, `unix:${this.#file(`${bridge}.mgmt`)}`, ...args]);
+  }
+
   async stop(): Promise<void> {
     for (const child of this.#children.toReversed()) await child.stop();
     process.off("exit", this.#onExit);
