@@ -84,6 +84,7 @@ const ownWords = ({
   queues,
   offload,
   receive,
+  kernel_modules,
   netns,
   underlay_netns,
   underlay,
@@ -104,6 +105,7 @@ const ownWords = ({
 }: LinkJson["vtepd"]): (string | number)[] => {
   const words: (string | number)[] = ["vtepd", "state", state, "queues", queues, "offload", offload];
   if (receive !== "socket") words.push("receive", receive);
+  if (kernel_modules.length > 0) words.push("kernel-modules", kernel_modules.join(","));
   if (netns !== null) words.push("netns", netns);
   if (underlay_netns !== null) words.push("underlay-netns", underlay_netns);
   if (underlay.code !== undefined) words.push("underlay", underlay.state, underlay.code);

@@ -45,6 +45,8 @@ export interface LinkJson {
     readonly offload: string;
     /** Tier `tunnel`: whether packet sockets or UDP sockets receive. */
     readonly receive: "socket" | "packet";
+    /** Loaded modules of the host's kernel that take its packets, too, and answer them with ICMP errors. */
+    readonly kernel_modules: readonly string[];
     readonly netns: string | null;
     readonly underlay_netns: string | null;
     /** `degraded`: something is missing that the tunnel waits for. */
@@ -147,6 +149,7 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     queues: link.queues,
     offload: link.tier,
     receive: link.receiver,
+    kernel_modules: link.kernelModules,
     netns: link.netns,
     underlay_netns: link.underlayNetns,
     underlay:

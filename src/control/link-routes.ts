@@ -73,6 +73,7 @@ const LinkSchema = z
       queues: count(),
       offload: z.string(),
       receive: z.enum(["socket", "packet"]),
+      kernel_modules: z.array(z.string()),
       netns: z.string().nullable(),
       underlay_netns: z.string().nullable(),
       underlay: z.object({

@@ -20,6 +20,7 @@ import { DeviceWatch } from "./device-watch.ts";
 import { sendsFromOwnPort } from "./endpoint.ts";
 import { Events } from "./events.ts";
 import { Eviction } from "./eviction.ts";
+import { warnOfKernelTunnels } from "./kernel-tunnels.ts";
 import { MoveWarnings } from "./move-warnings.ts";
 import { Names } from "./names.ts";
 import { type Offload, type OffloadRequest, probeOffload } from "./offload.ts";
@@ -174,6 +175,8 @@ const start = async (
   await receivers.activate();
   await setUpDevices([...tunnels.values()]);
   await recursion.refuseAny(); // The devices' addresses are routes, too.
+
+  warnOfKernelTunnels(tunnels.values(), log);
 
   const segmentWatch = watchSegments(statistics, log);
   const timer = setInterval(() => {

@@ -33,6 +33,7 @@ import { monotonicS } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Events } from "./events.ts";
 import { FLOOD_MAC } from "./flood-list.ts";
+import { kernelModulesOf } from "./kernel-tunnels.ts";
 import type { Offload } from "./offload.ts";
 import type { Receivers } from "./receivers.ts";
 import type { RouteRecursion } from "./route-recursion.ts";
@@ -225,6 +226,7 @@ export class Vtep implements VtepService {
       queues: device.queues,
       tier: transmitter.tier,
       receiver: receivers[0]!.kind,
+      kernelModules: kernelModulesOf(tunnel),
       ttl: config.ttl ?? null,
       tos: config.tos,
       df: config.doNotFragment,

@@ -57,6 +57,8 @@ export interface LinkView {
   readonly tier: string;
   /** What its datagrams come through: UDP sockets, or packet sockets in tier `tunnel`. */
   readonly receiver: "socket" | "packet";
+  /** Modules of the host's kernel that take its packets, too. */
+  readonly kernelModules: readonly string[];
   /** Outer header; null = the host's default. */
   readonly ttl: number | "inherit" | null;
   readonly tos: number | "inherit";

@@ -92,6 +92,7 @@ describe("GET", () => {
         queues: 1,
         offload: "socket",
         receive: "socket",
+        kernel_modules: [],
         netns: null,
         underlay_netns: null,
         underlay: { state: "up" },

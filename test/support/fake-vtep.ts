@@ -64,6 +64,7 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   queues: 1,
   tier: "socket",
   receiver: "socket",
+  kernelModules: [],
   ttl: null,
   tos: 0,
   df: "unset",
