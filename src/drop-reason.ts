@@ -44,6 +44,9 @@ export const GRE_SEQUENCE_ERROR = 27;
 // The kernel's name.
 export const UNHANDLED_PROTO = 28;
 
+// Ours.
+export const ENCAP_LIMIT = 29;
+
 interface DropReasonRow {
   /** Label in metrics and JSON: the constant in lower case. */
   readonly name: string;
@@ -87,6 +90,7 @@ export const DROP_REASONS: readonly DropReasonRow[] = [
     meaning: "GRE sequence number older than one before, or absent where the tunnel wants one",
   },
   { name: "unhandled_proto", meaning: "payload of a kind that the tunnel does not carry" },
+  { name: "encap_limit", meaning: "IPv6 packet that may enter no further tunnel (RFC 2473)" },
 ];
 
 /** Number of counter columns a drop table needs; room for reasons to come without a new layout. */

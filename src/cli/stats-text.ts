@@ -12,12 +12,13 @@ const linkLines = ({
   flooded,
   reserved_bits,
   neighbour_answers,
+  keepalives,
   fdb,
   drops,
   remotes,
   ...counters
 }: LinkStatsJson): string[] => [
-  `${ifname} ${traffic(counters)} flooded ${flooded} reserved_bits ${reserved_bits} neighbour_answers ${neighbour_answers}`,
+  `${ifname} ${traffic(counters)} flooded ${flooded} reserved_bits ${reserved_bits} neighbour_answers ${neighbour_answers}${keepalives === 0 ? "" : ` keepalives ${keepalives}`}`,
   `${ifname} fdb learns ${fdb.learns} moves ${fdb.moves} damped ${fdb.moves_damped} aged ${fdb.aged} full ${fdb.full} remote_full ${fdb.remote_full} evicted ${fdb.evicted}`,
   ...dropLines(`${ifname} drop encap`, drops.encap),
   ...dropLines(`${ifname} drop decap`, drops.decap),

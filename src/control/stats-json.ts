@@ -14,6 +14,8 @@ export interface LinkStatsJson extends TrafficJson {
   readonly reserved_bits: number;
   /** Questions for neighbours that were answered here. */
   readonly neighbour_answers: number;
+  /** GRE keepalives that were answered here. */
+  readonly keepalives: number;
   readonly fdb: {
     readonly learns: number;
     readonly moves: number;
@@ -91,6 +93,7 @@ export const linkStatsJson = (stats: LinkStats): LinkStatsJson => ({
   flooded: stats.floodedFrames,
   reserved_bits: stats.reservedBits,
   neighbour_answers: stats.neighbourAnswers,
+  keepalives: stats.keepalives,
   fdb: {
     learns: stats.fdbLearns,
     moves: stats.fdbMoves,

@@ -57,6 +57,7 @@ const StatsSchema: z.ZodType<StatsJson> = z
           evicted: count(),
         }),
         neighbour_answers: count(),
+        keepalives: count(),
         drops: z.object({ encap: counts(), decap: counts() }),
         remotes: z.array(
           z.object({

@@ -2,10 +2,10 @@
  * The mode of one configured tunnel with all that its configuration says of the header filled in: what goes before each
  * payload, how large that is, and by what received datagrams are known to be its own.
  */
-import { OUTER_GRE_CHECKSUM, OUTER_GRE_SEQUENCE } from "../binding/abi.ts";
+import { AF_INET, AF_INET6, OUTER_GRE_CHECKSUM, OUTER_GRE_SEQUENCE } from "../binding/abi.ts";
 import type { TunnelConfig } from "../config/config.ts";
 import type { HeaderFormat } from "../dataplane/binding-table.ts";
-import { CARRIES_IPV4, CARRIES_IPV6, ETHERNET, ETHERNET_IN_GRE } from "../dataplane/bridge-domain.ts";
+import { CARRIES_IPV4, CARRIES_IPV6, ETHERNET, ETHERNET_IN_GRE, MINDS_LIMIT } from "../dataplane/bridge-domain.ts";
 import { PEER_ETHERNET, PEER_KEYED } from "../dataplane/peer-table.ts";
 import {
   type Carrier,
@@ -107,7 +107,16 @@ export class Encapsulation {
   get payloads(): number {
     const { payloads } = this.mode;
     if (this.isEthernet) return this.greRequired === 0 ? ETHERNET : ETHERNET_IN_GRE;
-    return (payloads.includes("ipv4") ? CARRIES_IPV4 : 0) | (payloads.includes("ipv6") ? CARRIES_IPV6 : 0);
+    return (
+      (payloads.includes("ipv4") ? CARRIES_IPV4 : 0) |
+      (payloads.includes("ipv6") ? CARRIES_IPV6 : 0) |
+      (this.allows(AF_INET6) ? MINDS_LIMIT : 0)
+    );
+  }
+
+  /** Whether others may send GRE keepalives through it. */
+  get hasKeepalives(): boolean {
+    return this.format.kind === "gre" && !this.isEthernet && this.allows(AF_INET);
   }
 
   /** BD_GRE_REQUIRED */

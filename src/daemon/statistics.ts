@@ -9,6 +9,7 @@ import {
   LINK_FDB_FULL,
   LINK_FDB_REMOTE_FULL,
   LINK_FLOODED,
+  LINK_KEEPALIVES,
   LINK_LEARNS,
   LINK_MOVES,
   LINK_MOVES_DAMPED,
@@ -76,6 +77,7 @@ export class Statistics {
       fdbRemoteFull: sum(LINK_FDB_REMOTE_FULL),
       fdbEvicted: this.eviction.count(tunnel.bd),
       neighbourAnswers: sum(LINK_NEIGHBOUR_ANSWERS),
+      keepalives: sum(LINK_KEEPALIVES),
       reservedBits: sum(LINK_RESERVED_BITS),
       drops: {
         encap: this.reasons("drop", drops + ENCAP * DROP_REASON_COLUMNS),

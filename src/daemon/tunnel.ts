@@ -26,7 +26,7 @@ import {
 import { clearRow, DROP_COLUMNS, LINK_COLUMNS } from "../dataplane/counters.ts";
 import { FDB_STATIC } from "../dataplane/fdb-memory.ts";
 import { clampWord } from "../dataplane/mss-clamp.ts";
-import { ANSWER, TELL_L2_MISS, TELL_L3_MISS } from "../dataplane/neighbourhood.ts";
+import { ANSWER, ECHO_KEEPALIVES, TELL_L2_MISS, TELL_L3_MISS } from "../dataplane/neighbourhood.ts";
 import { outerPolicy } from "../dataplane/outer-header.ts";
 import { OVERSIZE_DROP, OVERSIZE_FRAGMENT, OVERSIZE_ICMP } from "../dataplane/oversize.ts";
 import { BROADCAST, MULTICAST, TOO_BIG_ANSWER, UNKNOWN_UNICAST_CLASS } from "../dataplane/policers.ts";
@@ -234,7 +234,7 @@ export class Tunnel {
     bridgeDomains.set(bd, BD_GRE_REQUIRED, encapsulation.greRequired);
     this.undo.push(() => void this.neighbours.flush("all"));
     this.neighbours.configure(config.neighbours);
-    bridgeDomains.set(bd, BD_NEIGHBOURS, neighbourhoodOf(config));
+    bridgeDomains.set(bd, BD_NEIGHBOURS, encapsulation.hasKeepalives ? ECHO_KEEPALIVES : neighbourhoodOf(config));
     bridgeDomains.set(bd, BD_ACCESS_PORT, this.device.spec.port);
     if (config.group !== undefined) this.undo.push(this.forwarding.remotes.addSelf());
     this.undo.push(() => {

@@ -46,7 +46,7 @@ export const BD_GRE_REQUIRED = 26;
 export const BD_GRE_NEXT = 27;
 /** IP packets: list of the flood pool that routes are compiled into (route-table.ts); 0 = none. */
 export const BD_ROUTES = 28;
-/** Whether vtepd answers for neighbours and tells of misses: bits of neighbourhood.ts; 0 = neither. */
+/** Whether vtepd answers for neighbours or keepalives, and tells of misses: bits of neighbourhood.ts; 0 = nothing of it. */
 export const BD_NEIGHBOURS = 20;
 
 /** In BD_PAYLOADS. */
@@ -55,6 +55,8 @@ export const ETHERNET = 0;
 export const ETHERNET_IN_GRE = 4;
 export const CARRIES_IPV4 = 1;
 export const CARRIES_IPV6 = 2;
+/** Over IPv6, IP packets: the tunnel encapsulation limit of IPv6 packets is minded (RFC 2473). */
+export const MINDS_LIMIT = 8;
 
 /** In BD_OUTER: DSCP, TTL or DF as in the frame's own IP header. ECN always goes by RFC 6040. */
 export const OUTER_INHERIT_TOS: number = 1 << 24;

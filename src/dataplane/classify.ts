@@ -11,6 +11,7 @@ import {
   FRAME_DST_LO,
   FRAME_FLAGS,
   FRAME_LENGTH,
+  FRAME_OFFSET,
   FRAME_SEGMENTS,
   FRAME_SRC_HI,
   FRAME_SRC_LO,
@@ -21,6 +22,7 @@ import {
 } from "../binding/abi.ts";
 import {
   DROP_REASON_COLUMNS,
+  ENCAP_LIMIT,
   NO_TX_TARGET,
   NOT_DROPPED,
   PKT_TOO_SMALL,
@@ -29,6 +31,7 @@ import {
   UNHANDLED_PROTO,
   UNKNOWN_UNICAST,
 } from "../drop-reason.ts";
+import { mayNotEnterTunnel } from "../wire/encapsulation-limit.ts";
 import { isGroupMac } from "../wire/mac.ts";
 import type { Batch } from "./batch.ts";
 import {
@@ -41,6 +44,7 @@ import {
   BD_WORDS,
   CARRIES_IPV4,
   CARRIES_IPV6,
+  MINDS_LIMIT,
 } from "./bridge-domain.ts";
 import { type Counters, DROP_COLUMNS, ENCAP } from "./counters.ts";
 import type { Fdb } from "./fdb.ts";
@@ -56,6 +60,7 @@ import { VLAN_PASS, VlanTags } from "./vlan-tags.ts";
 const ETHERNET_HEADER_BYTES = 14;
 
 export class Classifier {
+  private readonly arena: Uint8Array;
   private readonly frames: Int32Array;
   private readonly status: Int32Array;
   private readonly fdb: Fdb;
@@ -71,6 +76,7 @@ export class Classifier {
   constructor(batch: Batch, tables: Tables, counters: Counters, neighbourhood: Neighbourhood, misses: Misses) {
     this.neighbourhood = neighbourhood;
     this.misses = misses;
+    this.arena = batch.arena;
     this.frames = batch.frames;
     this.status = batch.status;
     this.fdb = tables.fdb;
@@ -125,8 +131,13 @@ export class Classifier {
     const { frames, domains } = this;
     const flags = frames[row + FRAME_FLAGS]!;
     const version = ((flags & FLAG_IPV4) === 0 ? 0 : CARRIES_IPV4) | ((flags & FLAG_IPV6) === 0 ? 0 : CARRIES_IPV6);
-    if ((version & domains[bd * BD_WORDS + BD_PAYLOADS]!) === 0) {
+    const payloads = domains[bd * BD_WORDS + BD_PAYLOADS]!;
+    if ((version & payloads) === 0) {
       this.discard(row, bd, UNHANDLED_PROTO);
+      return;
+    }
+    if (version === CARRIES_IPV6 && (payloads & MINDS_LIMIT) !== 0 && this.mayNotEnter(row)) {
+      this.discard(row, bd, ENCAP_LIMIT);
       return;
     }
     const routes = domains[bd * BD_WORDS + BD_ROUTES]!;
@@ -138,6 +149,11 @@ export class Classifier {
     }
     frames[row + FRAME_VERDICT] = UNICAST;
     frames[row + FRAME_TARGET] = remote;
+  }
+
+  private mayNotEnter(row: number): boolean {
+    const { frames } = this;
+    return mayNotEnterTunnel(this.arena, frames[row + FRAME_OFFSET]!, frames[row + FRAME_LENGTH]!);
   }
 
   private unknown(row: number, bd: number): void {

@@ -34,6 +34,8 @@ export const LINK_FDB_REMOTE_FULL = 9;
 export const LINK_MOVES_DAMPED = 10;
 /** Questions for neighbours that were answered here. */
 export const LINK_NEIGHBOUR_ANSWERS = 13;
+/** GRE keepalives that were answered here. */
+export const LINK_KEEPALIVES = 15;
 
 export const ENCAP = 0;
 export const DECAP = 1;

@@ -14,8 +14,11 @@ import {
   FLAG_PARTIAL_CSUM,
   FLAG_TCP,
   FRAME_BD,
+  FRAME_DESTINATION,
   FRAME_FLAGS,
+  FRAME_FLOW_HASH,
   FRAME_GSO,
+  FRAME_HEADER_OFFSET,
   FRAME_HEADERS,
   FRAME_INNER_IP,
   FRAME_LENGTH,
@@ -41,6 +44,7 @@ import {
   UNKNOWN_VTEP,
 } from "../drop-reason.ts";
 import { decapsulateEcn, ECN_MASK } from "../wire/ecn.ts";
+import { keepaliveHeaderBytes } from "../wire/gre-keepalive.ts";
 import { isInvalidSourceMac } from "../wire/mac.ts";
 import type { Batch } from "./batch.ts";
 import {
@@ -63,6 +67,7 @@ import {
   DECAP,
   DROP_COLUMNS,
   LINK_COLUMNS,
+  LINK_KEEPALIVES,
   LINK_RESERVED_BITS,
   LINK_RX_BYTES,
   LINK_RX_FRAMES,
@@ -73,11 +78,11 @@ import {
 import { Demultiplexer } from "./demultiplexer.ts";
 import { Learner } from "./learner.ts";
 import { CLAMP_OFF, MssClamp } from "./mss-clamp.ts";
-import type { Neighbourhood } from "./neighbourhood.ts";
+import { ECHO_KEEPALIVES, type Neighbourhood } from "./neighbourhood.ts";
 import { PacketCheck } from "./packet-check.ts";
 import type { Tables } from "./tables.ts";
 import { UPCALL_BD, UPCALL_KIND, UPCALL_UNKNOWN_VTEP, type UpcallRing } from "./upcall-ring.ts";
-import { DELIVER, DISCARD } from "./verdict.ts";
+import { DELIVER, DISCARD, ECHO } from "./verdict.ts";
 import { VLAN_PASS, VlanTags } from "./vlan-tags.ts";
 import { wireBytes } from "./wire-bytes.ts";
 
@@ -144,6 +149,27 @@ export class Decapsulator {
     this.deliver(row, bd, remote);
   }
 
+  /** A keepalive's inner GRE part goes back to who sent it; it was counted as received. */
+  private echoKeepalive(row: number, bd: number, remote: number): void {
+    const { frames } = this;
+    if (remote === UNKNOWN) return;
+    // In GUE the answer would need its header in front.
+    if (this.demultiplexer.greOffset(row) !== frames[row + FRAME_HEADER_OFFSET]!) return;
+    const offset = frames[row + FRAME_OFFSET]!;
+    const length = frames[row + FRAME_LENGTH]!;
+    const local = frames[row + FRAME_DESTINATION + 3]!;
+    const header = keepaliveHeaderBytes(this.arena, offset, length, frames[row + FRAME_SOURCE + 3]!, local);
+    if (header === 0) return;
+    frames[row + FRAME_OFFSET] = offset + header;
+    frames[row + FRAME_LENGTH] = length - header;
+    frames[row + FRAME_FLAGS] = 0;
+    frames[row + FRAME_FLOW_HASH] = 0;
+    frames[row + FRAME_INNER_IP] = 0;
+    frames[row + FRAME_VERDICT] = ECHO;
+    frames[row + FRAME_TARGET] = remote;
+    this.counters.link[bd * LINK_COLUMNS + LINK_KEEPALIVES]!++;
+  }
+
   private deliver(row: number, bd: number, remote: number): void {
     const { frames } = this;
     const { link, remote: remotes } = this.counters;
@@ -153,11 +179,14 @@ export class Decapsulator {
     link[bd * LINK_COLUMNS + LINK_RX_BYTES]! += bytes;
     remotes[remote * REMOTE_COLUMNS + REMOTE_RX_FRAMES]! += segments;
     remotes[remote * REMOTE_COLUMNS + REMOTE_RX_BYTES]! += bytes;
-    if (this.domains[bd * BD_WORDS + BD_NEIGHBOURS] !== 0) this.neighbourhood.fromUnderlay(row, bd);
     if (this.demultiplexer.hasReservedBits(row)) link[bd * LINK_COLUMNS + LINK_RESERVED_BITS]! += segments;
     frames[row + FRAME_VERDICT] = DELIVER;
     frames[row + FRAME_BD] = bd;
     frames[row + FRAME_TARGET] = this.domains[bd * BD_WORDS + BD_ACCESS_PORT]!;
+    const watch = this.domains[bd * BD_WORDS + BD_NEIGHBOURS]!;
+    if (watch === 0) return;
+    if ((watch & ECHO_KEEPALIVES) !== 0) this.echoKeepalive(row, bd, remote);
+    else this.neighbourhood.fromUnderlay(row, bd);
   }
 
   /** The slot of the sender, UNKNOWN or SELF. */

@@ -68,7 +68,7 @@ import {
 import { dropReasonOfErrno } from "./send-error.ts";
 import type { Tables } from "./tables.ts";
 import { UPCALL_BD, UPCALL_KIND, UPCALL_PKT_TOO_BIG, UPCALL_REMOTE, type UpcallRing } from "./upcall-ring.ts";
-import { DELIVER, DISCARD, FLOOD, UNICAST } from "./verdict.ts";
+import { DELIVER, DISCARD, ECHO, FLOOD, UNICAST } from "./verdict.ts";
 import { wireBytes } from "./wire-bytes.ts";
 
 const IPV6_PACKET = FLAG_IP_PACKET | FLAG_IPV6;
@@ -115,6 +115,7 @@ export class Encapsulator {
       if (verdict === DISCARD) continue; // counted where it was decided
       if (verdict === UNICAST) this.unicast(frame, row, frames[row + FRAME_TARGET]!);
       else if (verdict === DELIVER) this.toAccess(frame, row);
+      else if (verdict === ECHO) this.echo(frame, row);
       else frame = this.flood(frame, count) - 1;
     }
     this.flush();
@@ -161,6 +162,14 @@ export class Encapsulator {
     counters.link[bd * LINK_COLUMNS + LINK_TX_BYTES]! += bytes;
     counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_FRAMES]! += segments;
     counters.remote[remote * REMOTE_COLUMNS + REMOTE_TX_BYTES]! += bytes;
+  }
+
+  /** Back to its remote VTEP, with nothing in front: the frame is a tunnel header itself. */
+  private echo(frame: number, row: number): void {
+    this.toRemote(frame, row, this.frames[row + FRAME_TARGET]!);
+    const action = (this.count - 1) * ACTION_WORDS;
+    this.actions[action + ACTION_TEMPLATE_LENGTH] = 0;
+    this.actions[action + ACTION_OUTER] = 0;
   }
 
   /** Floods the run of frames that begins with `first` and returns its end. */

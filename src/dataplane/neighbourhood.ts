@@ -65,6 +65,8 @@ import { UPCALL_BD, UPCALL_KIND, UPCALL_NEIGHBOUR, UPCALL_NEIGHBOUR_IS_HERE, typ
 export const ANSWER = 1;
 export const TELL_L2_MISS = 2;
 export const TELL_L3_MISS = 4;
+/** Of a tunnel that has no neighbours: decap.ts answers GRE keepalives. */
+export const ECHO_KEEPALIVES = 8;
 
 /** Neither ARP nor neighbour discovery, or not for us to read. */
 const OTHER: number = FLAG_TCP | FLAG_UDP | FLAG_FRAGMENT | FLAG_VLAN | FLAG_IPV4;

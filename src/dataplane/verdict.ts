@@ -8,3 +8,5 @@ export const UNICAST = 1;
 export const FLOOD = 2;
 /** Underlay to overlay: to the access port in FRAME_TARGET. Never to a remote VTEP: split horizon. */
 export const DELIVER = 3;
+/** Underlay to underlay, and made here: a GRE keepalive, back to the remote VTEP in FRAME_TARGET as it is. */
+export const ECHO = 4;

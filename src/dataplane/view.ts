@@ -124,6 +124,8 @@ export interface LinkStats extends TrafficCounters {
   readonly reservedBits: number;
   /** Questions for neighbours that were answered here instead of flooded. */
   readonly neighbourAnswers: number;
+  /** GRE keepalives that were answered here. */
+  readonly keepalives: number;
   /** Keyed by the reason's name; only non-zero ones. `encap` = overlay to underlay, `decap` = the other way. */
   readonly drops: {
     readonly encap: Readonly<Record<string, number>>;

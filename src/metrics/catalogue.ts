@@ -140,6 +140,11 @@ export const LINK_NEIGHBOUR_ANSWERS: Metric = counter(
   "ARP requests and neighbour solicitations that were answered here instead of flooded.",
   "link",
 );
+export const LINK_KEEPALIVES: Metric = counter(
+  "vtepd_link_keepalives_total",
+  "GRE keepalives of remote VTEPs that were answered here.",
+  "link",
+);
 
 export const REMOTE_RECEIVE_PACKETS: Metric = counter(
   "vtepd_remote_receive_packets_total",

@@ -83,6 +83,7 @@ const FAMILIES: readonly (readonly [catalogue.Metric, Source])[] = [
   [catalogue.FDB_REMOTE_FULL, perStats((stats) => stats.fdbRemoteFull)],
   [catalogue.FDB_EVICTED, perStats((stats) => stats.fdbEvicted)],
   [catalogue.LINK_NEIGHBOUR_ANSWERS, perStats((stats) => stats.neighbourAnswers)],
+  [catalogue.LINK_KEEPALIVES, perStats((stats) => stats.keepalives)],
   [catalogue.LINK_RESERVED_BITS, perStats((stats) => stats.reservedBits)],
   [catalogue.REMOTE_RECEIVE_PACKETS, perRemote((counters) => counters.rxFrames)],
   [catalogue.REMOTE_RECEIVE_BYTES, perRemote((counters) => counters.rxBytes)],

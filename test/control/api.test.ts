@@ -236,6 +236,7 @@ describe("GET", () => {
       tx: { packets: 9, bytes: 900 },
       flooded: 2,
       neighbour_answers: 0,
+      keepalives: 0,
       reserved_bits: 0,
       fdb: { learns: 3, moves: 1, moves_damped: 0, aged: 0, full: 0, remote_full: 0, evicted: 0 },
       drops: { encap: { ip_outnoroutes: 2, tx_error: 3, no_tx_target: 4 }, decap: { hdr_trunc: 5, unknown_vtep: 6 } },

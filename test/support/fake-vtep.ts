@@ -97,6 +97,7 @@ const fakeStats = (name: string, overrides: Partial<LinkStats> = {}): LinkStats 
   fdbEvicted: 0,
   fdbMovesDamped: 0,
   neighbourAnswers: 0,
+  keepalives: 0,
   reservedBits: 0,
   drops: { encap: {}, decap: {} },
   remotes: [],
