@@ -81,6 +81,7 @@ const mac: Value = { key: "lladdr", placeholder: "LLADDR", check: isMac, require
 const dst: Value = { key: "dst", placeholder: "{ IP | NAME }", check: isRemote };
 const port: Value = { key: "port", placeholder: "PORT", check: integer(1, 65535, "invalid port") };
 const vni: Value = { key: "vni", placeholder: "VNI", check: integer(0, 0xffffff, "invalid VNI") };
+const via: Value = { key: "via", placeholder: "DEV", check: isName };
 
 const state: Value = {
   key: "state",
@@ -103,7 +104,7 @@ const NOT_SELECTING = "does not select an entry to delete: give LLADDR, dev and 
 const changeFdb = (name: string): Verb => ({
   names: [name],
   operand: mac,
-  values: [{ ...dev, required: true }, { ...dst, required: true }, port, vni],
+  values: [{ ...dev, required: true }, { ...dst, required: true }, port, vni, via],
   flags: ["sticky"],
   implied: IMPLIED_FDB,
   refused: REFUSED_FDB,
@@ -139,7 +140,12 @@ export const OBJECTS: readonly CommandObject[] = [
         operand: mac,
         values: [{ ...dev, required: true }, dst],
         implied: IMPLIED_FDB,
-        refused: { master: REFUSED_FDB.master, port: `"port" ${NOT_SELECTING}`, vni: `"vni" ${NOT_SELECTING}` },
+        refused: {
+          master: REFUSED_FDB.master,
+          port: `"port" ${NOT_SELECTING}`,
+          vni: `"vni" ${NOT_SELECTING}`,
+          via: `"via" ${NOT_SELECTING}`,
+        },
       },
       {
         names: ["flush"],
@@ -154,17 +160,17 @@ export const OBJECTS: readonly CommandObject[] = [
     summary: "flood list",
     verbs: [
       { names: SHOW, operand: { ...dev, required: true }, values: [] },
-      { names: ["add"], operand: { ...dev, required: true }, values: [{ ...dst, required: true }, port, vni] },
+      { names: ["add"], operand: { ...dev, required: true }, values: [{ ...dst, required: true }, port, vni, via] },
       {
         names: ["del", "delete"],
         operand: { ...dev, required: true },
-        values: [{ ...dst, required: true }, port, vni],
+        values: [{ ...dst, required: true }, port, vni, via],
       },
       {
         names: ["set"],
         operand: { ...dev, required: true },
         values: [],
-        list: [{ ...dst, required: true }, port, vni],
+        list: [{ ...dst, required: true }, port, vni, via],
       },
     ],
   },

@@ -71,6 +71,7 @@ const changeFdb =
       dst: values.get("dst"),
       port: number("port"),
       vni: number("vni"),
+      via: values.get("via"),
       ...(values.has("sticky") ? { sticky: true } : {}),
     };
     return client.send("POST", `${linkPath(values.get("dev")!)}/fdb`, body);
@@ -98,14 +99,14 @@ interface Member {
   readonly dst: string;
   readonly port?: number;
   readonly vni?: number;
+  readonly via?: string;
 }
 
 const floodPath = (values: Command["values"]): string => `${linkPath(values.get("dev")!)}/flood`;
 
 const showFlood: Run = async (call) => {
   const members = await call.client.getJson<Member[]>(floodPath(call.values));
-  const text = ({ dst, port, vni }: Member): string =>
-    `${["dst", dst, ...(port === undefined ? [] : ["port", port]), ...(vni === undefined ? [] : ["vni", vni])].join(" ")}\n`;
+  const text = ({ dst, ...own }: Member): string => `${["dst", dst, ...Object.entries(own).flat()].join(" ")}\n`;
   call.out(wantsJson(call) ? jsonText(members, wantsPretty(call)) : members.map(text).join(""));
 };
 
@@ -113,6 +114,7 @@ const memberOf = (values: Command["values"]): Member => ({
   dst: values.get("dst")!,
   ...(values.has("port") ? { port: Number(values.get("port")) } : {}),
   ...(values.has("vni") ? { vni: Number(values.get("vni")) } : {}),
+  ...(values.has("via") ? { via: values.get("via")! } : {}),
 });
 
 const addFlood: Run = ({ client, values }) => client.send("POST", floodPath(values), memberOf(values));

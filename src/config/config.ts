@@ -74,6 +74,8 @@ export interface FdbConfig {
   /** Undefined = the tunnel's own. */
   readonly port?: number | undefined;
   readonly vni?: number | undefined;
+  /** Underlay interface; undefined = the tunnel's own, or where the routes lead. */
+  readonly via?: string | undefined;
 }
 
 export interface NeighbourConfig {

@@ -15,10 +15,12 @@ import {
   memberTwice,
   modeContradiction,
   NEIGHBOURS_FOR_NOTHING,
+  ownDevice,
   ownMac,
   peerTwice,
   remoteContradiction,
   STICKY_MEMBER,
+  viaContradiction,
   vniTwice,
 } from "./contradictions.ts";
 import type { ConfigDocument } from "./document.ts";
@@ -128,7 +130,7 @@ const checkVteps = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): 
     conflicts.report(second.path, `${wanted}, got ${second.address}`);
   }
   for (const { address, path: place } of [...locals, ...remotes]) {
-    const message = modeContradiction(address, modeOf(tunnel));
+    const message = modeContradiction(address, modeOf(tunnel)) ?? linkContradiction(address, tunnel)?.message;
     if (message !== undefined) conflicts.report(place, message);
   }
   for (const { address, path: place } of remotes) {
@@ -136,9 +138,9 @@ const checkVteps = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): 
     const other = locals.find((local) => local.address === found?.local);
     if (found !== undefined) conflicts.report(place, `${found.message}: ${conflicts.at(other!.path)}`);
   }
-  for (const { address, path: place } of [...locals, ...remotes]) {
-    const found = linkContradiction(address, tunnel);
-    if (found !== undefined) conflicts.report(place, found.message);
+  for (const [index, { via }] of tunnel.fdb.entries()) {
+    const message = via === undefined ? undefined : viaContradiction(via, tunnel);
+    if (message !== undefined) conflicts.report([...path, "fdb", index, "via"], message);
   }
 };
 
@@ -261,8 +263,8 @@ const checkSockets = (tunnels: readonly TunnelConfig[], conflicts: Conflicts): v
 /** `remote`, `flood` and zero-MAC entries of `fdb` are one flood list. */
 const checkFloodList = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
   const members = new Map<string, KeyPath>();
-  const add = (address: string, place: KeyPath, port = tunnel.port, vni = tunnel.id): void => {
-    const member = `${address} ${port} ${vni}`;
+  const add = (address: string, place: KeyPath, port = tunnel.port, vni = tunnel.id, via = tunnel.link): void => {
+    const member = `${address} ${port} ${vni} ${via}`;
     const first = members.get(member);
     if (first === undefined) {
       members.set(member, place);
@@ -273,9 +275,9 @@ const checkFloodList = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflict
   for (const { address, path: place } of remotesOf({ ...tunnel, fdb: [], routes: [] }, path)) {
     add(address, place);
   }
-  for (const [index, { mac, dst, port, vni, sticky }] of tunnel.fdb.entries()) {
+  for (const [index, { mac, dst, port, vni, via, sticky }] of tunnel.fdb.entries()) {
     if (mac !== ZERO_MAC) continue;
-    add(dst, [...path, "fdb", index, "dst"], port, vni);
+    add(dst, [...path, "fdb", index, "dst"], port, vni, via);
     if (sticky === true) conflicts.report([...path, "fdb", index, "sticky"], STICKY_MEMBER);
   }
 };
@@ -313,7 +315,7 @@ const checkLink = (tunnel: TunnelConfig, tunnels: ReadonlyMap<string, TunnelConf
   const path = ["tunnels", tunnel.name, "link"];
   const underlay = tunnel.link === undefined ? undefined : tunnels.get(tunnel.link);
   if (underlay === tunnel && tunnel.netns === undefined) {
-    conflicts.report(path, `expected an underlay interface, got ${tunnel.name}, the device of the tunnel itself`);
+    conflicts.report(path, ownDevice(tunnel.name));
   } else if (underlay?.netns !== undefined && underlay !== tunnel) {
     const netns = conflicts.at(["tunnels", underlay.name, "netns"]);
     conflicts.report(

@@ -7,6 +7,7 @@ import ipaddr from "ipaddr.js";
 import { AF_INET, AF_INET6 } from "../binding/abi.ts";
 import { isHostName } from "../dataplane/host-name.ts";
 import type { Mode } from "../tunnel/mode.ts";
+import type { TunnelConfig } from "./config.ts";
 
 /** What remote VTEPs must agree with. */
 export interface Underlay {
@@ -43,6 +44,23 @@ export const linkContradiction = (address: string, { link }: Underlay): Contradi
   link === undefined && isLinkLocal(address)
     ? { message: `expected \`link\` beside a link-local address, got ${address} and no interface to use it on` }
     : undefined;
+
+/** Whether it has no source port but the one that it receives on. */
+export const sendsFromOwnPort = ({ sourcePorts, port }: Pick<TunnelConfig, "sourcePorts" | "port">): boolean =>
+  sourcePorts !== undefined && sourcePorts.first === port && sourcePorts.last === port;
+
+/** Of an underlay interface that an FDB entry names with its tunnel. */
+export const viaContradiction = (via: string, tunnel: TunnelConfig): string | undefined => {
+  const { name, netns, underlayNetns, port } = tunnel;
+  if (sendsFromOwnPort(tunnel)) {
+    return `expected source ports other than ${port} beside \`via\`, because the sockets that receive are bound to no interface, got ${via}`;
+  }
+  const isOwn = via === name && netns === undefined && underlayNetns === undefined;
+  return isOwn ? ownDevice(via) : undefined;
+};
+
+export const ownDevice = (name: string): string =>
+  `expected an underlay interface, got ${name}, the device of the tunnel itself`;
 
 const FAMILY_NAMES: Readonly<Record<number, "IPv4" | "IPv6">> = { [AF_INET]: "IPv4", [AF_INET6]: "IPv6" };
 

@@ -41,6 +41,9 @@ const fdbEntry = map({
   dst: key(remoteVtep(), "Remote VTEP that the MAC is behind.", { examples: ["192.0.2.3"] }),
   port: key(udpPort().optional(), "UDP port of that VTEP, if not the tunnel's own.", { examples: [8472] }),
   vni: key(vni().optional(), "VNI to send with, if not the tunnel's own.", { examples: [201] }),
+  via: key(interfaceName().optional(), "Underlay interface that copies to `dst` leave by, if not the tunnel's own.", {
+    examples: ["eth1"],
+  }),
   sticky: key(
     flag().optional(),
     "Whether frames of the MAC from other remote VTEPs are delivered; without it, they are dropped (`vxlan_entry_exists`).",

@@ -4,6 +4,7 @@
  * reference.
  */
 import { z } from "zod";
+import { INTERFACE_NAME, isInterfaceName } from "../dataplane/interface-name.ts";
 
 /** @param error what is expected, when the integer is only one way of writing the value */
 const boundedInteger = (min: number, max: number, error = `an integer from ${min} to ${max}`): z.ZodInt => {
@@ -102,19 +103,6 @@ export const ageingTime = (): z.ZodType<number, number | string> =>
       return z.NEVER;
     })
     .meta({ title: "time" });
-
-const INTERFACE_NAME = "an interface name of 1 to 15 bytes without `/`, `:`, `%` or white space";
-
-/**
- * As `dev_valid_name` in the kernel (net/core/dev.c), and no control characters either. `all` and `default` would clash with
- * directories of /proc/sys/net; a `%` makes the kernel take the name for a pattern and choose one by itself.
- */
-const isInterfaceName = (name: string): boolean =>
-  Buffer.byteLength(name) >= 1 &&
-  Buffer.byteLength(name) <= 15 &&
-  ![".", "..", "all", "default"].includes(name) &&
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: it is control characters that are looked for.
-  !/[\s/:%\u0000-\u001f\u007f]/.test(name);
 
 export const interfaceName = (): z.ZodType<string, string> =>
   z

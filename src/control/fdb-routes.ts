@@ -1,6 +1,7 @@
 /** The FDB: dumps as streams, single static entries in and out. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { VtepService } from "../dataplane/view.ts";
+import { INTERFACE_NAME, isInterfaceName } from "../dataplane/interface-name.ts";
+import type { FloodMember, VtepService } from "../dataplane/view.ts";
 import { REMOTE_VTEP, readRemoteOrGroup } from "../dataplane/vtep-text.ts";
 import { expectedGot } from "../errors.ts";
 import { FDB_MAC, fdbMacHint, parseMac } from "../wire/mac.ts";
@@ -40,6 +41,11 @@ const integer = (min: number, max: number): z.ZodNumber => {
   return z.number({ error }).int({ error }).min(min, { error }).max(max, { error });
 };
 
+const interfaceName = (): z.ZodString => {
+  const error = ({ input }: { input?: unknown }): string => expectedGot(INTERFACE_NAME, input);
+  return z.string({ error }).refine(isInterfaceName, { error });
+};
+
 const EntrySchema = z
   .object({
     mac: z.string(),
@@ -63,6 +69,7 @@ const ChangeSchema = z
     dst: address(),
     port: integer(1, 65_535).optional(),
     vni: integer(0, MAX_VNI).optional(),
+    via: interfaceName().optional().openapi({ description: "Underlay interface that copies to it leave by." }),
     sticky: z
       .boolean({ error: ({ input }) => expectedGot("true or false", input) })
       .optional()
@@ -190,6 +197,9 @@ const removeFlood = createRoute({
       dst: address().openapi({ param: { name: "dst", in: "query" } }),
       port: number("port", 1, 65_535),
       vni: number("vni", 0, MAX_VNI),
+      via: interfaceName()
+        .optional()
+        .openapi({ param: { name: "via", in: "query" } }),
     }),
   },
   responses: answersNothing("Done"),
@@ -204,9 +214,13 @@ export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
 
   api.openapi(dumpAll, ({ req }) => dump(req.valid("query").dev, req.header("accept")));
   api.openapi(dumpOne, ({ req }) => dump(req.valid("param").name, req.header("accept")));
-  /** Makes a change after the host names that it uses are resolved. */
-  const withNames = async (name: string, dsts: readonly string[], change: () => void): Promise<void> => {
-    const release = await service.resolve(name, dsts);
+  /** Makes a change when what it needs is there: addresses of host names, sockets of interfaces. */
+  const prepared = async (
+    name: string,
+    wanted: FloodMember | readonly FloodMember[],
+    change: () => void,
+  ): Promise<void> => {
+    const release = await service.prepare(name, wanted);
     try {
       change();
     } finally {
@@ -217,7 +231,7 @@ export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
   api.openapi(change, async (context) => {
     const { name } = context.req.valid("param");
     const { verb, ...request } = context.req.valid("json");
-    await withNames(name, [request.dst], () => service.changeFdb(name, verb, request));
+    await prepared(name, request, () => service.changeFdb(name, verb, request));
     return context.body(null, 204);
   });
   api.openapi(flush, (context) => {
@@ -229,14 +243,13 @@ export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
   api.openapi(replaceFlood, async (context) => {
     const { name } = context.req.valid("param");
     const members = context.req.valid("json");
-    const dsts = members.map(({ dst }) => dst);
-    await withNames(name, dsts, () => service.setFlood(name, members));
+    await prepared(name, members, () => service.setFlood(name, members));
     return context.body(null, 204);
   });
   api.openapi(addFlood, async (context) => {
     const { name } = context.req.valid("param");
     const member = context.req.valid("json");
-    await withNames(name, [member.dst], () => service.addFlood(name, member));
+    await prepared(name, member, () => service.addFlood(name, member));
     return context.body(null, 204);
   });
   api.openapi(removeFlood, (context) => {

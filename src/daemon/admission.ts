@@ -9,6 +9,7 @@ import {
   ownMac,
   remoteContradiction,
   STICKY_MEMBER,
+  viaContradiction,
 } from "../config/contradictions.ts";
 import type { FdbRequest, NeighbourRequest } from "../dataplane/view.ts";
 import { REMOTE_VTEP, readRemote } from "../dataplane/vtep-text.ts";
@@ -37,6 +38,12 @@ export const admitRemote = ({ config, endpoints }: Asked, dst: string, path: str
   const underlay = { locals: endpoints.all.map(({ local }) => local.text), link: config.link };
   const found = remoteContradiction(dst, underlay) ?? linkContradiction(dst, underlay);
   if (found !== undefined) refuse("ERR_CONFIG_CONFLICT", path, found.message);
+};
+
+/** @param path of `via` in the request @throws ERR_CONFIG_CONFLICT */
+export const admitVia = ({ config }: Asked, via: string | undefined, path: string): void => {
+  const message = via === undefined ? undefined : viaContradiction(via, config);
+  if (message !== undefined) refuse("ERR_CONFIG_CONFLICT", path, message);
 };
 
 /** Whether a tunnel can send to an address that a host name has. Our own is among those of a whole fabric's name. */

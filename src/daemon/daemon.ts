@@ -5,6 +5,7 @@
 import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
 import { type Config, OFFLOAD_TIERS } from "../config/config.ts";
+import { sendsFromOwnPort } from "../config/contradictions.ts";
 import { startControl } from "../control/server.ts";
 import { allocateTableMemory, openTables } from "../dataplane/tables.ts";
 import { VtepdError } from "../errors.ts";
@@ -17,7 +18,6 @@ import { holdHeapDown } from "./collector.ts";
 import { planDevices } from "./device-plan.ts";
 import { setUpDevices } from "./device-setup.ts";
 import { DeviceWatch } from "./device-watch.ts";
-import { sendsFromOwnPort } from "./endpoint.ts";
 import { Events } from "./events.ts";
 import { Eviction } from "./eviction.ts";
 import { warnOfKernelTunnels } from "./kernel-tunnels.ts";

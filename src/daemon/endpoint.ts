@@ -4,7 +4,7 @@
  */
 import { AF_INET } from "../binding/abi.ts";
 import type { TunnelConfig } from "../config/config.ts";
-import { remoteContradiction } from "../config/contradictions.ts";
+import { remoteContradiction, sendsFromOwnPort } from "../config/contradictions.ts";
 import type { VtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import type { Carrier } from "../tunnel/mode.ts";
@@ -14,15 +14,19 @@ import { openProbe, type Transmitter, type TransmitterSpec, type Transmitters } 
 import type { LocalAddress, UnderlayPlan } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
 
-/** One family's. */
-export interface Endpoint {
+/** What copies over one family leave by. */
+export interface Exit {
   readonly local: VtepAddress;
   readonly scopeId: number;
-  /** One for each carrier. */
-  readonly receivers: readonly Receiver[];
   readonly transmitter: Transmitter;
   /** For IPv6 packets of the overlay, where they have a carrier of their own. */
   readonly ipv6Transmitter: Transmitter | undefined;
+}
+
+/** One family's. */
+export interface Endpoint extends Exit {
+  /** One for each carrier. */
+  readonly receivers: readonly Receiver[];
 }
 
 export interface Sockets {
@@ -104,14 +108,26 @@ export class Endpoints {
   }
 }
 
-/** Whether it has no source port but the one that it receives on. */
-export const sendsFromOwnPort = ({ sourcePorts, port }: TunnelConfig): boolean =>
-  sourcePorts !== undefined && sourcePorts.first === port && sourcePorts.last === port;
-
 const needsSockets = ({ name, port }: TunnelConfig): VtepdError => {
   const path = `tunnels.${name}.port-range`;
   const message = `${path}: expected other source ports than ${port}, because in offload tier tunnel no socket of ours has that port`;
   return new VtepdError("ERR_CONFIG_CONFLICT", message, { path });
+};
+
+/** What sends from all local addresses, without what receives. @param undo gets what closes them @throws as the transmitters do */
+export const openExits = async (
+  config: TunnelConfig,
+  plan: UnderlayPlan,
+  sockets: Sockets,
+  undo: Undo,
+): Promise<Exit[]> => {
+  const encapsulation = new Encapsulation(config);
+  const exits: Exit[] = [];
+  for (const { address, scopeId } of plan.locals) {
+    const all = await transmit(config, plan, { address, scopeId }, encapsulation, sockets, undo);
+    exits.push({ local: address, scopeId, transmitter: all[0]!, ipv6Transmitter: all[1] });
+  }
+  return exits;
 };
 
 /** One for each carrier. */

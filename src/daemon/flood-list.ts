@@ -14,8 +14,9 @@ import { type Place, stay, type Wish, wishText } from "./wish.ts";
 /** Of a host name or an address: what it means, without what this tunnel cannot send to. */
 export interface Addresses {
   of(dst: string): readonly string[];
-  hold(dst: string): void;
-  release(dst: string): void;
+  /** Whoever holds a wish has its name looked after, and its interface's sockets. */
+  hold(wish: Pick<Wish, "dst" | "via">): void;
+  release(wish: Pick<Wish, "dst" | "via">): void;
 }
 
 export const FLOOD_MAC = "00:00:00:00:00:00";
@@ -52,14 +53,14 @@ export class FloodList {
   set(wanted: readonly Wish[]): void {
     const before = new Map(this.wishes.map((wish) => [wishText(wish), wish]));
     const wishes = wanted.map((wish) => before.get(wishText(wish)) ?? wish);
-    for (const { dst } of wishes) this.addresses.hold(dst);
+    for (const wish of wishes) this.addresses.hold(wish);
     try {
       this.place(wishes);
     } catch (error) {
-      for (const { dst } of wishes) this.addresses.release(dst);
+      for (const wish of wishes) this.addresses.release(wish);
       throw error;
     }
-    for (const { dst } of this.wishes) this.addresses.release(dst);
+    for (const wish of this.wishes) this.addresses.release(wish);
     this.wishes = wishes;
   }
 
@@ -82,9 +83,12 @@ export class FloodList {
 
   /** Takes one member off. @throws ERR_FDB_ENTRY_NOT_FOUND */
   deleteMember(wish: Wish): void {
-    const { dst, port, vni } = wish;
+    const { dst, port, vni, via } = wish;
     const rest = this.wishes.filter((member) => wishText(member) !== wishText(wish));
-    if (rest.length === this.wishes.length) throw this.notFound(`there is none at ${dst} port ${port} vni ${vni}`);
+    if (rest.length === this.wishes.length) {
+      const where = via === undefined ? "" : ` via ${via}`;
+      throw this.notFound(`there is none at ${dst} port ${port} vni ${vni}${where}`);
+    }
     this.set(rest);
   }
 
@@ -130,7 +134,7 @@ export class FloodList {
     const places = new Map<string, Place>();
     for (const wish of wishes) {
       for (const address of this.addressesOf(wish)) {
-        const remote = { address, port: wish.port, vni: wish.vni };
+        const remote = { address, port: wish.port, vni: wish.vni, via: wish.via };
         const key = remoteText(remote);
         if (!places.has(key)) places.set(key, { wish, remote });
       }

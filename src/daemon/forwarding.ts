@@ -11,21 +11,22 @@ import type { TunnelRemotes } from "./remotes.ts";
 import { StaticEntries } from "./static-entries.ts";
 import type { Owner, Wish } from "./wish.ts";
 
+/** What an entry that does not say otherwise has. */
+export interface Own {
+  readonly port: number;
+  readonly vni: number;
+  /** Underlay interface that the tunnel is pinned to. */
+  readonly link?: string | undefined;
+}
+
 export class Forwarding {
-  private readonly own: { readonly port: number; readonly vni: number };
+  private readonly own: Own;
   readonly remotes: TunnelRemotes;
   readonly flood: FloodList;
   readonly statics: StaticEntries;
 
-  /** @param name the tunnel's @param own its UDP port and VNI */
-  constructor(
-    name: string,
-    tables: Tables,
-    bd: number,
-    remotes: TunnelRemotes,
-    addresses: Addresses,
-    own: { port: number; vni: number },
-  ) {
+  /** @param name the tunnel's */
+  constructor(name: string, tables: Tables, bd: number, remotes: TunnelRemotes, addresses: Addresses, own: Own) {
     this.remotes = remotes;
     this.own = own;
     this.flood = new FloodList(name, tables, bd, remotes, addresses);
@@ -38,12 +39,13 @@ export class Forwarding {
     else this.statics.change(verb, request.mac, this.toWish(request, owner, true));
   }
 
-  /** A request with the tunnel's own UDP port and VNI filled in. */
-  toWish({ dst, port, vni, sticky }: Omit<FdbRequest, "mac">, owner: Owner, isSingle = false): Wish {
+  /** A request with the tunnel's own UDP port and VNI filled in. Its own interface is no `via`. */
+  toWish({ dst, port, vni, via, sticky }: Omit<FdbRequest, "mac">, owner: Owner, isSingle = false): Wish {
     return {
       dst,
       port: port ?? this.own.port,
       vni: vni ?? this.own.vni,
+      via: via === this.own.link ? undefined : via,
       owner,
       sinceS: monotonicS(),
       isSingle,

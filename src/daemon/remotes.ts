@@ -2,7 +2,7 @@
  * The remote VTEPs of one tunnel, counted by who uses them (flood list, static FDB entries): which slots of the remote
  * table they have, so that a slot exists exactly as long as something leads to it.
  *
- * A remote with a UDP port or VNI of its own also holds the tunnel's plain remote of the same address: frames are accepted
+ * A remote with a UDP port, VNI or interface of its own also holds the tunnel's plain remote of the same address: frames are accepted
  * from that address and learned entries point to the plain one (see dataplane/remote-table.ts).
  */
 import { type Counters, clearRow, REMOTE_COLUMNS } from "../dataplane/counters.ts";
@@ -11,9 +11,10 @@ import type { Tables } from "../dataplane/tables.ts";
 import { parseVtepAddress } from "../dataplane/vtep-address.ts";
 import { monotonicS } from "./clock.ts";
 import type { Encapsulation, Templates } from "./encapsulation.ts";
-import type { Endpoint, Endpoints } from "./endpoint.ts";
+import type { Endpoints, Exit } from "./endpoint.ts";
 import type { PathKey, PathMtus } from "./path-mtu.ts";
 import type { Reception } from "./reception.ts";
+import type { ViaSockets } from "./via-sockets.ts";
 
 /** What Linux sends with by default, and one more for the hop from the uplink to the underlay. */
 const UPLINK_TTL = 65;
@@ -23,6 +24,8 @@ export interface RemoteKey {
   readonly address: string;
   readonly port: number;
   readonly vni: number;
+  /** Underlay interface that copies leave by, when it has one of its own. */
+  readonly via?: string | undefined;
 }
 
 /** What the remotes of a tunnel are written into and made with. */
@@ -33,6 +36,7 @@ export interface RemoteParts {
   readonly paths: PathMtus;
   readonly encapsulation: Encapsulation;
   readonly reception: Reception;
+  readonly vias: Pick<ViaSockets, "exit">;
 }
 
 interface Held extends RemoteKey {
@@ -91,9 +95,9 @@ export class TunnelRemotes {
     return this.parts.paths.of(slot);
   }
 
-  /** Whether a remote has the tunnel's own UDP port and VNI. */
+  /** Whether a remote has the tunnel's own UDP port, VNI and interface. */
   isPlain(key: RemoteKey): boolean {
-    return key.port === this.own.port && key.vni === this.own.vni;
+    return key.port === this.own.port && key.vni === this.own.vni && key.via === undefined;
   }
 
   /** How many VTEPs that nobody named have a slot. */
@@ -130,7 +134,7 @@ export class TunnelRemotes {
     return () => this.setSelf([]);
   }
 
-  /** Sends to all remotes through other endpoints, of the same families. @throws ERR_LIMIT, then nothing has changed */
+  /** Sends to all remotes through other endpoints, or other sockets of their interfaces, of the same families. @throws ERR_LIMIT, then nothing has changed */
   moveTo(endpoints: Endpoints): void {
     const ways = [...this.held.values()].map((held) => [held.slot, this.wayTo(endpoints, held)] as const);
     if (this.self.length > 0) this.setSelf(this.insertSelf(endpoints));
@@ -209,14 +213,14 @@ export class TunnelRemotes {
 
   private makeSlot(key: RemoteKey): number {
     const address = parseVtepAddress(key.address);
-    const endpoint = this.endpoints.of(address.family, key.address, "dst");
+    const exit = this.exitTo(this.endpoints, key);
     const slot = this.tables.remotes.insert(
       {
         bd: this.bd,
         address,
         udpPort: key.port,
         vni: key.vni,
-        flowLabel: endpoint.transmitter.spec.flowLabel,
+        flowLabel: exit.transmitter.spec.flowLabel,
         ...this.wayTo(this.endpoints, key),
         indexed: this.isPlain(key),
       },
@@ -229,7 +233,7 @@ export class TunnelRemotes {
   private addPath(slot: number, key: RemoteKey): void {
     const { family } = parseVtepAddress(key.address);
     const { encapsulation, paths } = this.parts;
-    paths.add(slot, pathTo(this.endpoints, key), (mtu) => encapsulation.frameBytes(mtu, family));
+    paths.add(slot, this.pathTo(key), (mtu) => encapsulation.frameBytes(mtu, family));
   }
 
   private releaseSlot(key: RemoteKey): void {
@@ -248,19 +252,29 @@ export class TunnelRemotes {
   }
 
   private wayTo(endpoints: Endpoints, key: RemoteKey): RemoteWay {
-    const endpoint = endpoints.of(parseVtepAddress(key.address).family, key.address, "dst");
-    const { port, mask, dfStep } = endpoint.transmitter;
+    const exit = this.exitTo(endpoints, key);
+    const { port, mask, dfStep } = exit.transmitter;
     return {
-      scopeId: endpoint.scopeId,
+      scopeId: exit.scopeId,
       txPort: this.recursive.has(key.address) ? RECURSIVE_TX_PORT : port,
       txMask: mask,
       txDfStep: dfStep,
-      txIpv6Step: endpoint.ipv6Transmitter === undefined ? 0 : endpoint.ipv6Transmitter.port - port,
-      ...this.templates(endpoint, key),
+      txIpv6Step: exit.ipv6Transmitter === undefined ? 0 : exit.ipv6Transmitter.port - port,
+      ...this.templates(exit, key),
     };
   }
 
-  private templates({ local, transmitter: { uplink } }: Endpoint, { address, port, vni }: RemoteKey): Templates {
+  private exitTo(endpoints: Endpoints, { address, via }: RemoteKey): Exit {
+    const { family } = parseVtepAddress(address);
+    return via === undefined ? endpoints.of(family, address, "dst") : this.parts.vias.exit(via, family);
+  }
+
+  private pathTo(key: RemoteKey): PathKey {
+    const { scopeId, transmitter } = this.exitTo(this.endpoints, key);
+    return { probeFd: transmitter.probeFd, address: parseVtepAddress(key.address), port: key.port, scopeId };
+  }
+
+  private templates({ local, transmitter: { uplink } }: Exit, { address, port, vni }: RemoteKey): Templates {
     const { encapsulation } = this.parts;
     if (uplink === undefined) return encapsulation.templates(vni);
     const template = encapsulation.packetTemplate(vni, {
@@ -275,10 +289,4 @@ export class TunnelRemotes {
   }
 }
 
-export const remoteText = ({ address, port, vni }: RemoteKey): string => `${address} ${port} ${vni}`;
-
-const pathTo = (endpoints: Endpoints, { address: text, port }: RemoteKey): PathKey => {
-  const address = parseVtepAddress(text);
-  const { scopeId, transmitter } = endpoints.of(address.family, text, "dst");
-  return { probeFd: transmitter.probeFd, address, port, scopeId };
-};
+export const remoteText = ({ address, port, vni, via }: RemoteKey): string => `${address} ${port} ${vni} ${via ?? ""}`;

@@ -9,6 +9,7 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { addon } from "../binding/addon.ts";
+import type { FloodMember } from "../dataplane/view.ts";
 import { parseVtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { netnsInode, netnsPath } from "../host/netns.ts";
@@ -19,6 +20,12 @@ import type { Tunnel } from "./tunnel.ts";
 interface Way {
   readonly remote: string;
   readonly carrier: Tunnel;
+}
+
+/** How a remote VTEP is sent to: by the tunnel's own interface, or by one of its own. */
+interface Direction {
+  readonly address: string;
+  readonly via?: string | undefined;
 }
 
 /** Questions to the kernel between two turns of the event loop. */
@@ -43,7 +50,7 @@ export class RouteRecursion {
     const ways = new Map<Tunnel, Way[]>();
     for (const tunnel of tunnels) {
       const found: Way[] = [];
-      for (const [n, remote] of addressesOf(tunnel).entries()) {
+      for (const [n, remote] of directionsOf(tunnel).entries()) {
         if (n % PER_TURN === 0) await turn();
         found.push(...this.waysTo(tunnel, remote, known));
       }
@@ -66,24 +73,24 @@ export class RouteRecursion {
   }
 
   /** Whether a tunnel may have a remote VTEP. @param path of `dst` in the request @throws ERR_ROUTE_RECURSION */
-  admit(tunnel: Tunnel, dst: string, path: string): void {
+  admit(tunnel: Tunnel, { dst, via }: Pick<FloodMember, "dst" | "via">, path: string): void {
     const { remotes } = tunnel.forwarding;
-    for (const remote of tunnel.names.addresses(dst)) {
-      if (remotes.has(remote) && !remotes.isRecursive(remote)) continue;
-      const back = this.wayBack(tunnel, remote);
+    for (const address of tunnel.names.addresses(dst)) {
+      if (via === undefined && remotes.has(address) && !remotes.isRecursive(address)) continue;
+      const back = this.wayBack(tunnel, { address, via });
       if (back !== undefined) throw refusal(wordsOf(back), path);
     }
   }
 
   /** A VTEP that nobody has looked at was given a slot. */
-  met(tunnel: Tunnel, remote: string): void {
-    if (this.wayBack(tunnel, remote) !== undefined) tunnel.forwarding.remotes.addRecursive(remote);
+  met(tunnel: Tunnel, address: string): void {
+    if (this.wayBack(tunnel, { address }) !== undefined) tunnel.forwarding.remotes.addRecursive(address);
   }
 
-  private wayBack(tunnel: Tunnel, remote: string): Way | undefined {
+  private wayBack(tunnel: Tunnel, remote: Direction): Way | undefined {
     const known = new Map<string, number>();
     const carriersOf = (other: Tunnel): Tunnel[] =>
-      addressesOf(other).flatMap((address) => this.waysTo(other, address, known).map(({ carrier }) => carrier));
+      directionsOf(other).flatMap((direction) => this.waysTo(other, direction, known).map(({ carrier }) => carrier));
     return this.waysTo(tunnel, remote, known).find(({ carrier }) => leadsTo(carrier, tunnel, carriersOf));
   }
 
@@ -98,17 +105,18 @@ export class RouteRecursion {
   }
 
   /** @param known answers of before, by question */
-  private waysTo(tunnel: Tunnel, remote: string, known: Map<string, number>): Way[] {
+  private waysTo(tunnel: Tunnel, { address: remote, via }: Direction, known: Map<string, number>): Way[] {
     const { config, endpoints } = tunnel;
     const { family, bytes } = parseVtepAddress(remote);
     const local = endpoints.all.find((endpoint) => endpoint.local.family === family)?.local;
     if (local === undefined) return [];
-    const { link, netnsInode: inode } = endpoints.plan;
+    const { netnsInode: inode } = endpoints.plan;
+    const link = via === undefined ? endpoints.plan.link?.ifindex : tunnel.vias.ifindex(via);
     // A local address that the route told is the one that it tells next.
     const sources = config.locals.includes(local.text) ? [local] : [local, undefined];
     const carriers = sources.map((source) => {
-      const question = `${inode} ${config.mark} ${link?.ifindex} ${source?.text} ${remote}`;
-      const ifindex = known.get(question) ?? ask(tunnel, bytes, source?.bytes);
+      const question = `${inode} ${config.mark} ${link} ${source?.text} ${remote}`;
+      const ifindex = known.get(question) ?? ask(tunnel, link, bytes, source?.bytes);
       known.set(question, ifindex);
       return this.carriers.get(placeOf(inode === 0 ? this.ownInode : inode, ifindex));
     });
@@ -116,18 +124,23 @@ export class RouteRecursion {
   }
 }
 
-const addressesOf = ({ forwarding }: Tunnel): string[] => [
-  ...new Set(forwarding.remotes.list().map(({ address }) => address)),
+/** Each once. */
+const directionsOf = ({ forwarding }: Tunnel): Direction[] => [
+  ...new Map(forwarding.remotes.list().map((remote) => [`${remote.address} ${remote.via}`, remote])).values(),
 ];
 
 /** Index of the interface that packets leave by; 0 = the kernel knows no way. */
-const ask = ({ config, endpoints }: Tunnel, address: Uint8Array, source: Uint8Array | undefined): number => {
-  const { link } = endpoints.plan;
+const ask = (
+  { config }: Tunnel,
+  link: number | undefined,
+  address: Uint8Array,
+  source: Uint8Array | undefined,
+): number => {
   const lookup = {
     address,
     ...(source === undefined ? {} : { source }),
     ...(config.mark === undefined ? {} : { mark: config.mark }),
-    ...(link === undefined ? {} : { link: link.ifindex }),
+    ...(link === undefined ? {} : { link }),
     ...(config.underlayNetns === undefined ? {} : { netns: netnsPath(config.underlayNetns) }),
   };
   try {

@@ -47,14 +47,14 @@ export class StaticEntries {
   change(verb: "add" | "append" | "replace", mac: string, wish: Wish): void {
     const before = this.entries.get(mac);
     if (before !== undefined && verb !== "replace") throw exists(mac, before.wish);
-    this.addresses.hold(wish.dst);
+    this.addresses.hold(wish);
     try {
       this.point(mac, wish, before);
     } catch (error) {
-      this.addresses.release(wish.dst);
+      this.addresses.release(wish);
       throw error;
     }
-    if (before !== undefined) this.addresses.release(before.wish.dst);
+    if (before !== undefined) this.addresses.release(before.wish);
   }
 
   /** Removes a MAC, also a learned one, or only its entry at `dst`. @throws ERR_FDB_ENTRY_NOT_FOUND */
@@ -69,7 +69,7 @@ export class StaticEntries {
     if (made === undefined) return;
     this.entries.delete(mac);
     if (made.remote !== undefined) this.remotes.release(made.remote);
-    this.addresses.release(made.wish.dst);
+    this.addresses.release(made.wish);
   }
 
   /** A name has other addresses now. @throws ERR_LIMIT, then the entry at hand has not changed */
@@ -82,7 +82,7 @@ export class StaticEntries {
     const present = before?.wish.dst === wish.dst ? before.remote?.address : undefined;
     const address = stay(this.addresses.of(wish.dst), present);
     if (before?.wish === wish && before.remote?.address === address) return;
-    const remote = address === undefined ? undefined : { address, port: wish.port, vni: wish.vni };
+    const remote = address === undefined ? undefined : { address, port: wish.port, vni: wish.vni, via: wish.via };
     const [macHi, macLo] = macWords(mac);
     if (remote === undefined) {
       if (before?.remote !== undefined) this.tables.fdb.remove(this.bd, macHi, macLo, monotonicS());

@@ -51,8 +51,9 @@ import { Reception } from "./reception.ts";
 import { TunnelRemotes } from "./remotes.ts";
 import { Routes } from "./routes.ts";
 import type { Supervisor } from "./supervisor.ts";
-import type { CompletePlan, UnderlayPlan } from "./underlay-plan.ts";
+import { type CompletePlan, configuredVias, type UnderlayPlan } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
+import { ViaSockets } from "./via-sockets.ts";
 import type { Wish } from "./wish.ts";
 
 const VLAN_MODES = { pass: VLAN_PASS, strip: VLAN_STRIP, drop: VLAN_DROP } as const;
@@ -83,6 +84,8 @@ export class Tunnel {
   private readonly routes: Routes;
   /** Host names of its remote VTEPs. */
   readonly names: TunnelNames;
+  /** Underlay interfaces of single remote VTEPs. */
+  readonly vias: ViaSockets;
   readonly encapsulation: Encapsulation;
   /** What the underlay lacks for it now. */
   underlayProblem: VtepdError | undefined;
@@ -110,11 +113,13 @@ export class Tunnel {
     this.neighbours = new Neighbours(config.name, ground.tables.neighbours, bd, config.ageingS);
     this.encapsulation = new Encapsulation(config);
     this.reception = new Reception(config, ground.tables, bd);
-    const own = { port: config.port, vni: config.id };
+    const own = { port: config.port, vni: config.id, link: config.link };
+    const vias = new ViaSockets(config, ground.sockets, () => this.present.plan);
+    this.vias = vias;
     const { tables, paths } = ground;
     const { counters } = ground.supervisor;
     const { encapsulation, reception } = this;
-    const remotes = new TunnelRemotes({ tables, counters, paths, encapsulation, reception }, bd, endpoints, own);
+    const remotes = new TunnelRemotes({ tables, counters, paths, encapsulation, reception, vias }, bd, endpoints, own);
     const names = ground.names.of(config, (name) => {
       this.forwarding.follow(name);
       for (const address of names.addresses(name)) ground.met(this, address);
@@ -122,8 +127,14 @@ export class Tunnel {
     this.names = names;
     const addresses = {
       of: (dst: string) => names.addresses(dst).filter((address) => address === dst || canReach(this, address)),
-      hold: (dst: string) => names.hold(dst),
-      release: (dst: string) => names.release(dst),
+      hold: ({ dst, via }: Pick<Wish, "dst" | "via">) => {
+        names.hold(dst);
+        vias.hold(via);
+      },
+      release: ({ dst, via }: Pick<Wish, "dst" | "via">) => {
+        names.release(dst);
+        vias.release(via);
+      },
     };
     this.forwarding = new Forwarding(config.name, ground.tables, bd, remotes, addresses, own);
     this.routes = new Routes(ground.tables, bd, remotes, own);
@@ -160,7 +171,13 @@ export class Tunnel {
     const tunnel = new Tunnel(config, ground, undo, bd, endpoints, device);
     made = tunnel;
     tunnel.reception.check(endpoints.receivers);
-    tunnel.fill();
+    undo.push(() => tunnel.vias.close());
+    const releaseVias = await tunnel.vias.prepare(configuredVias(config));
+    try {
+      tunnel.fill();
+    } finally {
+      releaseVias();
+    }
     device.open();
     undo.push(() => device.close());
     tunnel.followDevice();
@@ -208,6 +225,24 @@ export class Tunnel {
     const kept = new Set(next.receivers);
     this.reception.withdraw(before.receivers.filter((receiver) => !kept.has(receiver)));
     await before.close();
+  }
+
+  /**
+   * Finds out what a change is going to need that takes time: the addresses of host names, the sockets of interfaces. Returns
+   * what lets go of it. @throws ERR_CONFIG_CONFLICT, ERR_INTERFACE_NOT_FOUND, and as Transmitters.acquire
+   */
+  async prepare(members: readonly Pick<FloodMember, "dst" | "via">[]): Promise<() => void> {
+    const releaseVias = await this.vias.prepare(members.map(({ via }) => via));
+    const releaseNames = await this.names.prepare(members.map(({ dst }) => dst));
+    return () => {
+      releaseNames();
+      releaseVias();
+    };
+  }
+
+  /** Sends through the interfaces of single remote VTEPs as they are now. Returns whether any is another one. */
+  followVias(plan: UnderlayPlan): Promise<boolean> {
+    return this.vias.follow(plan, () => this.forwarding.remotes.moveTo(this.present));
   }
 
   /** Writes the bridge domain, the flood list and the static entries. */

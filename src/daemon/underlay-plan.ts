@@ -23,11 +23,17 @@ export interface UnderlayPlan {
   readonly locals: readonly LocalAddress[];
   readonly group: VtepAddress | undefined;
   readonly link: { readonly name: string; readonly ifindex: number } | undefined;
+  /** Interfaces of single remote VTEPs, those of them that are there. */
+  readonly vias: readonly { readonly name: string; readonly ifindex: number }[];
   /** Of the underlay's network namespace; 0 = the daemon's own. */
   readonly netnsInode: number;
   /** Of the overlay device, bytes; undefined = not known now, because a way is not. */
   readonly mtu: number | undefined;
 }
+
+/** Differs for plans that need other sockets. */
+export const placeOf = ({ locals, link, netnsInode: inode }: UnderlayPlan): string =>
+  JSON.stringify([locals.map(({ address, scopeId }) => [address.text, scopeId]), link?.ifindex, inode]);
 
 export type CompletePlan = UnderlayPlan & { readonly mtu: number };
 
@@ -50,23 +56,25 @@ const MAX_MTU = 65521;
 export class UnderlayPlanner {
   /** By network namespace; why not, where there can be none. */
   private readonly surveys: ReadonlyMap<string | undefined, Survey | VtepdError>;
+  private readonly viasOf: ViasOf;
 
-  private constructor(surveys: ReadonlyMap<string | undefined, Survey | VtepdError>) {
+  private constructor(surveys: ReadonlyMap<string | undefined, Survey | VtepdError>, viasOf: ViasOf) {
     this.surveys = surveys;
+    this.viasOf = viasOf;
   }
 
-  /** Looks at the underlay of these tunnels. */
-  static async look(tunnels: readonly TunnelConfig[]): Promise<UnderlayPlanner> {
+  /** Looks at the underlay of these tunnels. @param viasOf interfaces of single remote VTEPs */
+  static async look(tunnels: readonly TunnelConfig[], viasOf: ViasOf = configuredVias): Promise<UnderlayPlanner> {
     const namespaces = new Set(tunnels.map(({ underlayNetns }) => underlayNetns));
     const surveys = [...namespaces].map(async (netns) => {
       const inside = tunnels.filter(({ underlayNetns }) => underlayNetns === netns);
-      const survey = await takeSurvey(netns, inside).catch((error: unknown) => {
+      const survey = await takeSurvey(netns, inside, viasOf).catch((error: unknown) => {
         if (error instanceof VtepdError) return error;
         throw error;
       });
       return [netns, survey] as const;
     });
-    return new UnderlayPlanner(new Map(await Promise.all(surveys)));
+    return new UnderlayPlanner(new Map(await Promise.all(surveys)), viasOf);
   }
 
   /**
@@ -86,7 +94,7 @@ export class UnderlayPlanner {
     if (survey === undefined) throw new VtepdError("ERR_INTERNAL", `tunnels.${tunnel.name} was not looked at`);
     return survey instanceof VtepdError
       ? { plan: undefined, problems: [survey], hasLeftGroup: false }
-      : new Search(tunnel, survey).findings();
+      : new Search(tunnel, survey, this.viasOf(tunnel)).findings();
   }
 }
 
@@ -94,14 +102,16 @@ export class UnderlayPlanner {
 class Search {
   private readonly tunnel: TunnelConfig;
   private readonly survey: Survey;
+  private readonly viaNames: readonly string[];
   private readonly path: string;
   private readonly problems: VtepdError[] = [];
   private readonly down = new Set<string>();
   private readonly encapsulation: Encapsulation;
 
-  constructor(tunnel: TunnelConfig, survey: Survey) {
+  constructor(tunnel: TunnelConfig, survey: Survey, viaNames: readonly string[]) {
     this.tunnel = tunnel;
     this.survey = survey;
+    this.viaNames = viaNames;
     this.path = `tunnels.${tunnel.name}`;
     this.encapsulation = new Encapsulation(tunnel);
   }
@@ -123,26 +133,37 @@ class Search {
       locals,
       group: tunnel.group === undefined ? undefined : parseVtepAddress(tunnel.group),
       link: link === undefined ? undefined : { name: tunnel.link!, ifindex: link.ifindex },
+      vias: this.vias(),
       netnsInode: this.survey.netnsInode,
       mtu: this.overlayMtu(locals, link?.mtu),
     };
+  }
+
+  /** One that is missing is a problem, and no reason to have no plan. */
+  private vias(): { name: string; ifindex: number }[] {
+    return this.viaNames.flatMap((name) => {
+      const via = this.attempt(() => this.survey.interface(name));
+      if (via === undefined) return [];
+      this.noteState(via);
+      return [{ name, ifindex: via.ifindex }];
+    });
   }
 
   /** Those of the configuration; and for a family without, the address that the host would send from. */
   private locals(ifindex: number | undefined): LocalAddress[] {
     const { tunnel, path } = this;
     const addresses = tunnel.locals.map(parseVtepAddress);
-    const remotes = remotesOf(tunnel);
+    const questions = questionsOf(tunnel);
     for (const family of [AF_INET, AF_INET6]) {
       if (addresses.some((address) => address.family === family)) continue;
-      const remote = remotes.find((text) => parseVtepAddress(text).family === family);
-      if (remote !== undefined) addresses.push(parseVtepAddress(this.route(remote).source));
+      const question = questions.find(({ remote }) => parseVtepAddress(remote).family === family);
+      if (question !== undefined) addresses.push(parseVtepAddress(this.route(question).source));
     }
     if (addresses.length === 0) {
       const message = `${path}.local: expected an address, because there is no remote VTEP whose route would tell it`;
       throw new VtepdError("ERR_CONFIG_VALUE", message, { path: `${path}.local` });
     }
-    const own = addresses.find(({ text }) => remotes.includes(text));
+    const own = addresses.find(({ text }) => questions.some(({ remote }) => remote === text));
     if (own !== undefined) {
       const found = remoteContradiction(own.text, { locals: [own.text] });
       throw new VtepdError("ERR_CONFIG_CONFLICT", `${path}: ${found!.message}`, { path });
@@ -153,12 +174,15 @@ class Search {
   /** The configured one, or the smallest underlay MTU on the way to any remote VTEP, less the encapsulation. */
   private overlayMtu(locals: readonly LocalAddress[], pinnedMtu: number | undefined): number | undefined {
     const { tunnel, survey, path } = this;
-    const remotes = remotesOf(tunnel);
-    const ways = remotes.map((remote) =>
-      this.attempt(() => this.route(remote).mtu - this.encapsulation.overheadBytes(parseVtepAddress(remote).family)),
+    const questions = questionsOf(tunnel);
+    const ways = questions.map((question) =>
+      this.attempt(() => {
+        const { family } = parseVtepAddress(question.remote);
+        return this.route(question).mtu - this.encapsulation.overheadBytes(family);
+      }),
     );
     if (tunnel.mtu !== undefined) return tunnel.mtu;
-    for (const { address } of remotes.length === 0 ? locals : []) {
+    for (const { address } of questions.length === 0 ? locals : []) {
       const underlay = pinnedMtu ?? survey.mtuOfAddress(address.text) ?? ETHERNET_MTU;
       ways.push(underlay - this.encapsulation.overheadBytes(address.family));
     }
@@ -171,8 +195,8 @@ class Search {
     return undefined;
   }
 
-  private route(remote: string): UnderlayRoute {
-    const route = this.survey.route(routeQuestion(this.tunnel, remote));
+  private route(question: RouteQuestion): UnderlayRoute {
+    const route = this.survey.route(question);
     this.noteState(route.device);
     return route;
   }
@@ -195,18 +219,18 @@ class Search {
   }
 }
 
-/** How packets to a remote VTEP of the tunnel find their way. */
-export const routeQuestion = ({ link, mark }: TunnelConfig, remote: string): RouteQuestion => ({
-  remote,
-  link,
-  mark: mark ?? 0,
-});
+/** Of a tunnel, by name. */
+export type ViasOf = (tunnel: TunnelConfig) => readonly string[];
 
-const takeSurvey = (netns: string | undefined, tunnels: readonly TunnelConfig[]): Promise<Survey> =>
+export const configuredVias: ViasOf = ({ fdb }) => [
+  ...new Set(fdb.flatMap(({ via }) => (via === undefined ? [] : [via]))),
+];
+
+const takeSurvey = (netns: string | undefined, tunnels: readonly TunnelConfig[], viasOf: ViasOf): Promise<Survey> =>
   Survey.take(netns, {
-    routes: tunnels.flatMap((tunnel) => remotesOf(tunnel).map((remote) => routeQuestion(tunnel, remote))),
-    interfaces: tunnels.flatMap(({ link }) => (link === undefined ? [] : [link])),
-    addresses: tunnels.filter((tunnel) => remotesOf(tunnel).length === 0).flatMap(({ locals }) => locals),
+    routes: tunnels.flatMap(questionsOf),
+    interfaces: tunnels.flatMap((tunnel) => [...(tunnel.link === undefined ? [] : [tunnel.link]), ...viasOf(tunnel)]),
+    addresses: tunnels.filter((tunnel) => questionsOf(tunnel).length === 0).flatMap(({ locals }) => locals),
     memberships: tunnels.flatMap(membershipsOf),
   });
 
@@ -219,10 +243,17 @@ const graveness = ({ code }: VtepdError): number => {
   return place < 0 ? CAUSES_FIRST.length : place;
 };
 
-/** The group is one: it has a route, and a source address. Those that have names are found and lost without a new plan. */
-const remotesOf = ({ remote, group, flood, fdb, routes }: TunnelConfig): string[] => {
-  const all = [remote, group, ...flood, ...fdb.map(({ dst }) => dst), ...routes.map(({ via }) => via)];
-  return [...new Set(all.filter((address) => address !== undefined && !isHostName(address)) as string[])];
+/**
+ * How packets to the remote VTEPs find their way. The group is one: it has a route, and a source address. Those that have
+ * names are found and lost without a new plan.
+ */
+const questionsOf = ({ remote, group, flood, fdb, routes, link, mark = 0 }: TunnelConfig): RouteQuestion[] => {
+  const plain = [remote, group, ...flood, ...routes.map(({ via }) => via)].map((dst) => ({ dst, via: undefined }));
+  const questions = new Map<string, RouteQuestion>();
+  for (const { dst, via = link } of [...plain, ...fdb]) {
+    if (dst !== undefined && !isHostName(dst)) questions.set(`${dst} ${via}`, { remote: dst, link: via, mark });
+  }
+  return [...questions.values()];
 };
 
 const scopeOf = ({ text }: VtepAddress, ifindex: number | undefined, path: string): number => {

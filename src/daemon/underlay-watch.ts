@@ -3,7 +3,7 @@
  * and every few seconds in case a change went unnoticed, each tunnel is planned again and what differs is repaired:
  *
  * - sockets, when their interface or namespace is another one of the same name now, when the local address that was found by
- *   route is another one, or when the interface has dropped out of the multicast group;
+ *   route is another one, when an entry's `via` is, or when the interface has dropped out of the multicast group;
  * - the device's MTU, unless it is configured or somebody else has set it.
  *
  * What a tunnel does not find now it waits for: device, FDB, flood list and sockets stay as they are. The loss is logged
@@ -24,7 +24,7 @@ import { LocalPresence } from "./local-presence.ts";
 import type { Receiver, Receivers } from "./receivers.ts";
 import type { RouteRecursion } from "./route-recursion.ts";
 import type { Tunnel } from "./tunnel.ts";
-import { type UnderlayFindings, type UnderlayPlan, UnderlayPlanner } from "./underlay-plan.ts";
+import { placeOf, type UnderlayFindings, type UnderlayPlan, UnderlayPlanner } from "./underlay-plan.ts";
 
 /** Changes come in bursts, and the state in the middle of one is nobody's wish. */
 const SETTLE_MS = 200;
@@ -144,7 +144,10 @@ export class UnderlayWatch {
     const tunnels = [...this.tunnels.values()];
     const recursive = await this.recursion.look();
     for (const tunnel of tunnels) tunnel.forwarding.remotes.setRecursive(new Set(recursive.get(tunnel)?.keys()));
-    const planner = await UnderlayPlanner.look(tunnels.map(({ config }) => config));
+    const planner = await UnderlayPlanner.look(
+      tunnels.map(({ config }) => config),
+      ({ name }) => this.tunnels.get(name)?.vias.names ?? [],
+    );
     const round = { presence: new LocalPresence(), rejoined: new Set<Receiver>(), recursive };
     for (const tunnel of tunnels) {
       if (this.stopped) return;
@@ -165,15 +168,17 @@ export class UnderlayWatch {
     const [back] = round.recursive.get(tunnel)?.values() ?? [];
     const canMove = plan !== undefined && back === undefined && problem?.code !== "ERR_ADDRESS_NOT_LOCAL";
     const mustMove = canMove && !isSamePlace(plan, running);
+    let hasMoved = mustMove;
     try {
       if (mustMove) await tunnel.relocate(plan);
       else if (findings.hasLeftGroup) this.rejoin(tunnel, round);
+      if (canMove && (await tunnel.followVias(plan))) hasMoved = true;
     } catch (error) {
       if (!(error instanceof VtepdError)) throw error;
       problem = error;
     }
     tunnel.underlayProblem = problem ?? (back === undefined ? undefined : new VtepdError("ERR_ROUTE_RECURSION", back));
-    this.report(tunnel, problem, mustMove && problem === undefined);
+    this.report(tunnel, problem, hasMoved && problem === undefined);
     this.reportRecursion(tunnel, back, round.recursive.get(tunnel)?.size ?? 0);
     if (problem === undefined && back === undefined && plan?.mtu !== undefined) await this.followMtu(tunnel, plan.mtu);
   }
@@ -231,5 +236,3 @@ export class UnderlayWatch {
 }
 
 const isSamePlace = (a: UnderlayPlan, b: UnderlayPlan): boolean => placeOf(a) === placeOf(b);
-const placeOf = ({ locals, link, netnsInode: inode }: UnderlayPlan): string =>
-  JSON.stringify([locals.map(({ address, scopeId }) => [address.text, scopeId]), link?.ifindex, inode]);

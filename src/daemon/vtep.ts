@@ -28,7 +28,7 @@ import type {
 import { formatVtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
-import { admitEntry, admitNeighbour, admitRemote } from "./admission.ts";
+import { admitEntry, admitNeighbour, admitRemote, admitVia } from "./admission.ts";
 import { monotonicS } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Events } from "./events.ts";
@@ -93,7 +93,7 @@ export class Vtep implements VtepService {
   changeFdb(dev: string, verb: "add" | "append" | "replace", request: FdbRequest): void {
     const tunnel = this.tunnel(dev);
     admitEntry(tunnel, request);
-    this.parts.recursion.admit(tunnel, request.dst, "dst");
+    this.parts.recursion.admit(tunnel, request, "dst");
     tunnel.forwarding.change(verb, request, "control");
   }
 
@@ -111,11 +111,21 @@ export class Vtep implements VtepService {
 
   flood(dev: string): FloodMember[] {
     const tunnel = this.tunnel(dev);
-    return tunnel.forwarding.flood.members.map(({ dst, port, vni }) => ({ dst, ...ownPortAndVni(tunnel, port, vni) }));
+    return tunnel.forwarding.flood.members.map(({ dst, port, vni, via }) => ({
+      dst,
+      ...ownPortAndVni(tunnel, port, vni),
+      ...(via === undefined ? {} : { via }),
+    }));
   }
 
-  async resolve(dev: string, dsts: readonly string[]): Promise<() => void> {
-    return this.tunnel(dev).names.prepare(dsts);
+  async prepare(dev: string, wanted: FloodMember | readonly FloodMember[]): Promise<() => void> {
+    const tunnel = this.tunnel(dev);
+    if ("dst" in wanted) {
+      admitVia(tunnel, wanted.via, "via");
+      return tunnel.prepare([wanted]);
+    }
+    for (const [index, { via }] of wanted.entries()) admitVia(tunnel, via, `${index}.via`);
+    return tunnel.prepare(wanted);
   }
 
   setFlood(dev: string, members: readonly FloodMember[]): void {
@@ -126,7 +136,7 @@ export class Vtep implements VtepService {
     for (const [index, member] of wanted.entries()) {
       const path = `${index}.dst`;
       admitRemote(tunnel, member.dst, path);
-      this.parts.recursion.admit(tunnel, member.dst, path);
+      this.parts.recursion.admit(tunnel, member, path);
       const key = wishText(member);
       if (seen.has(key)) {
         throw new VtepdError("ERR_CONFIG_CONFLICT", `${path}: ${memberTwice(member.dst)}`, { path });
@@ -271,7 +281,7 @@ export class Vtep implements VtepService {
       dst: formatVtepAddress(remotes.address(entry.target)),
       ...(isStatic ? nameOf(tunnel.forwarding.statics.get(mac)?.wish) : {}),
       ...ownPortAndVni(tunnel, remotes.get(entry.target, REMOTE_UDP_PORT), remotes.get(entry.target, REMOTE_VNI)),
-      ...(isStatic ? via(tunnel.config) : {}),
+      ...(isStatic ? viaOf(tunnel, tunnel.forwarding.statics.get(mac)?.wish) : {}),
       origin: isStatic ? "static" : "learned",
       ...((entry.flags & FDB_STICKY) === 0 ? {} : { sticky: true }),
       owner: isStatic ? ((entry.flags & FDB_CONTROL) === 0 ? "config" : "control") : "learned",
@@ -290,7 +300,7 @@ function* floodEntries(tunnel: Tunnel, nowS: number): Generator<FdbEntryView> {
       dst: remote.address,
       ...nameOf(wish),
       ...ownPortAndVni(tunnel, remote.port, remote.vni),
-      ...via(tunnel.config),
+      ...viaOf(tunnel, wish),
       origin: "static",
       owner: wish.owner,
       usedS: ageS,
@@ -358,5 +368,8 @@ const greView = ({ key, greChecksum, greSequence }: TunnelConfig): LinkView["gre
   sequence: greSequence,
 });
 
-/** As the kernel shows it: entries that were made while the tunnel was pinned to an interface. */
-const via = ({ link }: TunnelConfig): { via?: string } => (link === undefined ? {} : { via: link });
+/** As the kernel shows it: also when the interface is the one that the tunnel is pinned to. */
+const viaOf = ({ config }: Tunnel, wish: Wish | undefined): { via?: string } => {
+  const via = wish?.via ?? config.link;
+  return via === undefined ? {} : { via };
+};

@@ -8,6 +8,8 @@ export interface Wish {
   readonly dst: string;
   readonly port: number;
   readonly vni: number;
+  /** Underlay interface; undefined = the tunnel's own. */
+  readonly via: string | undefined;
   readonly owner: Owner;
   /** Second it was made. */
   readonly sinceS: number;
@@ -24,7 +26,7 @@ export interface Place {
 }
 
 /** Equal for what is the same, whoever asked for it. */
-export const wishText = ({ dst, port, vni }: Wish): string => `${dst} ${port} ${vni}`;
+export const wishText = ({ dst, port, vni, via }: Wish): string => `${dst} ${port} ${vni} ${via ?? ""}`;
 
 /** One of these addresses: the present one as long as it is among them, so that others may come and go. */
 export const stay = (addresses: readonly string[], present: string | undefined): string | undefined =>

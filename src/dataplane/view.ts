@@ -161,7 +161,7 @@ export interface FdbEntryView {
   /** Only when it differs from the tunnel's own. */
   readonly port?: number;
   readonly vni?: number;
-  /** Underlay interface, when the tunnel is bound to one. */
+  /** Underlay interface, when the entry or the tunnel is bound to one. */
   readonly via?: string;
   readonly origin: "learned" | "static";
   /** A static entry that lets frames of its MAC from elsewhere pass. */
@@ -227,6 +227,8 @@ export interface FdbRequest {
   readonly dst: string;
   readonly port?: number | undefined;
   readonly vni?: number | undefined;
+  /** Underlay interface that copies leave by. */
+  readonly via?: string | undefined;
   /** Frames of the MAC from elsewhere are delivered instead of dropped. Not for a flood-list member. */
   readonly sticky?: boolean | undefined;
 }
@@ -307,10 +309,11 @@ export interface VtepService {
   /** Members of the flood list, as they were asked for, in order. @throws ERR_LINK_NOT_FOUND */
   flood(dev: string): FloodMember[];
   /**
-   * Finds out the addresses of those of `dsts` that are host names, so that a change that uses them has its effect at once;
-   * waits for a few seconds at most. Returns what lets go of them, to be called after the change. @throws ERR_LINK_NOT_FOUND
+   * Finds out the addresses of host names and opens the sockets of interfaces (`via`), so that a change that uses them has
+   * its effect at once; waits for a few seconds at most. Returns what lets go of them, to be called after the change.
+   * @throws ERR_LINK_NOT_FOUND, ERR_CONFIG_CONFLICT, ERR_INTERFACE_NOT_FOUND, ERR_PERMISSION, ERR_LIMIT, ERR_SYSCALL
    */
-  resolve(dev: string, dsts: readonly string[]): Promise<() => void>;
+  prepare(dev: string, wanted: FloodMember | readonly FloodMember[]): Promise<() => void>;
   /**
    * Makes this the flood list, at once: a frame goes to all of the old list or to all of the new one.
    * @throws ERR_LINK_NOT_FOUND, ERR_CONFIG_CONFLICT, ERR_LIMIT

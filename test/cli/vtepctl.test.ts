@@ -135,6 +135,15 @@ describe("vtepctl fdb add, append, replace, del", () => {
     expect(await ok("fdb show")).toContain("02:00:00:00:00:bb dev vx43 dst 2001:db8::3 vni 0 self permanent\n");
   });
 
+  it("gives an entry and members of the flood list an underlay interface", async () => {
+    await ok("fdb add 02:00:00:00:00:08 dev vx43 dst 2001:db8::3 via eth1");
+    expect(await ok("fdb show dev vx43")).toContain("02:00:00:00:00:08 dst 2001:db8::3 via eth1 self permanent\n");
+    await ok("flood set vx43 dst 2001:db8::3 via eth1 dst 2001:db8::3");
+    expect(await ok("flood show vx43")).toBe("dst 2001:db8::3 via eth1\ndst 2001:db8::3\n");
+    await ok("flood del vx43 dst 2001:db8::3");
+    expect(JSON.parse(await ok("-j flood show vx43"))).toEqual([{ dst: "2001:db8::3", via: "eth1" }]);
+  });
+
   it("makes an entry sticky, also out of a learned one", async () => {
     await ok("fdb add 02:00:00:00:00:06 dev vx42 dst 192.0.2.2 sticky static");
     expect(await ok("fdb show dev vx42")).toContain("02:00:00:00:00:06 dst 192.0.2.2 via eth0 self sticky permanent\n");
@@ -463,7 +472,7 @@ describe("vtepctl help", () => {
     for (const line of [
       "Usage: vtepctl [ OPTIONS ] OBJECT { COMMAND | help }",
       "       vtepctl link [ show [ DEV ] ]",
-      "       vtepctl fdb { add | append | replace } LLADDR dev DEV dst { IP | NAME } [ port PORT ] [ vni VNI ] [ sticky ] [ self ] [ permanent | static ]",
+      "       vtepctl fdb { add | append | replace } LLADDR dev DEV dst { IP | NAME } [ port PORT ] [ vni VNI ] [ via DEV ] [ sticky ] [ self ] [ permanent | static ]",
       "       vtepctl fdb del LLADDR dev DEV [ dst { IP | NAME } ] [ self ] [ permanent | static ]",
       "  -so[cket] PATH  control socket of the daemon; also VTEPD_SOCKET",
       "  -j[son]         print JSON",

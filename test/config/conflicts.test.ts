@@ -205,6 +205,25 @@ describe("a conflict", () => {
       ],
     ],
     [
+      "between the flood list and a zero-MAC entry that spells out the tunnel's own interface",
+      tunnel("link: eth0", "flood: [192.0.2.2]", "fdb: [{ mac: 00:00:00:00:00:00, dst: 192.0.2.2, via: eth0 }]"),
+      [
+        "8:42: tunnels.vx1.fdb[0].dst: expected each member of the flood list once, got 192.0.2.2 again: tunnels.vx1.flood[0] (vtepd.yaml:7:13)",
+      ],
+    ],
+    [
+      "between an entry's interface and the tunnel's own device",
+      tunnel("fdb: [{ mac: 02:00:00:00:00:03, dst: 192.0.2.2, via: vx1 }]"),
+      ["6:58: tunnels.vx1.fdb[0].via: expected an underlay interface, got vx1, the device of the tunnel itself"],
+    ],
+    [
+      "between an entry's interface and sending from the receiving port",
+      tunnel("port-range: [4789, 4789]", "fdb: [{ mac: 02:00:00:00:00:03, dst: 192.0.2.2, via: eth1 }]"),
+      [
+        "7:58: tunnels.vx1.fdb[0].via: expected source ports other than 4789 beside `via`, because the sockets that receive are bound to no interface, got eth1",
+      ],
+    ],
+    [
       "between a flood-list member and sticky",
       tunnel("fdb: [{ mac: 00:00:00:00:00:00, dst: 192.0.2.2, sticky: true }]"),
       [

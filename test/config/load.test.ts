@@ -100,7 +100,7 @@ tunnels:
     flood: [192.0.2.3]
     fdb:
       - { mac: 02:00:00:00:00:03, dst: 192.0.2.3, sticky: true }
-      - { mac: 00:00:00:00:00:00, dst: 192.0.2.4, port: 8472, vni: 201 }
+      - { mac: 00:00:00:00:00:00, dst: 192.0.2.4, port: 8472, vni: 201, via: eth1 }
     port: 4790
     mac-learning: false
     unknown-unicast: drop
@@ -155,7 +155,7 @@ tunnels:
           flood: ["192.0.2.3"],
           fdb: [
             { mac: "02:00:00:00:00:03", dst: "192.0.2.3", sticky: true },
-            { mac: "00:00:00:00:00:00", dst: "192.0.2.4", port: 8472, vni: 201 },
+            { mac: "00:00:00:00:00:00", dst: "192.0.2.4", port: 8472, vni: 201, via: "eth1" },
           ],
           routes: [],
           port: 4790,

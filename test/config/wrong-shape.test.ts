@@ -109,9 +109,9 @@ describe("an unknown key", () => {
       "2:22: daemon.control.sockets: unknown key `sockets`, did you mean `socket`?",
     ],
     [
-      tunnelWith("fdb: [{ mac: 02:00:00:00:00:01, dst: 192.0.2.2, via: eth0 }]"),
-      "tunnels.vx42.fdb[0].via",
-      "6:53: tunnels.vx42.fdb[0].via: unknown key `via`, expected one of `mac`, `dst`, `port`, `vni`, `sticky`",
+      tunnelWith("fdb: [{ mac: 02:00:00:00:00:01, dst: 192.0.2.2, dev: eth0 }]"),
+      "tunnels.vx42.fdb[0].dev",
+      "6:53: tunnels.vx42.fdb[0].dev: unknown key `dev`, expected one of `mac`, `dst`, `port`, `vni`, `via`, `sticky`",
     ],
     ["version: 1\n__proto__: 1\n", undefined, "2:1: unknown key `__proto__`"],
   ])("%j", (text, path, line) => {

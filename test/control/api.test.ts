@@ -365,7 +365,8 @@ describe("POST /v1/links/{name}/fdb", () => {
     ["port 65536", { ...entry, port: 65536 }, "ERR_CONFIG_VALUE", "port"],
     ["a port that is text", { ...entry, port: "4789" }, "ERR_CONFIG_VALUE", "port"],
     ["a VNI of 25 bits", { ...entry, vni: 1 << 24 }, "ERR_CONFIG_VALUE", "vni"],
-    ["an unknown key", { ...entry, via: "eth0" }, "ERR_USAGE", "via"],
+    ["a name that no interface has", { ...entry, via: "eth/0" }, "ERR_CONFIG_VALUE", "via"],
+    ["an unknown key", { ...entry, dev: "eth0" }, "ERR_USAGE", "dev"],
   ])("refuses %s and says where", async (_, body, code, path) => {
     const before = [...control.service.fdb()];
     expect(problemOf(await post("/v1/links/vx42/fdb", body))).toMatchObject({ status: 400, code, path });

@@ -225,6 +225,24 @@ describe("the control socket refuses, in the words of the configuration,", () =>
       "expected an integer from 0 to 16777215, got 16777216",
     ],
     [
+      "the tunnel's own device as an entry's interface",
+      entry("mac: 02:00:00:00:00:09, dst: 192.0.2.3, via: ov0"),
+      fdb({ via: "ov0" }),
+      "expected an underlay interface, got ov0, the device of the tunnel itself",
+    ],
+    [
+      "the same in a flood list",
+      entry(`mac: ${ZERO}, dst: 192.0.2.3, via: ov0`),
+      flood({ dst: "192.0.2.2" }, { dst: "192.0.2.3", via: "ov0" }),
+      "expected an underlay interface, got ov0, the device of the tunnel itself",
+    ],
+    [
+      "an interface with a name that none can have",
+      entry("mac: 02:00:00:00:00:09, dst: 192.0.2.3, via: a/b"),
+      fdb({ via: "a/b" }),
+      'expected an interface name of 1 to 15 bytes without `/`, `:`, `%` or white space, got "a/b"',
+    ],
+    [
       "a sticky member",
       entry(`mac: ${ZERO}, dst: 192.0.2.3, sticky: true`),
       fdb({ mac: ZERO, sticky: true }),

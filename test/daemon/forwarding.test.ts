@@ -2,14 +2,14 @@ import { describe, expect, it } from "vitest";
 import type { TunnelConfig } from "../../src/config/config.ts";
 import { Ageing } from "../../src/daemon/ageing.ts";
 import { Encapsulation } from "../../src/daemon/encapsulation.ts";
-import type { Endpoints } from "../../src/daemon/endpoint.ts";
+import type { Endpoints, Exit } from "../../src/daemon/endpoint.ts";
 import { FLOOD_MAC } from "../../src/daemon/flood-list.ts";
 import { Forwarding } from "../../src/daemon/forwarding.ts";
 import { PathMtus } from "../../src/daemon/path-mtu.ts";
 import { Reception } from "../../src/daemon/reception.ts";
 import { TunnelRemotes } from "../../src/daemon/remotes.ts";
 import { BD_FLOOD } from "../../src/dataplane/bridge-domain.ts";
-import { MAX_REMOTES } from "../../src/dataplane/remote-table.ts";
+import { MAX_REMOTES, REMOTE_TX_PORT } from "../../src/dataplane/remote-table.ts";
 import { allocateTableMemory, openTables } from "../../src/dataplane/tables.ts";
 import { addressWords, parseVtepAddress } from "../../src/dataplane/vtep-address.ts";
 
@@ -27,6 +27,11 @@ const endpoint = {
 };
 const endpoints = { all: [endpoint], of: () => endpoint } as unknown as Endpoints;
 
+/** The same through an interface of its own. */
+const VIA_PORT = 100;
+const VIA_PROBE = 4;
+const viaExit = { ...endpoint, transmitter: { ...endpoint.transmitter, port: VIA_PORT, probeFd: VIA_PROBE } };
+
 const OFF = { input: false, output: false };
 
 const setUp = (fdbCapacity = 64) => {
@@ -35,9 +40,10 @@ const setUp = (fdbCapacity = 64) => {
   const parts = {
     tables,
     counters: [],
-    paths: new PathMtus(tables.remotes, () => 1500),
+    paths: new PathMtus(tables.remotes, ({ probeFd }) => (probeFd === VIA_PROBE ? 1400 : 1500)),
     encapsulation: new Encapsulation(config),
     reception: new Reception(config, tables, BD),
+    vias: { exit: () => viaExit as unknown as Exit },
   };
   const remotes = new TunnelRemotes(parts, BD, endpoints, OWN);
   const held = new Map<string, number>();
@@ -48,8 +54,8 @@ const setUp = (fdbCapacity = 64) => {
   };
   const addresses = {
     of: (dst: string) => [dst],
-    hold: (dst: string) => count(dst, 1),
-    release: (dst: string) => count(dst, -1),
+    hold: ({ dst }: { dst: string }) => count(dst, 1),
+    release: ({ dst }: { dst: string }) => count(dst, -1),
   };
   const forwarding = new Forwarding("vx42", tables, BD, remotes, addresses, OWN);
   const set = (...dsts: string[]): void =>
@@ -78,6 +84,28 @@ const setUp = (fdbCapacity = 64) => {
   });
   return { tables, forwarding, set, fill, state };
 };
+
+describe("via", () => {
+  it("sends through its interface's sockets, asks the path MTU there, and learns behind the plain remote VTEP", () => {
+    const { tables, forwarding, set, state } = setUp();
+    const { fdb, remotes } = tables;
+    set("192.0.2.2");
+    forwarding.change("append", { mac: FLOOD_MAC, dst: "192.0.2.2", via: "eth1" }, "control");
+    forwarding.change("add", { mac: MAC, dst: "192.0.2.3", via: "eth1" }, "control");
+    const ports = (): number[] => state().list.map((slot) => remotes.get(slot, REMOTE_TX_PORT));
+    expect(ports()).toEqual([1, VIA_PORT]);
+    const slot = fdb.target(fdb.find(BD, 0x0200, 0x05));
+    expect([remotes.get(slot, REMOTE_TX_PORT), forwarding.remotes.pathMtu(slot)]).toEqual([VIA_PORT, 1400]);
+    const words = addressWords(parseVtepAddress("192.0.2.3").mapped) as unknown as [number, number, number, number];
+    const plain = remotes.find(BD, ...words);
+    expect([remotes.get(plain, REMOTE_TX_PORT), forwarding.remotes.pathMtu(plain)]).toEqual([1, 1500]);
+    forwarding.flood.deleteMember(forwarding.toWish({ dst: "192.0.2.2" }, "control"));
+    expect(ports()).toEqual([VIA_PORT]);
+    forwarding.change("replace", { mac: MAC, dst: "192.0.2.3" }, "control");
+    expect(remotes.get(fdb.target(fdb.find(BD, 0x0200, 0x05)), REMOTE_TX_PORT)).toBe(1);
+    expect(remotes.find(BD, ...words)).toBe(plain);
+  });
+});
 
 describe("of a remote VTEP that goes no learned entry stays:", () => {
   const [hi, lo] = [0x0200, 0x06];

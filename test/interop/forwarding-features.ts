@@ -85,6 +85,27 @@ export const FORWARDING = {
     await seen(column.onLeft, column.peer.run, { dst: overlayMac(PEER), dev: "ov43" });
   },
 
+  "an FDB entry with an underlay interface of its own": async (column) => {
+    await column.peer.tunnel();
+    const { left, family } = column;
+    const host = `${column.at(PEER)}/${family === "IPv6" ? 128 : 32}`;
+    // The routes lead astray.
+    left.ip("link", "add", "astray", "type", "veth", "peer", "name", "nowhere");
+    for (const dev of ["astray", "nowhere"]) left.ip("link", "set", dev, "up");
+    try {
+      left.ip("route", "add", host, "dev", "astray");
+      const daemon = await column.vtepd(`flood: ["${column.at(PEER)}"]`);
+      await silent(column.onLeft, overlay4(PEER));
+      const entry = ["dev", "ov42", "dst", column.at(PEER), "via", "eth0"];
+      for (const mac of ["00:00:00:00:00:00", overlayMac(PEER)]) {
+        expect(daemon.vtepctl("fdb", "append", mac, ...entry).stderr).toBe("");
+      }
+      await bothWays(column);
+    } finally {
+      left.ip("link", "del", "astray");
+    }
+  },
+
   "a static MAC that is seen elsewhere: dropped, or taken if sticky": async (column) => {
     await column.peer.tunnel();
     const keys = (sticky: boolean): string =>

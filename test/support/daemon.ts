@@ -26,6 +26,7 @@ export interface FdbLine {
   readonly state: string;
   readonly port?: number;
   readonly vni?: number;
+  readonly viaIf?: string;
   readonly vtepd?: { readonly owner: string };
 }
 

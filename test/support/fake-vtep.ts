@@ -176,7 +176,7 @@ export class FakeVtep implements VtepService {
 
   changeFdb(dev: string, verb: Verb, request: FdbRequest, owner: "config" | "control" = "control"): void {
     const link = this.link(dev);
-    const { mac, dst, port, vni, sticky } = request;
+    const { mac, dst, port, vni, sticky, via = link.link } = request;
     const isSame = (entry: FdbEntryView): boolean => entry.dev === dev && entry.mac === mac;
     const isStatic = (entry: FdbEntryView): boolean => isSame(entry) && entry.origin === "static";
     const isMember = (entry: FdbEntryView): boolean => isSame(entry) && this.#isMember(dev, entry, request);
@@ -192,7 +192,7 @@ export class FakeVtep implements VtepService {
       dst,
       ...(port === undefined || port === link.port ? {} : { port }),
       ...(vni === undefined || vni === link.vni ? {} : { vni }),
-      ...(link.link === null ? {} : { via: link.link }),
+      ...(via === null ? {} : { via }),
       origin: "static",
       ...(sticky === true ? { sticky } : {}),
       owner,
@@ -229,10 +229,11 @@ export class FakeVtep implements VtepService {
   flood(dev: string): FloodMember[] {
     this.link(dev);
     const members = this.#entries.filter((entry) => entry.dev === dev && entry.mac === FLOOD_MAC);
-    return members.map(({ dst, port, vni }) => ({ dst, port, vni }));
+    const own = this.link(dev).link ?? undefined;
+    return members.map(({ dst, port, vni, via }) => ({ dst, port, vni, ...(via === own ? {} : { via }) }));
   }
 
-  async resolve(dev: string): Promise<() => void> {
+  async prepare(dev: string): Promise<() => void> {
     this.link(dev);
     return () => {};
   }
@@ -256,8 +257,14 @@ export class FakeVtep implements VtepService {
   }
 
   #isMember(dev: string, a: FloodMember, b: FloodMember): boolean {
-    const { port, vni } = this.link(dev);
-    return a.dst === b.dst && (a.port ?? port) === (b.port ?? port) && (a.vni ?? vni) === (b.vni ?? vni);
+    const { port, vni, link } = this.link(dev);
+    const isSame = <T>(one: T, other: T, own: T): boolean => (one ?? own) === (other ?? own);
+    return (
+      a.dst === b.dst &&
+      isSame(a.port, b.port, port) &&
+      isSame(a.vni, b.vni, vni) &&
+      isSame(a.via, b.via, link ?? undefined)
+    );
   }
 
   *neighbours(dev?: string): Iterable<NeighbourView> {
