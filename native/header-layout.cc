@@ -9,6 +9,22 @@ namespace vtepd {
 
 namespace {
 
+// ERSPAN in GRE (src/wire/erspan.ts): protocol types, bytes, and the bit by which 8 more follow.
+constexpr uint16_t TYPE_ERSPAN = 0x88be;
+constexpr uint16_t TYPE_ERSPAN_III = 0x22eb;
+constexpr uint32_t ERSPAN_II_BYTES = 8;
+constexpr uint32_t ERSPAN_III_BYTES = 12;
+constexpr uint32_t ERSPAN_PLATFORM_BYTES = 8;
+constexpr uint32_t ERSPAN_III_OPTION = 11;  // Its byte.
+constexpr uint8_t GRE_HAS_SEQUENCE = 0x10;
+
+// What stands between the GRE header, which ends at `end`, and a mirrored frame.
+uint32_t ErspanBytes(uint16_t type, const uint8_t* gre, uint32_t end, uint32_t size) {
+  if (type == TYPE_ERSPAN) return (gre[0] & GRE_HAS_SEQUENCE) != 0 ? ERSPAN_II_BYTES : 0;
+  const bool has_more = size > end + ERSPAN_III_OPTION && (gre[end + ERSPAN_III_OPTION] & 1) != 0;
+  return ERSPAN_III_BYTES + (has_more ? ERSPAN_PLATFORM_BYTES : 0);
+}
+
 constexpr uint32_t ESP_HEADER_BYTES = 16;  // As ESP_HEADER of esp.h.
 
 }  // namespace
@@ -38,10 +54,12 @@ HeaderLayout::Extent HeaderLayout::MeasureVariable(const uint8_t* datagram, uint
   if (size < fixed_) return {fixed_, kind_};
   const uint8_t* const header = datagram + prefix_;
   const uint32_t units = static_cast<uint32_t>(std::popcount(static_cast<uint8_t>(header[0] & flags_)));
-  const FrameKind kind = !has_ethertype_                                 ? kind_
-                         : Big16(header + GRE_PROTOCOL) == TYPE_ETHERNET ? FrameKind::kEthernet
-                                                                         : FrameKind::kIpPacket;
-  return {fixed_ + 4 * (units + (header[0] & units_)), kind};
+  const uint32_t length = fixed_ + 4 * (units + (header[0] & units_));
+  if (!has_ethertype_) return {length, kind_};
+  const uint16_t type = Big16(header + GRE_PROTOCOL);
+  if (type == TYPE_ETHERNET) return {length, FrameKind::kEthernet};
+  if (type != TYPE_ERSPAN && type != TYPE_ERSPAN_III) return {length, FrameKind::kIpPacket};
+  return {length + ErspanBytes(type, header, length - prefix_, size - prefix_), FrameKind::kEthernet};
 }
 
 bool HeaderLayout::AreEqualButChecksum(const uint8_t* a, const uint8_t* b, uint32_t length) const {

@@ -204,7 +204,10 @@ export const HEADER_FLAGS_MASK: number = 0xff << HEADER_FLAGS_SHIFT;
 /** The first byte masked with this is a number of further units of 4 bytes (Geneve 0x3f, GUE 0x1f). */
 export const HEADER_UNITS_SHIFT = 16;
 export const HEADER_UNITS_MASK: number = 0xff << HEADER_UNITS_SHIFT;
-/** What follows the header. ETHERTYPE: bytes 2 and 3 behind the prefix say; 0x6558 is an Ethernet frame, all else an IP packet. */
+/**
+ * What follows the header. ETHERTYPE: bytes 2 and 3 behind the prefix say; 0x6558 is an Ethernet frame, 0x88be and 0x22eb are
+ * one behind an ERSPAN header, all else is an IP packet.
+ */
 export const HEADER_PAYLOAD_MASK: number = 3 << 24;
 export const HEADER_PAYLOAD_ETHERNET = 0;
 export const HEADER_PAYLOAD_IP: number = 1 << 24;

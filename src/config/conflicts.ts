@@ -84,7 +84,9 @@ const claimsOf = (tunnel: TunnelConfig): { readonly claim: string; readonly word
   const remotes = accept === "any" ? ["anybody"] : remotesOf(tunnel, []).map(({ address }) => address);
   const options = headerOptions(tunnel);
   const what =
-    mode.format(options).kind === "gre" ? `gre ${mode.payloads[0] === "ethernet"} key ${key?.input ?? "none"}` : "ip";
+    mode.format(options).kind === "gre"
+      ? `gre ${mode.isMirror === true} ${mode.payloads[0] === "ethernet"} key ${key?.input ?? "none"}`
+      : "ip";
   const protocols = mode.carriers(options).map((of) => of?.protocol);
   return remotes.flatMap((remote) =>
     protocols.map((protocol) => ({

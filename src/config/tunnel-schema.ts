@@ -6,6 +6,7 @@ import { z } from "zod";
 import { ENCAP_PORTS, ENCAPS } from "../tunnel/in-udp.ts";
 import type { Mode } from "../tunnel/mode.ts";
 import { MODES } from "../tunnel/modes.ts";
+import { MAX_ERSPAN_SESSION } from "../wire/erspan.ts";
 import { fdbMac, groupAddress, interfaceAddress, remoteVtep, unicastMac, vtepAddress } from "./address.ts";
 import { NOTIFICATIONS, type Policer, type TunnelConfig } from "./config.ts";
 import { MAX_FDB_ENTRIES } from "./daemon-schema.ts";
@@ -255,6 +256,11 @@ const tunnelKeys = {
     "GRE key: an integer or a dotted quad, or `input` and `output` apart. Without it, packets have none, and those with one are not ours; with an IPv4 `group` it is then the group's address, as iproute2 has it.",
     { examples: [42] },
   ),
+  session: key(
+    integer(0, MAX_ERSPAN_SESSION).optional(),
+    "ERSPAN session whose frames are taken, in types II and III. Without it those of type I, which has none.",
+    { examples: [42] },
+  ),
   checksum: key(
     bothOr(flag()).prefault(false),
     "Whether sent packets have a GRE checksum, and whether received ones must have one; `input` and `output` may be told apart.",
@@ -319,7 +325,7 @@ const greKeyOf = (mode: string, { key: given, group }: TunnelKeys): TunnelConfig
 const tunnelConfig = (mode: string, keys: TunnelKeys): Omit<TunnelConfig, "name"> => ({
   mode,
   id: keys.id ?? greKeyOf(mode, keys)?.output ?? 0,
-  key: greKeyOf(mode, keys),
+  key: keys.session === undefined ? greKeyOf(mode, keys) : { input: keys.session, output: keys.session },
   greChecksum: keys.checksum,
   greSequence: keys.sequence,
   locals: keys.local ?? [],

@@ -6,7 +6,7 @@ import { AF_INET, AF_INET6, OUTER_GRE_CHECKSUM, OUTER_GRE_SEQUENCE } from "../bi
 import type { TunnelConfig } from "../config/config.ts";
 import type { HeaderFormat } from "../dataplane/binding-table.ts";
 import { CARRIES_IPV4, CARRIES_IPV6, ETHERNET, ETHERNET_IN_GRE, MINDS_LIMIT } from "../dataplane/bridge-domain.ts";
-import { PEER_ETHERNET, PEER_KEYED } from "../dataplane/peer-table.ts";
+import { PEER_ETHERNET, PEER_KEYED, PEER_MIRROR } from "../dataplane/peer-table.ts";
 import {
   type Carrier,
   datagramBytes,
@@ -47,6 +47,11 @@ export class Encapsulation {
 
   get isEthernet(): boolean {
     return isEthernet(this.mode);
+  }
+
+  /** Whether nothing is ever sent. */
+  get isMirror(): boolean {
+    return this.mode.isMirror === true;
   }
 
   /** Whether a VNI says which tunnel a datagram is for. */
@@ -135,7 +140,8 @@ export class Encapsulation {
   get peer(): { readonly kind: number; readonly key: number } {
     const key = this.config.key?.input;
     if (this.format.kind !== "gre") return { kind: 0, key: 0 };
-    return { kind: (this.isEthernet ? PEER_ETHERNET : 0) | (key === undefined ? 0 : PEER_KEYED), key: (key ?? 0) | 0 };
+    const payload = this.isMirror ? PEER_MIRROR : this.isEthernet ? PEER_ETHERNET : 0;
+    return { kind: payload | (key === undefined ? 0 : PEER_KEYED), key: (key ?? 0) | 0 };
   }
 
   private options(vni: number): HeaderOptions {

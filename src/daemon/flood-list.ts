@@ -117,7 +117,7 @@ export class FloodList {
         acquired.push(remote);
         return slot;
       });
-      list = floods.store(slots, nowS);
+      list = floods.store(this.remotes.isMirror ? [] : slots, nowS);
     } catch (error) {
       for (const remote of acquired) this.remotes.release(remote);
       throw error;

@@ -67,6 +67,11 @@ export class TunnelRemotes {
     this.own = own;
   }
 
+  /** Whether nothing is to be sent to them. */
+  get isMirror(): boolean {
+    return this.parts.encapsulation.isMirror;
+  }
+
   /** Slot of the remote VTEP, made when it is new. @throws ERR_LIMIT, ERR_CONFIG_CONFLICT, then nothing is held */
   acquire(key: RemoteKey): number {
     if (this.isPlain(key)) return this.acquireSlot(key);

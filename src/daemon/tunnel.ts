@@ -249,7 +249,7 @@ export class Tunnel {
   private fill(): void {
     const { bd, config } = this;
     const { bridgeDomains, fdb } = this.tables;
-    bridgeDomains.set(bd, BD_LEARNING, config.macLearning ? 1 : 0);
+    bridgeDomains.set(bd, BD_LEARNING, config.macLearning && !this.encapsulation.isMirror ? 1 : 0);
     fdb.accounts.setPolicy(bd, {
       limit: config.limit,
       limitPerRemote: config.limitPerRemote ?? 0,

@@ -15,6 +15,7 @@ import {
   FRAME_SOURCE,
 } from "../binding/abi.ts";
 import { GRE_CSUM, NO_TUNNEL, NOT_DROPPED, UDP_CSUM, UNHANDLED_PROTO, VXLAN_VNI_NOT_FOUND } from "../drop-reason.ts";
+import { checkErspan, isErspan, readErspanSession } from "../wire/erspan.ts";
 import {
   checkGre,
   ETHERTYPE_IPV4,
@@ -41,7 +42,7 @@ import {
   FORMAT_GRE,
   FORMAT_VNI,
 } from "./binding-table.ts";
-import { PEER_ETHERNET, PEER_KEYED } from "./peer-table.ts";
+import { PEER_ETHERNET, PEER_KEYED, PEER_MIRROR } from "./peer-table.ts";
 import type { Tables } from "./tables.ts";
 
 export class Demultiplexer {
@@ -135,7 +136,11 @@ export class Demultiplexer {
       const invalid = this.checkGre(row, offset);
       if (invalid !== NOT_DROPPED) return this.refuse(invalid);
       kind = (frames[row + FRAME_FLAGS]! & FLAG_IP_PACKET) === 0 ? PEER_ETHERNET : 0;
-      if ((readGreFlags(arena, offset) & GRE_KEY) !== 0) {
+      if (isErspan(readGreProtocol(arena, offset))) {
+        const session = readErspanSession(arena, offset);
+        kind = session < 0 ? PEER_MIRROR : PEER_MIRROR | PEER_KEYED;
+        key = Math.max(session, 0);
+      } else if ((readGreFlags(arena, offset) & GRE_KEY) !== 0) {
         kind |= PEER_KEYED;
         key = readGreKey(arena, offset);
       }
@@ -167,12 +172,14 @@ export class Demultiplexer {
   private checkGre(row: number, offset: number): number {
     const { frames, arena } = this;
     const prefix = offset - frames[row + FRAME_HEADER_OFFSET]!;
-    const invalid = checkGre(arena, offset, frames[row + FRAME_DATAGRAM_LENGTH]! - prefix);
+    const length = frames[row + FRAME_DATAGRAM_LENGTH]! - prefix;
+    const invalid = checkGre(arena, offset, length);
     if (invalid !== NOT_DROPPED) return invalid;
     if ((frames[row + FRAME_FLAGS]! & FLAG_BAD_OUTER_CSUM) !== 0) return GRE_CSUM;
     const protocol = readGreProtocol(arena, offset);
     const isKnown = protocol === ETHERTYPE_TEB || protocol === ETHERTYPE_IPV4 || protocol === ETHERTYPE_IPV6;
-    return isKnown ? NOT_DROPPED : UNHANDLED_PROTO;
+    if (isKnown) return NOT_DROPPED;
+    return isErspan(protocol) ? checkErspan(arena, offset, length) : UNHANDLED_PROTO;
   }
 
   private refuse(reason: number): number {

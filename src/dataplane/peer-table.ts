@@ -22,6 +22,8 @@ const MAX_ROWS = SLOTS / 2;
 export const PEER_KEYED = 1;
 /** Ethernet inside: a gre and a gretap tunnel may have all else in common. */
 export const PEER_ETHERNET = 2;
+/** Mirrored frames; the key is their session. */
+export const PEER_MIRROR = 4;
 
 const ANYBODY: Int32Array = new Int32Array(4);
 

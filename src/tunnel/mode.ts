@@ -37,6 +37,8 @@ export interface Mode {
   readonly meaning: string;
   /** Ethernet frames through a TAP, or IP packets of these versions through a TUN. */
   readonly payloads: readonly Payload[];
+  /** Copies of what passes elsewhere come in and nothing goes out. */
+  readonly isMirror?: true;
   /** AF_* of the underlay. */
   readonly families: readonly number[];
   /** By kind of payload, where they differ; IPv6 packets have the second. */

@@ -59,6 +59,11 @@ const IPV6_PACKET = ipv6(TCP, tcp({ src: IPV6_A, dst: IPV6_B }));
 const GUE_HEADER = [0x00, 4, 0, 0];
 const GUE_OF_GRE = [0x00, 47, 0, 0];
 
+const erspan = (etherType: number, header: readonly number[]): number[] => [
+  ...greHeader({ etherType, sequence: 1 }),
+  ...header,
+];
+
 const deliver = (to: number, ...datagrams: (ArrayLike<number> | Uint8Array)[]): Taken[] => {
   const copies = datagrams.map((frame) => ({ frame: Uint8Array.from(frame) }));
   expect(lab.send(SENDER, to, copies)).toEqual(copies.map(() => 0));
@@ -78,6 +83,10 @@ describe("a frame behind a header", () => {
     ["GRE with a sequence number", GRE, greHeader({ etherType: IPV4_TYPE, sequence: 7 }), IPV4_PACKET],
     ["GRE with all", GRE, greHeader({ etherType: IPV4_TYPE, checksum: 1, key: 2, sequence: 3 }), IPV4_PACKET],
     ["GRE of a frame", GRE, greHeader({ etherType: ETHERNET_IN_GRE, key: 7 }), FRAME],
+    ["ERSPAN I", GRE, greHeader({ etherType: 0x88be }), FRAME],
+    ["ERSPAN II", GRE, erspan(0x88be, [0x10, 0, 0, 7, ...new Uint8Array(4)]), FRAME],
+    ["ERSPAN III", GRE, erspan(0x22eb, [0x20, 0, 0, 7, ...new Uint8Array(8).fill(0xfe)]), FRAME],
+    ["ERSPAN III and more", GRE, erspan(0x22eb, [0x20, 0, 0, 7, ...new Uint8Array(16).fill(1)]), FRAME],
     ["Geneve", GENEVE, [0, 0, 0x65, 0x58, 0, 0, 42, 0], FRAME],
     ["Geneve with options", GENEVE, [0x03, 0, 0x65, 0x58, 0, 0, 42, 0, ...new Uint8Array(12).fill(9)], FRAME],
     ["Geneve with all options", GENEVE, [0x3f, 0, 8, 0, 0, 0, 42, 0, ...new Uint8Array(252).fill(9)], IPV4_PACKET],
@@ -87,6 +96,13 @@ describe("a frame behind a header", () => {
     ["GRE in GUE", GRE_IN_GUE, [...GUE_OF_GRE, ...greHeader({ etherType: ETHERNET_IN_GRE, key: 1 })], FRAME],
     ["no header", IPIP, [], IPV6_PACKET],
   ];
+  it("is not looked for beyond the end of an ERSPAN header", () => {
+    const whole = erspan(0x22eb, [0x20, 0, 0, 7, ...new Uint8Array(8).fill(0xff)]);
+    for (let length = 8; length < whole.length; length++) {
+      expect(deliverOne(GRE, whole.slice(0, length)).view.length).toBeLessThan(0);
+    }
+  });
+
   it.each(cases)("is found: %s", (_, to, header, payload) => {
     const { view, ...taken } = deliverOne(to, [...header, ...payload]);
     expect(taken).toEqual({ header: Uint8Array.from(header), bytes: payload });
