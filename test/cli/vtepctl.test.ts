@@ -226,8 +226,8 @@ describe("vtepctl flood", () => {
     expect(await ok("flood help")).toBe(
       [
         "Usage: vtepctl flood [ show DEV ]",
-        "       vtepctl flood { add | del } DEV dst { IP | NAME } [ port PORT ] [ vni VNI ]",
-        "       vtepctl flood set DEV { none | dst { IP | NAME } [ port PORT ] [ vni VNI ] ... }",
+        "       vtepctl flood { add | del } DEV dst { IP | NAME } [ port PORT ] [ vni VNI ] [ via DEV ]",
+        "       vtepctl flood set DEV { none | dst { IP | NAME } [ port PORT ] [ vni VNI ] [ via DEV ] ... }",
         "",
       ].join("\n"),
     );
