@@ -181,9 +181,17 @@ export interface TunnelConfig {
   readonly accept: "known" | "any";
 }
 
+/** Routes of the host by next hops on a link, without a tunnel. */
+export interface HostGatewayConfig {
+  readonly name: string;
+  readonly link: string;
+  readonly routes: readonly RouteConfig[];
+}
+
 export interface Config {
   readonly version: 1;
   readonly daemon: DaemonConfig;
   /** In the order of the file; names of digits only come first. */
   readonly tunnels: readonly TunnelConfig[];
+  readonly hostGateways: readonly HostGatewayConfig[];
 }

@@ -85,13 +85,14 @@ const mapLines = (map: SchemaNode, indent: string): string[] => {
 const furtherLines = (mode: SchemaNode, nth: number, news: ReadonlySet<string>): string[] => {
   const name = String(mode.properties?.["mode"]?.const);
   const isOverIpv6 = name.includes("6");
+  const isTunnel = mode.properties?.["remote"] !== undefined;
   const properties = Object.entries(mode.properties ?? {}).filter(
     ([key]) => news.has(key) || mode.required?.includes(key),
   );
+  const lines = ["", `  ${name}1:`, ...mapLines({ ...mode, properties: Object.fromEntries(properties) }, "    ")];
+  if (!isTunnel) return lines;
   return [
-    "",
-    `  ${name}1:`,
-    ...mapLines({ ...mode, properties: Object.fromEntries(properties) }, "    "),
+    ...lines,
     `    local: ${isOverIpv6 ? "2001:db8::1" : "192.0.2.1"}`,
     `    remote: ${isOverIpv6 ? `2001:db8::1${nth}` : `192.0.2.1${nth}`}`,
   ];

@@ -1,17 +1,21 @@
 /** Reads a configuration file. Every problem in it is found and told in one error. */
 import { readFileSync } from "node:fs";
 import { VtepdError } from "../errors.ts";
-import type { Config, TunnelConfig } from "./config.ts";
+import type { Config, HostGatewayConfig, TunnelConfig } from "./config.ts";
 import { findConflicts } from "./conflicts.ts";
 import { ConfigDocument } from "./document.ts";
 import { explain } from "./explain.ts";
+import { checkHostGateways, HOST_GATEWAY, hostGatewaySchema } from "./host-gateway.ts";
 import { type Problem, problemsError } from "./problem.ts";
 import { frameSchema, tunnelName } from "./schema.ts";
 import { tunnelSchema } from "./tunnel-schema.ts";
 
 /** The tunnels of a file that are right one by one, and what is wrong with the others. */
-const readTunnels = (document: ConfigDocument): { tunnels: TunnelConfig[]; problems: Problem[] } => {
+const readTunnels = (
+  document: ConfigDocument,
+): { tunnels: TunnelConfig[]; hostGateways: HostGatewayConfig[]; problems: Problem[] } => {
   const tunnels: TunnelConfig[] = [];
+  const hostGateways: HostGatewayConfig[] = [];
   const problems: Problem[] = [];
   for (const name of document.keysAt(["tunnels"])) {
     const path = ["tunnels", name];
@@ -21,6 +25,12 @@ const readTunnels = (document: ConfigDocument): { tunnels: TunnelConfig[]; probl
       const message = `expected ${expected}, got ${JSON.stringify(name)}`;
       problems.push({ code: "ERR_CONFIG_VALUE", place: document.keyPlace(path), path, message });
     }
+    if (document.valueAt([...path, "mode"]).value === HOST_GATEWAY) {
+      const gateway = hostGatewaySchema.safeParse(document.valueAt(path).value);
+      if (gateway.success) hostGateways.push({ name, ...gateway.data });
+      else problems.push(...explain(gateway.error.issues, path, document));
+      continue;
+    }
     const tunnel = tunnelSchema.safeParse(document.valueAt(path).value);
     if (tunnel.success) {
       tunnels.push({ name, ...tunnel.data });
@@ -28,7 +38,7 @@ const readTunnels = (document: ConfigDocument): { tunnels: TunnelConfig[]; probl
       problems.push(...explain(tunnel.error.issues, path, document));
     }
   }
-  return { tunnels, problems };
+  return { tunnels, hostGateways, problems };
 };
 
 /**
@@ -42,15 +52,18 @@ export const parseConfig = (text: string, fileName: string): Config => {
     throw problemsError(fileName, document.problems);
   }
   const frame = frameSchema.safeParse(document.value);
-  const { tunnels, problems } = readTunnels(document);
+  const { tunnels, hostGateways, problems } = readTunnels(document);
   if (!frame.success) {
     problems.push(...explain(frame.error.issues, [], document));
   }
   problems.push(...findConflicts(tunnels, document));
+  checkHostGateways(hostGateways, (path, message) =>
+    problems.push({ code: "ERR_CONFIG_CONFLICT", place: document.valuePlace(path), path, message }),
+  );
   if (!frame.success || problems.length > 0) {
     throw problemsError(fileName, problems);
   }
-  return { ...frame.data, tunnels };
+  return { ...frame.data, tunnels, hostGateways };
 };
 
 /** @throws VtepdError ERR_CONFIG_READ, and what parseConfig throws */

@@ -45,12 +45,16 @@ const network = (): z.ZodType<string, string> =>
     })
     .meta({ title: "network/prefix" });
 
-export const routes = (): z.ZodDefault<z.ZodArray<z.ZodType<RouteConfig, unknown>>> => {
-  const route = map({
-    to: key(network(), "Network of the overlay.", { examples: ["10.2.0.0/16"] }),
-    via: key(vtepAddress(), "Remote VTEP that it is behind.", { examples: ["192.0.2.3"] }),
+/** @param to, via what they mean */
+export const route = (to: string, via: string): z.ZodType<RouteConfig, unknown> =>
+  map({
+    to: key(network(), to, { examples: ["10.2.0.0/16"] }),
+    via: key(vtepAddress(), via, { examples: ["192.0.2.3"] }),
   });
-  return listOf(route).default([]) as unknown as z.ZodDefault<z.ZodArray<z.ZodType<RouteConfig, unknown>>>;
+
+export const routes = (): z.ZodDefault<z.ZodArray<z.ZodType<RouteConfig, unknown>>> => {
+  const given = listOf(route("Network of the overlay.", "Remote VTEP that it is behind."));
+  return given.default([]) as unknown as z.ZodDefault<z.ZodArray<z.ZodType<RouteConfig, unknown>>>;
 };
 
 /** Each network once, of a family that the tunnel carries. @param at names a place in words */

@@ -9,6 +9,7 @@
 import { z } from "zod";
 import type { Config } from "./config.ts";
 import { daemonSchema } from "./daemon-schema.ts";
+import { hostGatewaySchema } from "./host-gateway.ts";
 import { key, map } from "./map.ts";
 import { tunnelSchema } from "./tunnel-schema.ts";
 import { interfaceName } from "./value.ts";
@@ -32,10 +33,8 @@ const fileOf = <Tunnel extends z.ZodType>(name: z.ZodType<string, string>, tunne
   );
 
 /** The whole file, for whoever describes it. */
-export const configSchema: z.ZodType = fileOf(tunnelName, tunnelSchema);
+export const configSchema: z.ZodType = fileOf(tunnelName, z.union([tunnelSchema, hostGatewaySchema]));
 
 /** The file around the tunnels, which are checked one by one, so that a wrong name does not hide a wrong value. */
-export const frameSchema: z.ZodType<Omit<Config, "tunnels"> & { tunnels: Record<string, unknown> }> = fileOf(
-  z.string(),
-  z.unknown(),
-);
+export const frameSchema: z.ZodType<Omit<Config, "tunnels" | "hostGateways"> & { tunnels: Record<string, unknown> }> =
+  fileOf(z.string(), z.unknown());

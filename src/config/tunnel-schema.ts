@@ -11,6 +11,7 @@ import { fdbMac, groupAddress, interfaceAddress, remoteVtep, unicastMac, vtepAdd
 import { NOTIFICATIONS, type Policer, type TunnelConfig } from "./config.ts";
 import { MAX_FDB_ENTRIES } from "./daemon-schema.ts";
 import { bothOr, greKey, quadValue } from "./gre-value.ts";
+import { HOST_GATEWAY } from "./host-gateway.ts";
 import { key, listOf, map, section } from "./map.ts";
 import { routes } from "./route.ts";
 import {
@@ -371,7 +372,7 @@ const tunnelConfig = (mode: string, keys: TunnelKeys): Omit<TunnelConfig, "name"
   accept: acceptOf(keys),
 });
 
-const modeNames = [...MODES.keys()].join(", ");
+const modeNames = [...MODES.keys(), HOST_GATEWAY].join(", ");
 
 /** One tunnel; its name is the key it stands under. */
 export const tunnelSchema: z.ZodType<Omit<TunnelConfig, "name">> = z

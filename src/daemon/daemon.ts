@@ -20,6 +20,7 @@ import { setUpDevices } from "./device-setup.ts";
 import { DeviceWatch } from "./device-watch.ts";
 import { Events } from "./events.ts";
 import { Eviction } from "./eviction.ts";
+import { HostGateways } from "./host-gateway.ts";
 import { warnOfKernelTunnels } from "./kernel-tunnels.ts";
 import { MoveWarnings } from "./move-warnings.ts";
 import { Names } from "./names.ts";
@@ -189,6 +190,9 @@ const start = async (
     segmentWatch();
     void transmitters.revive();
   }, TICK_MS);
+  const hostGateways = new HostGateways(config.hostGateways, log);
+  undo.push(() => hostGateways.stop());
+  await hostGateways.start();
   underlayWatch.start();
   undo.push(() => transmitters.settle());
   undo.push(() => clearInterval(timer));

@@ -49,8 +49,9 @@ describe("the example file", () => {
 
   it("loads as it is, with every default", () => {
     const bare = "version: 1\ntunnels: { vx42: { mode: vxlan, id: 42 } }\n";
-    const { tunnels, ...rest } = parseConfig(text, "example");
-    expect({ ...rest, tunnels: tunnels.slice(0, 1) }).toEqual(parseConfig(bare, "bare"));
+    const { tunnels, hostGateways, ...rest } = parseConfig(text, "example");
+    expect(hostGateways).toHaveLength(1);
+    expect({ ...rest, hostGateways: [], tunnels: tunnels.slice(0, 1) }).toEqual(parseConfig(bare, "bare"));
     expect(tunnels.map(({ mode }) => mode)).toEqual([...MODES.keys()]);
   });
 
@@ -59,7 +60,7 @@ describe("the example file", () => {
   });
 
   it("shows every key once, at its default where it has one", () => {
-    const names = new Set(["vx42", ...[...MODES.keys()].map((mode) => `${mode}1`)]);
+    const names = new Set(["vx42", ...[...MODES.keys(), "host-gw"].map((mode) => `${mode}1`)]);
     const shown = new Set(keysIn(parse(uncommented(text))).filter((key) => !names.has(key)));
     expect([...shown].toSorted()).toEqual([...new Set(keysOf(schemaRoot()))].toSorted());
     const bare = parseConfig(text, "example");

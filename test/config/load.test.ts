@@ -37,7 +37,12 @@ describe("a configuration", () => {
     ["version: 1\ndaemon:\ntunnels:\n"],
     ["version: 1\ndaemon: { log: , control: }\ntunnels: {}\n"],
   ])("has every default when its sections are missing or empty: %j", (text) => {
-    expect(parseConfig(text, "vtepd.yaml")).toEqual({ version: 1, daemon: DEFAULT_DAEMON, tunnels: [] });
+    expect(parseConfig(text, "vtepd.yaml")).toEqual({
+      version: 1,
+      daemon: DEFAULT_DAEMON,
+      tunnels: [],
+      hostGateways: [],
+    });
   });
 
   it("has every default of a tunnel", () => {
@@ -134,6 +139,7 @@ tunnels:
 `;
     expect(parseConfig(text, "vtepd.yaml")).toEqual({
       version: 1,
+      hostGateways: [],
       daemon: {
         control: { socket: "/run/x.sock", group: "vtepd" },
         metrics: { listen: { host: "127.0.0.1", port: 19_784 } },

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { MODES } from "../../src/tunnel/modes.ts";
 import { daemonWith, mistakesOf, NAME, QUOTE, tunnelWith } from "./mistakes-of.ts";
 
-const MODE_NAMES = [...MODES.keys()].join(", ");
+const MODE_NAMES = [...MODES.keys(), "host-gw"].join(", ");
 
 const TUNNEL_KEYS =
   "`mode`, `id`, `local`, `group`, `remote`, `flood`, `fdb`, `port`, `mac-learning`, `unknown-unicast`, `policers`, `arp-proxy`, `neighbours`, `neighbors`, `notifications`, `vlan`, `ageing`, `aging`, `limit`, `limit-per-remote`, `eviction`, `move-damping`, `mtu`, `macaddress`, `addresses`, `netns`, `underlay-netns`, `link`, `queues`, `ttl`, `type-of-service`, `do-not-fragment`, `oversize`, `mss-clamp`, `flow-label`, `port-range`, `checksums`, `fwmark`, `accept`";
