@@ -46,6 +46,9 @@ export const UNHANDLED_PROTO = 28;
 
 // Ours.
 export const ENCAP_LIMIT = 29;
+export const ESP_NO_ASSOCIATION = 30;
+export const ESP_REPLAYED = 31;
+export const ESP_FORGED = 32;
 
 interface DropReasonRow {
   /** Label in metrics and JSON: the constant in lower case. */
@@ -91,7 +94,10 @@ export const DROP_REASONS: readonly DropReasonRow[] = [
   },
   { name: "unhandled_proto", meaning: "payload of a kind that the tunnel does not carry" },
   { name: "encap_limit", meaning: "IPv6 packet that may enter no further tunnel (RFC 2473)" },
+  { name: "esp_no_association", meaning: "no tunnel has an association with this SPI" },
+  { name: "esp_replayed", meaning: "ESP sequence number that came before, or older than the replay window" },
+  { name: "esp_forged", meaning: "ESP packet that was not sealed with the association's key, or was changed since" },
 ];
 
 /** Number of counter columns a drop table needs; room for reasons to come without a new layout. */
-export const DROP_REASON_COLUMNS = 32;
+export const DROP_REASON_COLUMNS = 40;

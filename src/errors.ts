@@ -46,6 +46,7 @@ export type ErrorCode =
   | "ERR_FDB_ENTRY_EXISTS"
   | "ERR_NEIGHBOUR_NOT_FOUND"
   | "ERR_NEIGHBOUR_EXISTS"
+  | "ERR_KEY_FILE"
   | "ERR_LIMIT"
   | "ERR_OPEN_FILES"
   | "ERR_CONTROL_SOCKET"
@@ -80,6 +81,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorKind>> = {
   ERR_FDB_ENTRY_EXISTS: refused("a static FDB entry for that MAC exists already"),
   ERR_NEIGHBOUR_NOT_FOUND: refused("no such neighbour", 404),
   ERR_NEIGHBOUR_EXISTS: refused("a neighbour of that address was named already"),
+  ERR_KEY_FILE: refused("a key file cannot be read, may be read by others, or is not understood"),
   ERR_LIMIT: refused("a fixed table is full"),
   ERR_OPEN_FILES: refused("the limit of open files is reached", 500),
   ERR_CONTROL_SOCKET: refused("the control socket cannot be opened or reached", 503),

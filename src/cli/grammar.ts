@@ -126,7 +126,14 @@ const changeNeighbour = (name: string): Verb => ({
 });
 
 export const OBJECTS: readonly CommandObject[] = [
-  { name: "link", summary: "tunnels", verbs: [{ names: SHOW, operand: dev, values: [] }] },
+  {
+    name: "link",
+    summary: "tunnels",
+    verbs: [
+      { names: SHOW, operand: dev, values: [] },
+      { names: ["rekey"], operand: { ...dev, required: true }, values: [] },
+    ],
+  },
   {
     name: "fdb",
     summary: "forwarding database",

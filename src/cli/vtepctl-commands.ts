@@ -42,6 +42,8 @@ const showLinks: Run = async (call) => {
   call.out(jsonText(wantsStats(call) ? links : links.map(withoutStats), wantsPretty(call)));
 };
 
+const rekey: Run = ({ client, values }) => client.send("PUT", `${linkPath(values.get("dev")!)}/associations`);
+
 const showFdb: Run = async (call) => {
   const dev = call.values.get("dev");
   const path = dev === undefined ? "/v1/fdb" : `${linkPath(dev)}/fdb`;
@@ -185,6 +187,7 @@ const showStatus: Run = async (call) => {
 /** Every object and verb of the grammar. */
 export const COMMANDS: Readonly<Record<string, Run>> = {
   "link show": showLinks,
+  "link rekey": rekey,
   "fdb show": showFdb,
   "fdb add": changeFdb("add"),
   "fdb append": changeFdb("append"),

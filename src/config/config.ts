@@ -108,6 +108,12 @@ export interface TunnelConfig {
   readonly encap?: { readonly type: Encap } | undefined;
   /** Whether packets with options in the tunnel header are dropped. */
   readonly refusesOptions: boolean;
+  /** ESP: path of the file that has the associations. */
+  readonly keyFile?: string | undefined;
+  /** ESP: sequence numbers of 64 bits. */
+  readonly extendedSequence: boolean;
+  /** ESP: 0 = no protection against replays. */
+  readonly replayWindow: number;
   readonly greChecksum: Both<boolean>;
   readonly greSequence: Both<boolean>;
   /** At most one of each family; for a family without, it is found by a route lookup of the remote VTEPs. */

@@ -3,6 +3,7 @@
  * at one of the two values and names the place of the other.
  */
 import { isHostName } from "../dataplane/host-name.ts";
+import { encapsOf } from "../tunnel/in-udp.ts";
 import { type HeaderOptions, hasVni } from "../tunnel/mode.ts";
 import { modeOf } from "../tunnel/modes.ts";
 import type { TunnelConfig } from "./config.ts";
@@ -220,11 +221,11 @@ const checkSequence = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts
   conflicts.report([...path, "sequence"], `expected no sequence numbers in what is sent beside ${at}, got some`);
 };
 
-/** GRE is what GRE-in-UDP puts into UDP. */
 const checkEncap = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): void => {
-  if (tunnel.encap?.type !== "gre-in-udp" || modeOf(tunnel).keys.includes("key")) return;
-  const at = conflicts.at([...path, "mode"]);
-  conflicts.report([...path, "encap", "type"], `expected \`fou\` or \`gue\` beside ${at}, got \`gre-in-udp\``);
+  const wanted: readonly string[] = encapsOf(modeOf(tunnel));
+  if (tunnel.encap === undefined || wanted.includes(tunnel.encap.type)) return;
+  const words = `expected \`${wanted.join("` or `")}\` beside ${conflicts.at([...path, "mode"])}`;
+  conflicts.report([...path, "encap", "type"], `${words}, got \`${tunnel.encap.type}\``);
 };
 
 /** What is read of the headers that come in through a tunnel's sockets, as text. */

@@ -10,6 +10,7 @@ import { MAX_ERSPAN_SESSION } from "../wire/erspan.ts";
 import { fdbMac, groupAddress, interfaceAddress, remoteVtep, unicastMac, vtepAddress } from "./address.ts";
 import { NOTIFICATIONS, type Policer, type TunnelConfig } from "./config.ts";
 import { MAX_FDB_ENTRIES } from "./daemon-schema.ts";
+import { espKeys } from "./esp-keys.ts";
 import { bothOr, greKey, quadValue } from "./gre-value.ts";
 import { HOST_GATEWAY } from "./host-gateway.ts";
 import { key, listOf, map, section } from "./map.ts";
@@ -86,10 +87,10 @@ const policers = section({
 const encapsulation = map({
   type: key(
     oneOf(ENCAPS),
-    "What stands behind the UDP header: with `fou` nothing between UDP and the tunnel's own header; `gue`: four bytes that say what follows; `gre-in-udp`: RFC 8086.",
+    "What stands behind the UDP header: with `fou` nothing between UDP and the tunnel's own header; `gue`: four bytes that say what follows; `gre-in-udp`: RFC 8086; `espinudp`: RFC 3948.",
     { examples: ["gue"] },
   ),
-  port: key(udpPort().optional(), "UDP port that we receive on and send to. Without it 5555, 6080 and 4754.", {
+  port: key(udpPort().optional(), "UDP port that we receive on and send to. Without it 5555, 6080, 4754 and 4500.", {
     examples: [6080],
   }),
 });
@@ -270,6 +271,7 @@ const tunnelKeys = {
     bothOr(flag()).prefault(false),
     "Whether sent packets have a GRE sequence number, and whether received ones must have one that is not older than one before (RFC 2890); `input` and `output` may be told apart.",
   ),
+  ...espKeys,
   accept: key(
     oneOf(["known", "any"]).optional(),
     "Whose frames are accepted: `known` are the remote VTEPs of `remote`, `flood` and `fdb`; `any` is as the kernel's device, and the default with `group`.",
@@ -278,7 +280,10 @@ const tunnelKeys = {
 };
 
 /** What a tunnel is written with, defaults filled in; what its mode does not have is at its default, too. */
-type TunnelKeys = z.output<z.ZodObject<Omit<typeof tunnelKeys, "id">>> & { readonly id?: number };
+type TunnelKeys = z.output<z.ZodObject<Omit<typeof tunnelKeys, "id" | "key-file">>> & {
+  readonly id?: number;
+  readonly "key-file"?: string;
+};
 
 /** Each with those keys that its mode has; `mode` itself comes first. */
 const schemaOf = (mode: Mode) => {
@@ -336,6 +341,9 @@ const tunnelConfig = (mode: string, keys: TunnelKeys): Omit<TunnelConfig, "name"
   fdb: keys.fdb,
   routes: keys.routes,
   encap: keys.encap === undefined ? undefined : { type: keys.encap.type },
+  keyFile: keys["key-file"],
+  extendedSequence: keys["extended-sequence"],
+  replayWindow: keys["replay-window"],
   refusesOptions: keys.options === "refuse",
   port: keys.encap === undefined ? (keys.port ?? 0) : (keys.encap.port ?? ENCAP_PORTS[keys.encap.type]),
   macLearning: keys["mac-learning"],

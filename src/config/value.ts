@@ -124,6 +124,14 @@ export const netns = (): z.ZodType<string, string> =>
     )
     .meta({ title: "name or path" });
 
+const ABSOLUTE_PATH = "an absolute path";
+
+export const absolutePath = (): z.ZodType<string, string> =>
+  z
+    .string({ error: ABSOLUTE_PATH })
+    .refine((path) => /^\/.*[^/]$/.test(path) && !path.includes("\0"), { error: ABSOLUTE_PATH })
+    .meta({ title: "path" });
+
 /** `sun_path` of a unix socket has 108 bytes, the last of them 0. */
 const MAX_SOCKET_PATH = 107;
 const SOCKET_PATH = `an absolute path of at most ${MAX_SOCKET_PATH} bytes`;

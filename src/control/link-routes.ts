@@ -1,10 +1,10 @@
-/** GET /v1/links and GET /v1/links/{name}. */
+/** Tunnels: dumps, and reading their keys again. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { LinkStats, LinkView, VtepService } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
 import { nameInPath } from "./device-parameter.ts";
 import { type LinkJson, linkJson } from "./link-json.ts";
-import { answersJson } from "./responses.ts";
+import { answersJson, answersNothing } from "./responses.ts";
 
 const count = (): z.ZodNumber => z.number().int().nonnegative();
 
@@ -116,6 +116,14 @@ const showLink = createRoute({
   responses: answersJson("The tunnel", LinkSchema),
 });
 
+const rekey = createRoute({
+  method: "put",
+  path: "/v1/links/{name}/associations",
+  summary: "Make the security associations what the tunnel's key file has now",
+  request: { params: nameInPath() },
+  responses: answersNothing("Done"),
+});
+
 const withStats = (link: LinkView, all: readonly LinkStats[]): LinkJson => {
   const stats = all.find(({ name }) => name === link.name);
   if (stats === undefined) throw new VtepdError("ERR_INTERNAL", `tunnel ${link.name} has no counters`);
@@ -130,5 +138,9 @@ export const addLinkRoutes = (api: OpenAPIHono, service: VtepService): void => {
   api.openapi(showLink, (context) => {
     const link = service.link(context.req.valid("param").name);
     return context.json(withStats(link, service.stats(link.name)));
+  });
+  api.openapi(rekey, (context) => {
+    service.rekey(context.req.valid("param").name);
+    return context.body(null, 204);
   });
 };

@@ -15,7 +15,7 @@ import {
   hasVni,
   isEthernet,
   type Mode,
-  overheadBytes,
+  overlayMtu,
 } from "../tunnel/mode.ts";
 import { modeOf } from "../tunnel/modes.ts";
 import { GRE_CHECKSUM, GRE_SEQUENCE } from "../wire/gre.ts";
@@ -73,9 +73,9 @@ export class Encapsulation {
     return this.mode.families.includes(family);
   }
 
-  /** Bytes between an overlay packet and the underlay packet that carries it. */
-  overheadBytes(family: number): number {
-    return overheadBytes(this.mode, this.options(this.config.id), family);
+  /** The device's MTU for an underlay of `mtu` bytes. */
+  overlayMtu(mtu: number, family: number): number {
+    return overlayMtu(this.mode, this.options(this.config.id), family, mtu);
   }
 
   /** Bytes of the largest frame or packet in an underlay packet of `mtu` bytes. */

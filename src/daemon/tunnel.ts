@@ -36,6 +36,7 @@ import { VLAN_DROP, VLAN_PASS, VLAN_STRIP } from "../dataplane/vlan-tags.ts";
 import { VtepdError } from "../errors.ts";
 import { readMacHi, readMacLo } from "../wire/mac.ts";
 import { canReach } from "./admission.ts";
+import { Associations } from "./associations.ts";
 import { monotonicS } from "./clock.ts";
 import { Device } from "./device.ts";
 import type { DevicePlan } from "./device-plan.ts";
@@ -87,6 +88,7 @@ export class Tunnel {
   /** Underlay interfaces of single remote VTEPs. */
   readonly vias: ViaSockets;
   readonly encapsulation: Encapsulation;
+  readonly associations: Associations;
   /** What the underlay lacks for it now. */
   underlayProblem: VtepdError | undefined;
   private readonly reception: Reception;
@@ -112,6 +114,7 @@ export class Tunnel {
     this.device = device;
     this.neighbours = new Neighbours(config.name, ground.tables.neighbours, bd, config.ageingS);
     this.encapsulation = new Encapsulation(config);
+    this.associations = new Associations(config, ground.tables.associations, bd);
     this.reception = new Reception(config, ground.tables, bd);
     const own = { port: config.port, vni: config.id, link: config.link };
     const vias = new ViaSockets(config, ground.sockets, () => this.present.plan);
@@ -178,6 +181,8 @@ export class Tunnel {
     } finally {
       releaseVias();
     }
+    undo.push(() => tunnel.associations.clear());
+    tunnel.associations.load();
     device.open();
     undo.push(() => device.close());
     tunnel.followDevice();

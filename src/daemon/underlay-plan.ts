@@ -178,13 +178,13 @@ class Search {
     const ways = questions.map((question) =>
       this.attempt(() => {
         const { family } = parseVtepAddress(question.remote);
-        return this.route(question).mtu - this.encapsulation.overheadBytes(family);
+        return this.encapsulation.overlayMtu(this.route(question).mtu, family);
       }),
     );
     if (tunnel.mtu !== undefined) return tunnel.mtu;
     for (const { address } of questions.length === 0 ? locals : []) {
       const underlay = pinnedMtu ?? survey.mtuOfAddress(address.text) ?? ETHERNET_MTU;
-      ways.push(underlay - this.encapsulation.overheadBytes(address.family));
+      ways.push(this.encapsulation.overlayMtu(underlay, address.family));
     }
     const known = ways.filter((mtu) => mtu !== undefined);
     if (known.length < ways.length) return undefined;

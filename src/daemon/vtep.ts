@@ -174,6 +174,12 @@ export class Vtep implements VtepService {
     return this.tunnel(dev).neighbours.flush(state);
   }
 
+  rekey(dev: string): void {
+    const { config, associations } = this.tunnel(dev);
+    if (config.keyFile === undefined) throw new VtepdError("ERR_USAGE", `tunnel ${dev} has no \`key-file\``);
+    associations.load();
+  }
+
   listen(listener: (event: EventView) => void): () => void {
     return this.parts.events.listen(listener);
   }

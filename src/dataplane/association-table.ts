@@ -78,6 +78,18 @@ export class AssociationTable {
     throw full();
   }
 
+  /** Whether a row has this key, compared in constant time. */
+  hasKey(row: number, key: Uint8Array): boolean {
+    const { words, bytes } = this;
+    const at = offsetOf(row);
+    const length = words[at + ASSOCIATION_KEY_BYTES]!;
+    if (key.length !== length + SALT_BYTES) return false;
+    let difference = 0;
+    for (let i = 0; i < length; i++) difference |= key[i]! ^ bytes[(at + ASSOCIATION_KEY) * 4 + i]!;
+    for (let i = 0; i < SALT_BYTES; i++) difference |= key[length + i]! ^ bytes[(at + ASSOCIATION_SALT) * 4 + i]!;
+    return difference === 0;
+  }
+
   /** What a tunnel's packets are sealed by from now on. @param row 0 = none: they are not sent */
   send(bd: number, row: number): void {
     Atomics.store(this.words, bd, row);

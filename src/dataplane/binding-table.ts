@@ -27,9 +27,13 @@ export const FORMAT_GRE = 1;
 /** No header between outer and inner IP: the outer source alone says which tunnel. */
 export const FORMAT_IP = 2;
 
+/** ESP: the association by which the addon opened the packet says which tunnel. */
+export const FORMAT_ESP = 3;
+
 export type HeaderFormat =
   | { readonly kind: "vni"; readonly rule: VniRule }
-  | { readonly kind: "gre" | "ip"; readonly isInGue?: boolean };
+  | { readonly kind: "gre" | "ip"; readonly isInGue?: boolean }
+  | { readonly kind: "esp" };
 
 export class BindingTable {
   readonly words: Int32Array;
@@ -42,9 +46,9 @@ export class BindingTable {
   set(binding: number, format: HeaderFormat): void {
     const { words } = this;
     const row = binding * BINDING_WORDS;
-    words[row + BINDING_FORMAT] = { vni: FORMAT_VNI, gre: FORMAT_GRE, ip: FORMAT_IP }[format.kind];
+    words[row + BINDING_FORMAT] = { vni: FORMAT_VNI, gre: FORMAT_GRE, ip: FORMAT_IP, esp: FORMAT_ESP }[format.kind];
     words[row + BINDING_REASON] = INVALID_HDR;
-    words[row + BINDING_IS_IN_GUE] = format.kind !== "vni" && format.isInGue === true ? 1 : 0;
+    words[row + BINDING_IS_IN_GUE] = "isInGue" in format && format.isInGue === true ? 1 : 0;
     if (format.kind !== "vni") return;
     const { mask, value, reason, reserved0, reserved1 } = format.rule;
     words.set([mask, value, reason, reserved0, reserved1], row + BINDING_MASK);

@@ -1,20 +1,40 @@
 /**
- * Which tunnel a received datagram is for: by the VNI of its header, or by GRE key and outer source. A refusal names its
+ * Which tunnel a received datagram is for: by the VNI of its header, by GRE key and outer source, or by its security
+ * association. A refusal names its
  * reason; all of them are about the datagram alone, and are counted on the socket.
  *
  * Most batches come from one VTEP into one tunnel, so what was found last is kept and compared before the tables are
  * asked; `forget` empties that memory when the tables may have changed.
  */
 import {
+  ESP_FORGED as ESP_FORGERY,
+  ESP_INVALID,
+  ESP_REPLAYED as ESP_REPLAY,
+  ESP_TRUNCATED,
+  ESP_UNHANDLED,
+  ESP_UNKNOWN,
   FLAG_BAD_OUTER_CSUM,
   FLAG_IP_PACKET,
   FLAG_IPV6,
+  FRAME_ASSOCIATION,
   FRAME_DATAGRAM_LENGTH,
   FRAME_FLAGS,
   FRAME_HEADER_OFFSET,
   FRAME_SOURCE,
 } from "../binding/abi.ts";
-import { GRE_CSUM, NO_TUNNEL, NOT_DROPPED, UDP_CSUM, UNHANDLED_PROTO, VXLAN_VNI_NOT_FOUND } from "../drop-reason.ts";
+import {
+  ESP_FORGED,
+  ESP_NO_ASSOCIATION,
+  ESP_REPLAYED,
+  GRE_CSUM,
+  HDR_TRUNC,
+  INVALID_HDR,
+  NO_TUNNEL,
+  NOT_DROPPED,
+  UDP_CSUM,
+  UNHANDLED_PROTO,
+  VXLAN_VNI_NOT_FOUND,
+} from "../drop-reason.ts";
 import { checkErspan, isErspan, readErspanSession } from "../wire/erspan.ts";
 import {
   checkGre,
@@ -39,11 +59,21 @@ import {
   BINDING_RESERVED1,
   BINDING_VALUE,
   BINDING_WORDS,
+  FORMAT_ESP,
   FORMAT_GRE,
   FORMAT_VNI,
 } from "./binding-table.ts";
 import { PEER_ETHERNET, PEER_KEYED, PEER_MIRROR } from "./peer-table.ts";
 import type { Tables } from "./tables.ts";
+
+/** By -FRAME_ASSOCIATION. */
+const ESP_REASONS = new Int32Array(7);
+ESP_REASONS[-ESP_TRUNCATED] = HDR_TRUNC;
+ESP_REASONS[-ESP_UNKNOWN] = ESP_NO_ASSOCIATION;
+ESP_REASONS[-ESP_REPLAY] = ESP_REPLAYED;
+ESP_REASONS[-ESP_FORGERY] = ESP_FORGED;
+ESP_REASONS[-ESP_INVALID] = INVALID_HDR;
+ESP_REASONS[-ESP_UNHANDLED] = UNHANDLED_PROTO;
 
 export class Demultiplexer {
   /** Why `find` returned 0. */
@@ -80,7 +110,8 @@ export class Demultiplexer {
   /** The bridge domain, or 0. @param row first word of the descriptor @param binding of the socket it came from */
   find(row: number, binding: number): number {
     if (binding !== this.binding) this.load(binding);
-    return this.format === FORMAT_VNI ? this.byVni(row, binding) : this.byPeer(row, binding);
+    if (this.format === FORMAT_VNI) return this.byVni(row, binding);
+    return this.format === FORMAT_ESP ? this.byAssociation(row) : this.byPeer(row, binding);
   }
 
   /** Of a datagram that `find` has just found a tunnel for. */
@@ -123,6 +154,13 @@ export class Demultiplexer {
       this.lastBd = this.tables.vnis.find(binding, vni);
     }
     return this.lastBd === 0 ? this.refuse(VXLAN_VNI_NOT_FOUND) : this.lastBd;
+  }
+
+  private byAssociation(row: number): number {
+    const association = this.frames[row + FRAME_ASSOCIATION]!;
+    if (association <= 0) return this.refuse(ESP_REASONS[-association]!);
+    const bd = this.tables.associations.bd(association - 1);
+    return bd === 0 ? this.refuse(ESP_NO_ASSOCIATION) : bd;
   }
 
   private byPeer(row: number, binding: number): number {

@@ -2,6 +2,7 @@
  * All tables that the main thread writes and every worker reads, made once at start. `TableMemory` is what crosses the
  * thread boundary (typed arrays over SharedArrayBuffers, shared by structured clone); `Tables` is a thread's view of it.
  */
+import { AssociationTable } from "./association-table.ts";
 import { BindingTable } from "./binding-table.ts";
 import { BridgeDomains, MAX_BRIDGE_DOMAINS } from "./bridge-domain.ts";
 import { Fdb } from "./fdb.ts";
@@ -27,6 +28,7 @@ export interface TableMemory {
   readonly policers: Int32Array;
   readonly sourcePolicers: SourcePolicerMemory;
   readonly neighbours: Int32Array;
+  readonly associations: Int32Array;
 }
 
 export interface Tables {
@@ -41,6 +43,7 @@ export interface Tables {
   readonly policers: Policers;
   readonly sourcePolicers: SourcePolicers;
   readonly neighbours: NeighbourTable;
+  readonly associations: AssociationTable;
 }
 
 /** @param fdbCapacity entries of all bridge domains together */
@@ -56,6 +59,7 @@ export const allocateTableMemory = (fdbCapacity: number): TableMemory => ({
   policers: allocatePolicers(),
   sourcePolicers: allocateSourcePolicers(),
   neighbours: allocateNeighbours(),
+  associations: new AssociationTable().words,
 });
 
 export const openTables = (memory: TableMemory): Tables => ({
@@ -70,4 +74,5 @@ export const openTables = (memory: TableMemory): Tables => ({
   policers: new Policers(memory.policers),
   sourcePolicers: new SourcePolicers(memory.sourcePolicers),
   neighbours: new NeighbourTable(memory.neighbours),
+  associations: new AssociationTable(memory.associations),
 });

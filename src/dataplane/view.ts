@@ -331,6 +331,8 @@ export interface VtepService {
   deleteNeighbour(dev: string, address: string): void;
   /** Removes the learned neighbours, or all; returns how many. @throws ERR_LINK_NOT_FOUND */
   flushNeighbours(dev: string, state: "learned" | "all"): number;
+  /** Reads the tunnel's key file again. @throws ERR_LINK_NOT_FOUND, ERR_USAGE for a tunnel without one, ERR_KEY_FILE, ERR_LIMIT */
+  rekey(dev: string): void;
   /** Calls `listener` for each event from now on, until the returned function is called. */
   listen(listener: (event: EventView) => void): () => void;
   stats(dev?: string): LinkStats[];

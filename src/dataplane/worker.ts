@@ -99,7 +99,7 @@ const run = (port: MessagePort, setup: WorkerSetup): void => {
   const { batch, counters } = setup;
   const tables = openTables(setup.tables);
   const { vteps, templates } = setup.tables.remotes;
-  const io = new addon.Io({ ...batch, vteps, templates }, setup.wakeFd);
+  const io = new addon.Io({ ...batch, vteps, templates, associations: tables.associations.words }, setup.wakeFd);
   const upcalls = new UpcallRing(setup.upcalls);
   const forwarder = new Forwarder(batch, tables, counters, upcalls, io);
   const { status } = batch;

@@ -53,3 +53,6 @@ export const PACKET_KEYS: readonly string[] = ["routes"];
 
 /** Of GRE. */
 export const GRE_KEYS: readonly string[] = ["key", "checksum", "sequence"];
+
+/** Of ESP. */
+export const ESP_KEYS: readonly string[] = ["key-file", "extended-sequence", "replay-window"];

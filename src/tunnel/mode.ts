@@ -46,8 +46,10 @@ export interface Mode {
   readonly format: (options: HeaderOptions) => HeaderFormat;
   /** Where the payload begins, as Io.add takes it. */
   readonly layout: number;
-  /** Bytes between the outer IP or UDP header and the payload. */
+  /** Bytes between the outer IP or UDP header and the payload, those behind the payload included. */
   readonly headerBytes: (options: HeaderOptions) => number;
+  /** Payload and so many bytes behind it are together a multiple of `bytes`. */
+  readonly alignment?: { readonly behind: number; readonly bytes: number };
   readonly writeHeader: (options: HeaderOptions, payload: Payload) => Uint8Array;
   /** Keys of the configuration beside `mode`, and those of them that must be there. */
   readonly keys: readonly string[];
@@ -73,15 +75,21 @@ export const hasVni = (mode: Mode): boolean => mode.keys.includes("id");
 const linkBytes = (mode: Mode): number => (isEthernet(mode) ? INNER_ETHERNET_BYTES : 0);
 
 /** What an overlay packet of the device's MTU grows by on its way into an underlay packet: VXLAN 50 over IPv4, 70 over IPv6. */
-export const overheadBytes = (mode: Mode, options: HeaderOptions, family: number): number =>
+const overheadBytes = (mode: Mode, options: HeaderOptions, family: number): number =>
   linkBytes(mode) +
   mode.headerBytes(options) +
   (mode.carriers(options)[0].protocol === PROTOCOL_UDP ? UDP_HEADER_BYTES : 0) +
   (family === AF_INET ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES);
 
+/** The device's MTU for an underlay of `mtu` bytes. */
+export const overlayMtu = (mode: Mode, options: HeaderOptions, family: number, mtu: number): number => {
+  const room = mtu - overheadBytes(mode, options, family);
+  return mode.alignment === undefined ? room : room - ((room + mode.alignment.behind) % mode.alignment.bytes);
+};
+
 /** Bytes of the largest frame (Ethernet header and tags included) or packet that a packet of `mtu` bytes carries. */
 export const frameBytes = (mode: Mode, options: HeaderOptions, family: number, mtu: number): number =>
-  mtu + linkBytes(mode) - overheadBytes(mode, options, family);
+  overlayMtu(mode, options, family, mtu) + linkBytes(mode);
 
 /** Bytes of tunnel header and payload that carry a packet of the device's MTU. */
 export const datagramBytes = (mode: Mode, options: HeaderOptions, mtu: number): number =>

@@ -20,6 +20,7 @@ export const PROTOCOL_UDP = 17;
 export const PROTOCOL_IPIP = 4;
 export const PROTOCOL_IPV6 = 41;
 export const PROTOCOL_GRE = 47;
+export const PROTOCOL_ESP = 50;
 
 export interface UnderlayHeaders {
   /** MACs, 6 bytes each. */

@@ -301,6 +301,7 @@ describe("GET", () => {
       "post /v1/links/{name}/fdb",
       "post /v1/links/{name}/flood",
       "post /v1/links/{name}/neighbours",
+      "put /v1/links/{name}/associations",
       "put /v1/links/{name}/flood",
     ]);
     expect(document.paths["/v1/links/{name}"]!["get"]!.responses).toHaveProperty("default");

@@ -112,6 +112,7 @@ export class FakeVtep implements VtepService {
   readonly listeners = new Set<(event: EventView) => void>();
   socketStats: SocketStats[] = [];
   workers: WorkerView[] = [{ id: 0, wakeups: 10, frames: 300, batches: 20, receiveOverflow: 4, receiveErrors: 0 }];
+  readonly rekeyed: string[] = [];
   /** Set to make every call fail with it: a bug in the service. */
   bug: Error | undefined;
 
@@ -304,6 +305,11 @@ export class FakeVtep implements VtepService {
     const flushed = this.#neighbours.length - rest.length;
     this.#neighbours = rest;
     return flushed;
+  }
+
+  rekey(dev: string): void {
+    this.link(dev);
+    this.rekeyed.push(dev);
   }
 
   listen(listener: (event: EventView) => void): () => void {
