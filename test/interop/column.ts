@@ -23,7 +23,7 @@ const GUEST_PORT = "to-peer";
 const LINE_TIMEOUT_MS = 30_000;
 
 /** Runs lines of bash on a host of the lab. */
-const shell =
+export const shell =
   (host: Host) =>
   async (line: string): Promise<string> => {
     const child = host.spawn("bash", ["-c", line]);

@@ -1,109 +1,109 @@
 /**
- * Every mode with a peer that others wrote: a user-mode-linux 6.1 guest. The rows are in tunnel-rows.ts.
- *
- *   left (vtepd, ov0 10.42.0.1) 192.0.2.1, 2001:db8::1 === 192.0.2.2, 2001:db8::2 guest (ov0 10.42.0.2)
+ * Every mode with every peer that has it: the rows are in tunnel-rows.ts, the peers in tunnel-column.ts, what comes of it in
+ * README.md. The cells of a row are tried side by side; each column is a network of its own.
  */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { RunningDaemon } from "../support/daemon.ts";
-import type { Host } from "../support/host.ts";
-import { Lab } from "../support/lab.ts";
-import { lan } from "../support/lan.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { shellTransfer } from "../support/transfer.ts";
-import { UmlPeer } from "../support/uml-peer.ts";
-import { type Family, overlay4, overlay6, underlayAddress } from "./peer.ts";
+import { overlay4, overlay6 } from "./peer.ts";
+import { answered } from "./pings.ts";
+import { InteropTable, NOT_TRIED } from "./table.ts";
+import { hasWrong, TUNNEL_COLUMNS, TunnelColumn, type TunnelColumnName } from "./tunnel-column.ts";
 import { TUNNEL_ROWS, type TunnelRow } from "./tunnel-rows.ts";
 
 const BYTES = 1_000_000;
+const BOOT_TIMEOUT_MS = 90_000;
+const CELL_TIMEOUT_MS = 90_000;
+/** IPv4 or IPv6, and ICMP's eight. */
+const PING_HEADERS = { IPv4: 28, IPv6: 48 } as const;
 
-let lab: Lab;
-let left: Host;
-let guest: UmlPeer;
-let daemon: RunningDaemon | undefined;
+const reasonsFor = (fits: (row: TunnelRow) => boolean, reason: string): Record<string, string> =>
+  Object.fromEntries(TUNNEL_ROWS.filter(fits).map(({ name }) => [name, reason]));
+
+const NOT_OFFERED: Partial<Record<TunnelColumnName, Record<string, string>>> = {
+  "user-mode-linux 6.1": reasonsFor(
+    ({ fou }) => fou !== undefined,
+    "its kernel receives tunnels in UDP, but sends none",
+  ),
+  // What user-mode-linux's kernel has is tried there, for 6.12 is slow.
+  "Linux 6.12, emulated": reasonsFor(({ fou }) => fou === undefined, NOT_TRIED),
+  "Open vSwitch": {
+    ...reasonsFor(({ ovs }) => ovs === undefined, "its bridges have no such port"),
+    ...reasonsFor(({ fou }) => fou !== undefined, "it has no tunnels in fou or GUE"),
+    ...reasonsFor(
+      ({ name, fou }) => name.includes("gre") && !name.includes("tap") && fou === undefined,
+      "its bridges carry frames; GRE of IP packets needs flows written by hand",
+    ),
+  },
+};
+
+const table = new InteropTable({
+  name: "tunnels",
+  head: "mode and options",
+  rows: TUNNEL_ROWS.map(({ name }) => name),
+  columns: TUNNEL_COLUMNS,
+  notOffered: NOT_OFFERED,
+});
+const columns = new Map<TunnelColumnName, TunnelColumn>();
 
 beforeAll(async () => {
-  lab = Lab.create();
-  left = lab.host("left");
-  const hub = lan(lab, [{ host: left, addresses: ["192.0.2.1/24", "2001:db8::1/64"] }]);
-  hub.ip("tuntap", "add", "dev", "to-guest", "mode", "tap");
-  hub.ip("link", "set", "to-guest", "master", "br0", "up");
-  guest = await UmlPeer.start(hub, "to-guest");
-  await guest.run("ip address add 192.0.2.2/24 dev eth0 && ip address add 2001:db8::2/64 dev eth0 nodad");
-}, 60_000);
+  const start = async (name: TunnelColumnName): Promise<unknown> => columns.set(name, await TunnelColumn.start(name));
+  // All of them are waited for, so that afterAll finds those that have started.
+  for (const result of await Promise.allSettled(TUNNEL_COLUMNS.map(start))) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}, BOOT_TIMEOUT_MS);
+afterAll(() => Promise.all([...columns.values()].map((column) => column.close())));
 
-afterEach(async () => {
-  await daemon?.stop();
-  daemon = undefined;
-  await guest.run("ip link delete ov0 2>/dev/null; true");
-});
+const hasAny = (drops: Readonly<Record<string, number>>): boolean => Object.keys(drops).length > 0;
 
-afterAll(async () => {
-  await guest?.stop();
-  await lab.close();
-});
-
-const outer = ({ mode, underlay }: TunnelRow): Family => underlay ?? (mode.includes("6") ? "IPv6" : "IPv4");
-const inner = (family: Family, n: number): string => (family === "IPv4" ? overlay4(n) : overlay6(n));
-
-const startPeer = async (row: TunnelRow, words: string): Promise<void> => {
-  const [local, remote] = [underlayAddress(outer(row), 2), underlayAddress(outer(row), 1)];
-  const ends = words.replace(" L ", ` ${local} `).replace(/ R( |$)/, ` ${remote} `);
-  await guest.run(
-    `ip link add ov0 ${ends} && ip link set ov0 mtu ${row.mtu} up && ` +
-      `ip address add ${overlay4(2)}/24 dev ov0 && ip address add ${overlay6(2)}/64 dev ov0 nodad`,
-  );
+const rightEnds = async (column: TunnelColumn, row: TunnelRow): Promise<void> => {
+  const daemon = await column.tunnel(row);
+  expect(await column.onLeft("ip -o link show ov0")).toContain(` mtu ${row.mtu} `);
+  for (const family of row.carries) {
+    const inner = family === "IPv4" ? overlay4 : overlay6;
+    const largest = row.mtu - PING_HEADERS[family];
+    await answered(column.onLeft, "-M do -s", largest, inner(2));
+    await answered(column.peer.run, "-M do -s", largest, inner(1));
+    expect(await column.onLeft(`ping -c 1 -W 1 -M do -s ${largest + 1} ${inner(2)} 2>&1 || true`)).toMatch(
+      /too (long|big)/,
+    );
+    for (const direction of ["to", "from"] as const) {
+      const { sent, received } = await shellTransfer(column.left, inner(1), direction, column.peer.run, BYTES);
+      expect(received).toBe(sent);
+    }
+  }
+  const { links, sockets = [] } = daemon.stats();
+  expect([...links.map(({ drops }) => drops.decap), ...sockets.map(({ drops }) => drops)].filter(hasAny)).toEqual([]);
 };
 
-const startVtepd = async (row: TunnelRow): Promise<RunningDaemon> => {
-  const ends = `local: "${underlayAddress(outer(row), 1)}", remote: "${underlayAddress(outer(row), 2)}"`;
-  const more = row.keys === undefined ? "" : `, ${row.keys}`;
-  const tunnel = `{ ov0: { mode: ${row.mode}, ${ends}, addresses: [${overlay4(1)}/24, "${overlay6(1)}/64"]${more} } }`;
-  daemon = await RunningDaemon.start(left, tunnel);
-  return daemon;
+const wrongEnd = async (column: TunnelColumn, row: TunnelRow): Promise<void> => {
+  const daemon = await column.tunnel(row, true);
+  for (const family of row.carries) {
+    const there = family === "IPv4" ? overlay4(1) : overlay6(1);
+    expect(await column.peer.run(`ping -c 3 -i 0.1 -W 0.5 ${there} || true`)).toMatch(/ 0 received/);
+  }
+  expect(daemon.stats().links[0]?.rx.packets).toBe(0);
 };
 
-const ping = (host: Host, family: Family, ...words: string[]): string =>
-  host.exec("ping", ["-c", "2", "-i", "0.05", "-W", "1", ...words, inner(family, 2)]).stdout;
-
-describe("vtepd and user-mode-linux 6.1", () => {
-  it.each(TUNNEL_ROWS)(
-    "$name: ping, MTU, TCP",
-    async (row) => {
-      await Promise.all([startPeer(row, row.peer), startVtepd(row)]);
-      expect(left.ip("-o", "link", "show", "ov0")).toContain(` mtu ${row.mtu} `);
-      for (const family of row.carries) {
-        expect(left.run("ping", ["-c", "3", "-i", "0.05", "-W", "2", inner(family, 2)])).toContain(" 0% packet loss");
-        const header = family === "IPv4" ? 28 : 48;
-        expect(ping(left, family, "-M", "do", "-s", String(row.mtu - header))).toContain(" 0% packet loss");
-        expect(await guest.run(`ping -c 2 -i 0.05 -W 1 -M do -s ${row.mtu - header} ${inner(family, 1)}`)).toContain(
-          " 0% packet loss",
-        );
-        for (const direction of ["to", "from"] as const) {
-          const { sent, received } = await shellTransfer(
-            left,
-            inner(family, 1),
-            direction,
-            (line, timeoutMs) => guest.run(line, timeoutMs),
-            BYTES,
-          );
-          expect(received).toBe(sent);
-        }
+describe.each(TUNNEL_ROWS)("$name", (row) => {
+  const able = TUNNEL_COLUMNS.filter((name) => NOT_OFFERED[name]?.[row.name] === undefined);
+  it.concurrent.each(able)(
+    "%s",
+    async (name) => {
+      const column = columns.get(name)!;
+      try {
+        await rightEnds(column, row);
+        await column.clear();
+        if (hasWrong(name, row)) await wrongEnd(column, row);
+        table.pass(name, row.name);
+      } finally {
+        await column.clear();
       }
-      expect([daemon?.drops("decap"), daemon?.drops("socket")]).toEqual([{}, {}]);
     },
-    40_000,
+    CELL_TIMEOUT_MS,
   );
+});
 
-  it.each(TUNNEL_ROWS.filter(({ wrong }) => wrong !== undefined))(
-    "$name: the wrong one passes nothing",
-    async (row) => {
-      await Promise.all([startPeer(row, row.wrong!), startVtepd(row)]);
-      for (const family of row.carries) {
-        await guest.run(`ping -c 2 -i 0.05 -W 0.3 ${inner(family, 1)} && exit 1 || true`);
-      }
-      const drops = { ...daemon?.drops("socket"), ...daemon?.drops("decap") };
-      expect(Object.keys(drops)).not.toEqual([]);
-      expect(daemon?.stats().links[0]?.rx.packets).toBe(0);
-    },
-    40_000,
-  );
+it("README.md has the table that this run makes (VTEPD_INTEROP_TABLE=write rewrites it)", () => {
+  expect(table.committed()).toBe(table.text());
 });

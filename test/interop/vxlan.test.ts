@@ -5,11 +5,18 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { COLUMNS, Column, type ColumnName } from "./column.ts";
 import { FEATURES, type Feature } from "./features.ts";
-import { InteropTable, NOT_OFFERED } from "./table.ts";
+import { NOT_OFFERED } from "./not-offered.ts";
+import { InteropTable } from "./table.ts";
 
 const BOOT_TIMEOUT_MS = 60_000;
 
-const table = new InteropTable();
+const table = new InteropTable({
+  name: "table",
+  head: "feature",
+  rows: Object.keys(FEATURES),
+  columns: COLUMNS,
+  notOffered: NOT_OFFERED,
+});
 const columns = new Map<ColumnName, Column>();
 
 beforeAll(async () => {

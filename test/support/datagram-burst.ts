@@ -1,11 +1,9 @@
 /** Bursts of UDP datagrams between two hosts, both ways at once, received by sockets that know nothing of merging. */
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Child } from "./child.ts";
 import type { Host } from "./host.ts";
+import { program } from "./program.ts";
 
-const LOADER = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-const PROGRAM = fileURLToPath(new URL("./datagram-burst-child.ts", import.meta.url));
+const PROGRAM = "datagram-burst-child";
 const PORT = "7000";
 const TIMEOUT_MS = 10_000;
 
@@ -26,7 +24,7 @@ export class DatagramBurst {
   /** Starts a program on each host, which takes a while: `run` waits for that. `peer` is the address to send to. */
   static start(hosts: readonly { host: Host; peer: string }[], count: number, bytes: number): DatagramBurst {
     const ends = hosts.map(({ host, peer }) =>
-      host.spawn(process.execPath, ["--import", LOADER, PROGRAM, peer, PORT, String(count), String(bytes)]),
+      host.spawn(process.execPath, [program(PROGRAM), peer, PORT, String(count), String(bytes)]),
     );
     return new DatagramBurst(ends);
   }

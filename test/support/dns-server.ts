@@ -1,12 +1,10 @@
 /** A name server in a host of the lab, whose answers a test changes while it runs. */
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Child } from "./child.ts";
 import type { Host } from "./host.ts";
+import { program } from "./program.ts";
 import { waitFor } from "./wait-for.ts";
 
-const LOADER = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-const PROGRAM = fileURLToPath(new URL("./dns-server-child.ts", import.meta.url));
+const PROGRAM = "dns-server-child";
 
 export class DnsServer {
   readonly #child: Child;
@@ -17,7 +15,7 @@ export class DnsServer {
 
   /** Returns when it answers. @param address of the host, without prefix length */
   static async start(host: Host, address: string, port = 53): Promise<DnsServer> {
-    const child = host.spawn(process.execPath, ["--import", LOADER, PROGRAM, address, String(port)]);
+    const child = host.spawn(process.execPath, [program(PROGRAM), address, String(port)]);
     await child.waitForOutput(/"ready":true/, 10_000);
     return new DnsServer(child);
   }

@@ -49,7 +49,7 @@ export class GuestConsole {
   /** Runs a line of bash to its end, whatever its status. stdout and stderr come together. */
   async exec(line: string, timeoutMs: number): Promise<Answer> {
     this.#requests += 1;
-    const answer = new RegExp(`^@${this.#requests} (\\d+) (\\S*)\\r?$`, "m");
+    const answer = new RegExp(`^@${this.#requests} (\\d+) (\\S*)\\r?\\n`, "m");
     this.child.write(`${this.#requests} ${line}\n`);
     const answered = (): RegExpMatchArray | null => this.child.stdout.match(answer);
     await waitFor(() => answered() !== null || !this.child.running, {

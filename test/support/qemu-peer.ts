@@ -20,7 +20,7 @@ import { initramfs } from "./initramfs.ts";
 const KERNELS = "/boot";
 const KERNEL = /^vmlinuz-(6\.12\..*)$/;
 const MODULES = ["virtio_net", "ip_gre", "ip6_gre", "ipip", "sit", "ip6_tunnel", "fou", "fou6"] as const;
-const PROGRAMS = ["base64", "cat", "head", "ip", "ping", "seq", "sha256sum", "stty"] as const;
+const PROGRAMS = ["base64", "cat", "ethtool", "head", "ip", "ping", "seq", "sha256sum", "stty"] as const;
 const MEMORY = "256M";
 const BOOT_TIMEOUT_MS = 60_000;
 const RUN_TIMEOUT_MS = 30_000;
@@ -29,6 +29,7 @@ const SCRIPT = `
 stty -F /dev/ttyS0 -echo -opost -icanon
 for scope in all default; do echo 0 >/proc/sys/net/ipv6/conf/$scope/accept_dad; done
 ip link set lo up
+ethtool -K eth0 gro off
 ip link set eth0 up
 ${SERVE_CONSOLE}`;
 

@@ -2,10 +2,9 @@
  * A remote VTEP that knows nothing: it sends the datagrams a test crafts and keeps those it receives, so a test sees
  * exactly what is on the underlay. It runs as a program of its own in a host of the lab.
  */
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Child } from "./child.ts";
 import type { Host } from "./host.ts";
+import { program } from "./program.ts";
 import { waitFor } from "./wait-for.ts";
 
 export interface ReceivedDatagram {
@@ -23,8 +22,7 @@ export interface RawVtepOptions {
   readonly port?: number;
 }
 
-const LOADER = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-const PROGRAM = fileURLToPath(new URL("./raw-vtep-child.ts", import.meta.url));
+const PROGRAM = "raw-vtep-child";
 
 export class RawVtep {
   readonly #child: Child;
@@ -38,7 +36,7 @@ export class RawVtep {
 
   /** Returns when the socket is bound. */
   static async start(host: Host, { address, port = 4789 }: RawVtepOptions): Promise<RawVtep> {
-    const child = host.spawn(process.execPath, ["--import", LOADER, PROGRAM, address, String(port)]);
+    const child = host.spawn(process.execPath, [program(PROGRAM), address, String(port)]);
     await child.waitForOutput(/"ready":true/, 10_000);
     return new RawVtep(child);
   }

@@ -1,15 +1,12 @@
 /** A TCP transfer between two hosts whose content is compared by hash: nothing lost, nothing swapped, nothing corrupted. */
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Child } from "./child.ts";
 import type { Host } from "./host.ts";
+import { program } from "./program.ts";
 
-const LOADER = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-const PROGRAM = fileURLToPath(new URL("./transfer-child.ts", import.meta.url));
+const PROGRAM = "transfer-child";
 const PORT = "5001";
 
-const end = (host: Host, ...args: string[]): Child =>
-  host.spawn(process.execPath, ["--import", LOADER, PROGRAM, ...args]);
+const end = (host: Host, ...args: string[]): Child => host.spawn(process.execPath, [program(PROGRAM), ...args]);
 
 /** Sends `bytes` from one host to an address on another. Returns the two hashes, which must be equal. */
 export const transfer = async (
