@@ -50,6 +50,9 @@ export const ESP_NO_ASSOCIATION = 30;
 export const ESP_REPLAYED = 31;
 export const ESP_FORGED = 32;
 
+// The kernel's name.
+export const IP_INVALID_SOURCE = 33;
+
 interface DropReasonRow {
   /** Label in metrics and JSON: the constant in lower case. */
   readonly name: string;
@@ -97,6 +100,10 @@ export const DROP_REASONS: readonly DropReasonRow[] = [
   { name: "esp_no_association", meaning: "no tunnel has an association with this SPI" },
   { name: "esp_replayed", meaning: "ESP sequence number that came before, or older than the replay window" },
   { name: "esp_forged", meaning: "ESP packet that was not sealed with the association's key, or was changed since" },
+  {
+    name: "ip_invalid_source",
+    meaning: "inner addresses that cannot come from this outer source, in 6to4, 6rd and ISATAP",
+  },
 ];
 
 /** Number of counter columns a drop table needs; room for reasons to come without a new layout. */

@@ -126,6 +126,8 @@ export interface TunnelConfig {
   readonly flood: readonly string[];
   readonly fdb: readonly FdbConfig[];
   readonly routes: readonly RouteConfig[];
+  /** Prefixes of the addresses that have a VTEP's inside, and what all those VTEPs have in common; `network/prefix`, canonical. */
+  readonly embedding?: { readonly prefix: string; readonly base: string } | undefined;
   /** UDP port, ours and the remote VTEPs'; 0 where the carrier is another IP protocol. */
   readonly port: number;
   readonly macLearning: boolean;

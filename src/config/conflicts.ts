@@ -25,6 +25,7 @@ import {
   vniTwice,
 } from "./contradictions.ts";
 import type { ConfigDocument } from "./document.ts";
+import { checkEmbedding } from "./embedding.ts";
 import { type KeyPath, type Problem, pathText, placeText } from "./problem.ts";
 import { checkRoutes } from "./route.ts";
 
@@ -59,9 +60,12 @@ class Conflicts {
   }
 }
 
+/** ISATAP calls its flood list by another name. */
+const floodKey = ({ mode }: TunnelConfig): string => (mode === "isatap" ? "potential-routers" : "flood");
+
 const remotesOf = (tunnel: TunnelConfig, path: KeyPath): Vtep[] => [
   ...(tunnel.remote === undefined ? [] : [{ address: tunnel.remote, path: [...path, "remote"] }]),
-  ...tunnel.flood.map((address, index) => ({ address, path: [...path, "flood", index] })),
+  ...tunnel.flood.map((address, index) => ({ address, path: [...path, floodKey(tunnel), index] })),
   ...tunnel.fdb.map(({ dst }, index) => ({ address: dst, path: [...path, "fdb", index, "dst"] })),
   ...tunnel.routes.map(({ via }, index) => ({ address: via, path: [...path, "routes", index, "via"] })),
 ];
@@ -384,12 +388,8 @@ export const findConflicts = (tunnels: readonly TunnelConfig[], document: Config
     checkMssClamp(tunnel, path, conflicts);
     checkLimits(tunnel, path, conflicts);
     checkFloodList(tunnel, path, conflicts);
-    checkRoutes(
-      tunnel,
-      path,
-      (place) => conflicts.at(place),
-      (place, message) => conflicts.report(place, message),
-    );
+    checkEmbedding(tunnel, path, conflicts);
+    checkRoutes(tunnel, path, conflicts);
     checkMacs(tunnel, path, conflicts);
     checkNeighbours(tunnel, path, conflicts);
     checkAddresses(tunnel, path, conflicts);

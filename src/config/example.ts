@@ -84,17 +84,20 @@ const mapLines = (map: SchemaNode, indent: string): string[] => {
  */
 const furtherLines = (mode: SchemaNode, nth: number, news: ReadonlySet<string>): string[] => {
   const name = String(mode.properties?.["mode"]?.const);
-  const isOverIpv6 = name.includes("6");
-  const isTunnel = mode.properties?.["remote"] !== undefined;
+  const isOverIpv6 = /^(ip|vti).*6/.test(name);
+  // Those without `accept` hear anybody, so that each needs an address of its own.
+  const own = mode.properties?.["accept"] === undefined ? `2${nth}` : "1";
+  const remote = isOverIpv6 ? `2001:db8::1${nth}` : `192.0.2.1${nth}`;
+  const isTunnel = mode.properties?.["local"] !== undefined;
   const properties = Object.entries(mode.properties ?? {}).filter(
-    ([key]) => news.has(key) || mode.required?.includes(key),
+    ([key]) => key !== "local" && (news.has(key) || mode.required?.includes(key)),
   );
   const lines = ["", `  ${name}1:`, ...mapLines({ ...mode, properties: Object.fromEntries(properties) }, "    ")];
   if (!isTunnel) return lines;
   return [
     ...lines,
-    `    local: ${isOverIpv6 ? "2001:db8::1" : "192.0.2.1"}`,
-    `    remote: ${isOverIpv6 ? `2001:db8::1${nth}` : `192.0.2.1${nth}`}`,
+    `    local: ${isOverIpv6 ? "2001:db8::1" : `192.0.2.${own}`}`,
+    ...(mode.properties?.["remote"] === undefined ? [] : [`    remote: ${remote}`]),
   ];
 };
 

@@ -22,6 +22,13 @@ export interface Problem {
 const PLAIN_KEY = /^[\w-]+$/;
 
 /** `tunnels.vx42.fdb[0].mac`; a key with other characters than letters, digits, `_` and `-` is quoted. */
+/** What checks of a whole tunnel tell what they find to. */
+export interface ConflictReport {
+  report(path: KeyPath, message: string): void;
+  /** A place in words. */
+  at(path: KeyPath): string;
+}
+
 export const pathText = (path: KeyPath): string =>
   path
     .map((step, depth) => {

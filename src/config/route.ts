@@ -6,7 +6,7 @@ import { modeOf } from "../tunnel/modes.ts";
 import { vtepAddress } from "./address.ts";
 import type { RouteConfig, TunnelConfig } from "./config.ts";
 import { key, listOf, map } from "./map.ts";
-import type { KeyPath } from "./problem.ts";
+import type { ConflictReport, KeyPath } from "./problem.ts";
 
 const NETWORK = "a network with its prefix length, such as 10.2.0.0/16 or fd00:2::/64";
 
@@ -34,7 +34,7 @@ const readNetwork = (text: string): { network: string } | { hint: string | undef
 };
 
 /** Bits behind the prefix are 0. */
-const network = (): z.ZodType<string, string> =>
+export const network = (): z.ZodType<string, string> =>
   z
     .string({ error: NETWORK })
     .transform((text, context) => {
@@ -57,22 +57,17 @@ export const routes = (): z.ZodDefault<z.ZodArray<z.ZodType<RouteConfig, unknown
   return given.default([]) as unknown as z.ZodDefault<z.ZodArray<z.ZodType<RouteConfig, unknown>>>;
 };
 
-/** Each network once, of a family that the tunnel carries. @param at names a place in words */
-export const checkRoutes = (
-  tunnel: TunnelConfig,
-  path: KeyPath,
-  at: (path: KeyPath) => string,
-  report: (path: KeyPath, message: string) => void,
-): void => {
+/** Each network once, of a family that the tunnel carries. */
+export const checkRoutes = (tunnel: TunnelConfig, path: KeyPath, conflicts: ConflictReport): void => {
   const { name, payloads } = modeOf(tunnel);
   const owners = new Map<string, KeyPath>();
   for (const [index, { to }] of tunnel.routes.entries()) {
     const place = [...path, "routes", index, "to"];
     const owner = owners.get(to);
     if (owner === undefined) owners.set(to, place);
-    else report(place, `expected each network once, got ${to} again: ${at(owner)}`);
+    else conflicts.report(place, `expected each network once, got ${to} again: ${conflicts.at(owner)}`);
     if (payloads.includes(to.includes(":") ? "ipv6" : "ipv4")) continue;
     const family = to.includes(":") ? "IPv4" : "IPv6";
-    report(place, `expected an ${family} network as mode ${name} carries ${family}, got ${to}`);
+    conflicts.report(place, `expected an ${family} network as mode ${name} carries ${family}, got ${to}`);
   }
 };

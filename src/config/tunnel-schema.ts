@@ -10,6 +10,7 @@ import { MAX_ERSPAN_SESSION } from "../wire/erspan.ts";
 import { fdbMac, groupAddress, interfaceAddress, remoteVtep, unicastMac, vtepAddress } from "./address.ts";
 import { NOTIFICATIONS, type Policer, type TunnelConfig } from "./config.ts";
 import { MAX_FDB_ENTRIES } from "./daemon-schema.ts";
+import { embeddingKeys, embeddingOf } from "./embedding.ts";
 import { espKeys } from "./esp-keys.ts";
 import { bothOr, greKey, quadValue } from "./gre-value.ts";
 import { HOST_GATEWAY } from "./host-gateway.ts";
@@ -124,6 +125,7 @@ const tunnelKeys = {
     routes(),
     "Networks of the overlay, each with the remote VTEP that it is behind; the longest prefix counts. What is in none of them goes to `remote`. They become routes of the host through the device.",
   ),
+  ...embeddingKeys,
   "mac-learning": key(flag().default(true), "Learn which remote VTEP a MAC is behind from the frames it sends."),
   "unknown-unicast": key(
     oneOf(["flood", "drop"]).default("flood"),
@@ -280,9 +282,10 @@ const tunnelKeys = {
 };
 
 /** What a tunnel is written with, defaults filled in; what its mode does not have is at its default, too. */
-type TunnelKeys = z.output<z.ZodObject<Omit<typeof tunnelKeys, "id" | "key-file">>> & {
+type TunnelKeys = z.output<z.ZodObject<Omit<typeof tunnelKeys, "id" | "key-file" | "prefix">>> & {
   readonly id?: number;
   readonly "key-file"?: string;
+  readonly prefix?: string;
 };
 
 /** Each with those keys that its mode has; `mode` itself comes first. */
@@ -292,6 +295,9 @@ const schemaOf = (mode: Mode) => {
   return map({
     mode: key(z.literal(mode.name).meta({ title: `\`${mode.name}\`` }), `${mode.meaning}.`, { examples: [mode.name] }),
     ...Object.fromEntries(keys),
+    ...(mode.required.includes("local")
+      ? { local: key(oneOrList(vtepAddress()), "Our VTEP address.", { examples: ["192.0.2.1"] }) }
+      : {}),
     ...(mode.port === undefined ? {} : { port: key(integer(1, 65_535).default(mode.port), description) }),
   });
 };
@@ -337,7 +343,8 @@ const tunnelConfig = (mode: string, keys: TunnelKeys): Omit<TunnelConfig, "name"
   locals: keys.local ?? [],
   group: keys.group,
   remote: keys.remote,
-  flood: keys.flood,
+  flood: [...keys.flood, ...keys["potential-routers"]],
+  embedding: embeddingOf(mode, keys.prefix, keys["relay-prefix"]),
   fdb: keys.fdb,
   routes: keys.routes,
   encap: keys.encap === undefined ? undefined : { type: keys.encap.type },
@@ -377,7 +384,7 @@ const tunnelConfig = (mode: string, keys: TunnelKeys): Omit<TunnelConfig, "name"
   zeroChecksum6Tx: keys.checksums.includes("zero-udp6-tx"),
   zeroChecksum6Rx: keys.checksums.includes("zero-udp6-rx"),
   mark: keys.fwmark,
-  accept: acceptOf(keys),
+  accept: MODES.get(mode)?.embedding === undefined ? acceptOf(keys) : "any",
 });
 
 const modeNames = [...MODES.keys(), HOST_GATEWAY].join(", ");

@@ -98,6 +98,8 @@ const dottedQuad = (key: number): string => [24, 16, 8, 0].map((shift) => (key >
 /** netplan tells these apart, iproute2 has one kind for them. */
 const IP6TNL_PROTOCOLS: Readonly<Record<string, string>> = { ipip6: "ipip6", ip6ip6: "ip6ip6", ip6tnl: "any" };
 
+const SIT_MODES = ["6to4", "6rd", "isatap"];
+
 const tunnelData = (link: LinkView): TunnelData => {
   const proto = IP6TNL_PROTOCOLS[link.mode];
   const { inputKey, outputKey, checksum, sequence } = link.gre;
@@ -121,5 +123,6 @@ const tunnelData = (link: LinkView): TunnelData => {
 export const linkInfo = (link: LinkView): LinkInfo => {
   const mode = MODES.get(link.mode);
   if (mode !== undefined && hasVni(mode)) return { info_kind: link.mode, info_data: vniData(link) };
-  return { info_kind: link.mode in IP6TNL_PROTOCOLS ? "ip6tnl" : link.mode, info_data: tunnelData(link) };
+  const kind = SIT_MODES.includes(link.mode) ? "sit" : link.mode;
+  return { info_kind: link.mode in IP6TNL_PROTOCOLS ? "ip6tnl" : kind, info_data: tunnelData(link) };
 };

@@ -119,7 +119,6 @@ const start = async (
   const tunnels = new Map<string, Tunnel>();
   const watch = new DeviceWatch(tunnels, log);
   const recursion = new RouteRecursion(tunnels);
-  const strangers = new Strangers(tables, tunnels, recursion);
   const events = new Events();
   const tunnelOf = (bd: number): Tunnel | undefined => [...tunnels.values()].find((tunnel) => tunnel.bd === bd);
   const eviction = new Eviction(tables.fdb, (bd) => {
@@ -140,6 +139,7 @@ const start = async (
     upcall: (record) => upcalls.take(record),
   });
   undo.push(() => supervisor.stop());
+  const strangers = new Strangers(tables, tunnels, recursion, supervisor.counters);
   const transmitters = new Transmitters(tables, supervisor, offload);
   const onRefused = (port: number, refusal: string): void =>
     log.warn({ port, refusal }, "no receive offload in tier tunnel; UDP sockets are used");

@@ -40,6 +40,7 @@ import { Associations } from "./associations.ts";
 import { monotonicS } from "./clock.ts";
 import { Device } from "./device.ts";
 import type { DevicePlan } from "./device-plan.ts";
+import { embeddingWords } from "./embedding.ts";
 import { Encapsulation } from "./encapsulation.ts";
 import { Endpoints, type Sockets } from "./endpoint.ts";
 import { FLOOD_MAC } from "./flood-list.ts";
@@ -272,6 +273,7 @@ export class Tunnel {
     bridgeDomains.set(bd, BD_OUTER, outerPolicy(config.tos, config.ttl, config.doNotFragment, encapsulation.greOuter));
     bridgeDomains.set(bd, BD_PAYLOADS, encapsulation.payloads);
     bridgeDomains.set(bd, BD_GRE_REQUIRED, encapsulation.greRequired);
+    for (const [word, value] of embeddingWords(config)) bridgeDomains.set(bd, word, value);
     this.undo.push(() => void this.neighbours.flush("all"));
     this.neighbours.configure(config.neighbours);
     bridgeDomains.set(bd, BD_NEIGHBOURS, encapsulation.hasKeepalives ? ECHO_KEEPALIVES : neighbourhoodOf(config));

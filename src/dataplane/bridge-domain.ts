@@ -46,6 +46,13 @@ export const BD_GRE_REQUIRED = 26;
 export const BD_GRE_NEXT = 27;
 /** IP packets: list of the flood pool that routes are compiled into (route-table.ts); 0 = none. */
 export const BD_ROUTES = 28;
+/** Where IPv6 packets have their VTEP inside (embedded-vtep.ts); 0 = they do not. */
+export const BD_EMBEDDING = 29;
+/** First 64 bits of the addresses that have one, two words in network order. */
+export const BD_EMBEDDING_PREFIX = 30;
+/** The bits that all those VTEPs have in common, and our own one; network order. */
+export const BD_EMBEDDING_BASE = 22;
+export const BD_EMBEDDING_LOCAL = 23;
 /** Whether vtepd answers for neighbours or keepalives, and tells of misses: bits of neighbourhood.ts; 0 = nothing of it. */
 export const BD_NEIGHBOURS = 20;
 

@@ -36,6 +36,7 @@ import { isGroupMac } from "../wire/mac.ts";
 import type { Batch } from "./batch.ts";
 import {
   BD_DROP_UNKNOWN,
+  BD_EMBEDDING,
   BD_NEIGHBOURS,
   BD_NEXT_HOP,
   BD_PAYLOADS,
@@ -47,6 +48,7 @@ import {
   MINDS_LIMIT,
 } from "./bridge-domain.ts";
 import { type Counters, DROP_COLUMNS, ENCAP } from "./counters.ts";
+import type { EmbeddedVtep } from "./embedded-vtep.ts";
 import type { Fdb } from "./fdb.ts";
 import type { Misses } from "./misses.ts";
 import { type Neighbourhood, TELL_L2_MISS } from "./neighbourhood.ts";
@@ -72,8 +74,17 @@ export class Classifier {
   private readonly routes: RouteTable;
   private readonly neighbourhood: Neighbourhood;
   private readonly misses: Misses;
+  private readonly embedded: EmbeddedVtep;
 
-  constructor(batch: Batch, tables: Tables, counters: Counters, neighbourhood: Neighbourhood, misses: Misses) {
+  constructor(
+    batch: Batch,
+    tables: Tables,
+    counters: Counters,
+    neighbourhood: Neighbourhood,
+    misses: Misses,
+    embedded: EmbeddedVtep,
+  ) {
+    this.embedded = embedded;
     this.neighbourhood = neighbourhood;
     this.misses = misses;
     this.arena = batch.arena;
@@ -142,7 +153,7 @@ export class Classifier {
     }
     const routes = domains[bd * BD_WORDS + BD_ROUTES]!;
     const routed = routes === 0 ? 0 : this.routes.find(routes, row);
-    const remote = routed !== 0 ? routed : domains[bd * BD_WORDS + BD_NEXT_HOP]!;
+    const remote = routed !== 0 ? routed : this.nextHop(row, bd);
     if (remote === 0) {
       this.discard(row, bd, NO_TX_TARGET);
       return;
@@ -154,6 +165,13 @@ export class Classifier {
   private mayNotEnter(row: number): boolean {
     const { frames } = this;
     return mayNotEnterTunnel(this.arena, frames[row + FRAME_OFFSET]!, frames[row + FRAME_LENGTH]!);
+  }
+
+  private nextHop(row: number, bd: number): number {
+    const domain = bd * BD_WORDS;
+    return this.domains[domain + BD_EMBEDDING] === 0
+      ? this.domains[domain + BD_NEXT_HOP]!
+      : this.embedded.nextHop(row, bd);
   }
 
   private unknown(row: number, bd: number): void {

@@ -76,6 +76,7 @@ import {
   REMOTE_RX_FRAMES,
 } from "./counters.ts";
 import { Demultiplexer } from "./demultiplexer.ts";
+import type { EmbeddedVtep } from "./embedded-vtep.ts";
 import { Learner } from "./learner.ts";
 import { CLAMP_OFF, MssClamp } from "./mss-clamp.ts";
 import { ECHO_KEEPALIVES, type Neighbourhood } from "./neighbourhood.ts";
@@ -109,7 +110,14 @@ export class Decapsulator {
   private readonly lastSource = new Int32Array(4);
   private readonly mssClamp: MssClamp;
 
-  constructor(batch: Batch, tables: Tables, counters: Counters, upcalls: UpcallRing, neighbourhood: Neighbourhood) {
+  constructor(
+    batch: Batch,
+    tables: Tables,
+    counters: Counters,
+    upcalls: UpcallRing,
+    neighbourhood: Neighbourhood,
+    embedded: EmbeddedVtep,
+  ) {
     this.neighbourhood = neighbourhood;
     this.upcalls = upcalls;
     this.mssClamp = new MssClamp(batch, tables);
@@ -121,7 +129,7 @@ export class Decapsulator {
     this.vlanTags = new VlanTags(batch);
     this.learner = new Learner(batch, tables, counters, upcalls);
     this.demultiplexer = new Demultiplexer(batch, tables);
-    this.packets = new PacketCheck(batch, tables);
+    this.packets = new PacketCheck(batch, tables, embedded);
   }
 
   /** Call before each batch: the main thread may have changed the tables since. */
@@ -224,6 +232,12 @@ export class Decapsulator {
   private checkStranger(row: number, bd: number, remote: number): number {
     if (remote === SELF) return LOOPED_BACK;
     if (this.domains[bd * BD_WORDS + BD_ACCEPT_ANY] === 0 || this.hasNoSource(row)) return UNKNOWN_VTEP;
+    const reason = this.checkInner(row, bd, UNKNOWN);
+    if (reason === NOT_DROPPED) this.report(row, bd);
+    return reason;
+  }
+
+  private report(row: number, bd: number): void {
     const { frames, upcalls } = this;
     const record = upcalls.begin();
     if (record !== 0) {
@@ -233,7 +247,6 @@ export class Decapsulator {
       for (let i = 0; i < 4; i++) words[record + 2 + i] = frames[row + FRAME_SOURCE + i]!;
       upcalls.commit();
     }
-    return this.checkInner(row, bd, UNKNOWN);
   }
 
   /** An IPv6 packet that claims an IPv4 address (native/udp-receiver.cc): nobody could answer it. */
@@ -250,7 +263,14 @@ export class Decapsulator {
     const payloads = domains[domain + BD_PAYLOADS]!;
     if (payloads !== ETHERNET) {
       const { demultiplexer } = this;
-      const reason = this.packets.check(row, bd, payloads, demultiplexer.greFlags(row), demultiplexer.greOffset(row));
+      const reason = this.packets.check(
+        row,
+        bd,
+        payloads,
+        demultiplexer.greFlags(row),
+        demultiplexer.greOffset(row),
+        remote,
+      );
       if (reason !== NOT_DROPPED) return reason;
       if (payloads !== ETHERNET_IN_GRE) return this.finish(row, bd, remote);
     }

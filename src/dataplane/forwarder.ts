@@ -7,6 +7,7 @@ import type { Batch } from "./batch.ts";
 import { Classifier } from "./classify.ts";
 import { type Counters, WORKER_BATCHES, WORKER_FRAMES } from "./counters.ts";
 import { Decapsulator } from "./decap.ts";
+import { EmbeddedVtep } from "./embedded-vtep.ts";
 import { Encapsulator, type Sender } from "./encap.ts";
 import type { Fdb } from "./fdb.ts";
 import { Misses } from "./misses.ts";
@@ -34,10 +35,11 @@ export class Forwarder {
     this.ports = tables.ports.words;
     this.worker = counters.worker;
     this.fdb = tables.fdb;
+    const embedded = new EmbeddedVtep(batch, tables, upcalls);
     const misses = new Misses(batch.status, upcalls);
     const neighbourhood = new Neighbourhood(batch, tables, counters, upcalls, misses);
-    this.classifier = new Classifier(batch, tables, counters, neighbourhood, misses);
-    this.decapsulator = new Decapsulator(batch, tables, counters, upcalls, neighbourhood);
+    this.classifier = new Classifier(batch, tables, counters, neighbourhood, misses, embedded);
+    this.decapsulator = new Decapsulator(batch, tables, counters, upcalls, neighbourhood, embedded);
     this.encapsulator = new Encapsulator(batch, tables, counters, upcalls, sender);
   }
 

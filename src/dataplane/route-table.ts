@@ -35,11 +35,11 @@ const IPV4_BITS = 96;
 const IPV4_DESTINATION = 16;
 const IPV6_DESTINATION = 24;
 
-const readWord = (bytes: Uint8Array, at: number): number =>
+export const readWord = (bytes: Uint8Array, at: number): number =>
   (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 
 /** The bits of word `n` of an address that a prefix has. */
-const prefixMask = (length: number, n: number): number => {
+export const prefixMask = (length: number, n: number): number => {
   const bits = length - n * 32;
   if (bits <= 0) return 0;
   return bits >= 32 ? -1 : -1 << (32 - bits);

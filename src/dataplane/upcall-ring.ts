@@ -13,7 +13,7 @@ export const UPCALL_WORDS = 16;
 /** First word of a record: what it tells; second: the bridge domain. */
 export const UPCALL_KIND = 0;
 export const UPCALL_BD = 1;
-/** A frame was accepted from a VTEP that has no slot yet; words 2..5 are its address, mapped. */
+/** A frame was accepted from a VTEP that has no slot yet, or is to go to one; words 2..5 are its address, mapped. */
 export const UPCALL_UNKNOWN_VTEP = 1;
 /** A MAC was not learned behind a remote VTEP that has fewer entries than another; word UPCALL_REMOTE is its slot. */
 export const UPCALL_FDB_FULL = 8;

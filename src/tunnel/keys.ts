@@ -51,6 +51,11 @@ export const ENCAP_KEYS: readonly string[] = ["encap"];
 /** Of tunnels that carry IP packets. */
 export const PACKET_KEYS: readonly string[] = ["routes"];
 
+/** Of tunnels whose remote VTEPs are in the addresses behind them; anybody is heard, and checked. */
+export const AUTOMATIC_KEYS: readonly string[] = COMMON_KEYS.filter(
+  (name) => !["group", "remote", "accept"].includes(name),
+);
+
 /** Of GRE. */
 export const GRE_KEYS: readonly string[] = ["key", "checksum", "sequence"];
 

@@ -51,6 +51,8 @@ export interface Mode {
   /** Payload and so many bytes behind it are together a multiple of `bytes`. */
   readonly alignment?: { readonly behind: number; readonly bytes: number };
   readonly writeHeader: (options: HeaderOptions, payload: Payload) => Uint8Array;
+  /** Where the IPv6 addresses inside have the IPv4 address of the VTEP that they are behind, if they do. */
+  readonly embedding?: "prefix" | "identifier";
   /** Keys of the configuration beside `mode`, and those of them that must be there. */
   readonly keys: readonly string[];
   readonly required: readonly string[];

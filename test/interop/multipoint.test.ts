@@ -9,6 +9,7 @@ import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { lan } from "../support/lan.ts";
 import { UmlPeer } from "../support/uml-peer.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 let lab: Lab;
 let left: Host;
@@ -43,7 +44,9 @@ const start = async (tunnel: string): Promise<RunningDaemon> => {
 
 /** Both ways. The first packet to a VTEP that nobody has named may be lost. */
 const pings = async (theirs: string, ours: string): Promise<void> => {
-  left.exec("ping", ["-c", "1", "-W", "0.5", theirs]);
+  await waitFor(() => left.exec("ping", ["-c", "1", "-W", "0.3", theirs]).status === 0, {
+    what: `an answer from ${theirs}`,
+  });
   expect(left.run("ping", ["-c", "3", "-i", "0.05", "-W", "2", theirs])).toContain(" 0% packet loss");
   expect(await guest.run(`ping -c 3 -i 0.05 -W 2 ${ours}`)).toContain(" 0% packet loss");
 };
@@ -60,5 +63,36 @@ describe("vtepd and user-mode-linux 6.1", () => {
     expect(left.ip("-o", "link", "show", "ov0")).toContain(" mtu 1472 ");
     await pings("10.42.0.2", "10.42.0.1");
     expect(running.drops("socket")).toEqual({});
+  });
+
+  it.each([
+    {
+      mode: "6to4",
+      keys: "",
+      peer: "ip link add ov0 type sit local 192.0.2.2 ttl 64",
+      address: (n: number) => `2002:c000:20${n}::1/16`,
+    },
+    {
+      // This kernel is built without 6rd (CONFIG_IPV6_SIT_6RD), and knows 6to4's prefix only.
+      mode: "6rd",
+      keys: ', prefix: "2002::/16"',
+      peer: "ip link add ov0 type sit local 192.0.2.2 ttl 64",
+      address: (n: number) => `2002:c000:20${n}::1/16`,
+    },
+    {
+      mode: "isatap",
+      keys: "",
+      peer: "ip tunnel add ov0 mode isatap local 192.0.2.2 ttl 64",
+      address: (n: number) => `fd00:15::5efe:c000:20${n}/64`,
+    },
+  ])("$mode: sit without a remote", async ({ mode, keys, peer, address }) => {
+    await guest.run(`${peer} && ip link set ov0 up && ip address add ${address(2)} dev ov0 nodad`);
+    const running = await start(`{ mode: ${mode}, local: 192.0.2.1, addresses: ["${address(1)}"]${keys} }`);
+    expect(left.ip("-o", "link", "show", "ov0")).toContain(" mtu 1480 ");
+    const [theirs = "", ours = ""] = [address(2), address(1)].map((text) => text.split("/")[0]);
+    await pings(theirs, ours);
+    expect(running.drops("socket")).toEqual({});
+    // The kernel's router solicitations come from no address that has its own inside.
+    expect(Object.keys(running.drops("decap")).filter((reason) => reason !== "ip_invalid_source")).toEqual([]);
   });
 });

@@ -174,3 +174,67 @@ describe("a multicast group", () => {
     expect([ikey, okey]).toEqual(mode === "gre" ? [group, group] : [undefined, undefined]);
   });
 });
+
+/** Of host n, whose underlay address is 192.0.2.n. */
+const EMBEDDED = {
+  "6to4": (n: number) => `2002:c000:20${n}::1`,
+  "6rd": (n: number) => `fd00:6:2:${n}00::1`,
+  isatap: (n: number) => `fd00:15::5efe:c000:20${n}`,
+} as const;
+const PREFIXES = { "6to4": 16, "6rd": 32, isatap: 64 } as const;
+const KEYS = { "6to4": "", "6rd": ', prefix: "fd00:6::/32", relay-prefix: 192.0.0.0/8', isatap: "" } as const;
+type Automatic = keyof typeof EMBEDDED;
+
+const automatic = (mode: Automatic, n: number, more = ""): string =>
+  `{ mode: ${mode}, local: 192.0.2.${n}, addresses: ["${EMBEDDED[mode](n)}/${PREFIXES[mode]}"]${KEYS[mode]}${more} }`;
+
+/** Packets to a VTEP that nobody has named are lost until it has a slot, on either side. */
+const firstPings = async (from: Host, to: string): Promise<void> => {
+  await waitFor(() => from.exec("ping", ["-c", "1", "-W", "0.3", to]).status === 0, { what: `an answer from ${to}` });
+  pings(from, to);
+};
+
+describe.each(["6to4", "6rd", "isatap"] as const)("%s", (mode) => {
+  it("finds the VTEP in the destination, between three hosts that nobody has named", async () => {
+    const all = hosts();
+    const started = await Promise.all(all.map((host, index) => start(host, automatic(mode, index + 1))));
+    for (const [from, to] of [
+      [0, 2],
+      [0, 3],
+      [2, 2],
+    ] as const) {
+      await firstPings(all[from]!, EMBEDDED[mode](to));
+    }
+    const { sent, received } = await transfer(all[1], all[2], EMBEDDED[mode](3), 500_000);
+    expect(received).toBe(sent);
+    for (const daemon of started) expect([daemon.drops("decap"), daemon.drops("socket")]).toEqual([{}, {}]);
+    const remotes = started[0]!.stats().links[0] as unknown as { remotes: { address: string }[] };
+    expect(remotes.remotes.map(({ address }) => address).sort()).toEqual(["192.0.2.2", "192.0.2.3"]);
+  });
+
+  it("drops packets whose source is another's, and those from outside but for its relay's", async () => {
+    const [one, two, three] = hosts();
+    const relay = mode === "isatap" ? ", potential-routers: [192.0.2.3]" : ", remote: 192.0.2.3";
+    const daemon = await start(one, automatic(mode, 1, relay));
+    one.ip("route", "add", "2001:db8:ffff::/48", "dev", "ov0");
+    for (const [host, n] of [
+      [two, 2],
+      [three, 3],
+    ] as const) {
+      // Sends whatever it is given, and has a foreign address.
+      const addresses = `["${EMBEDDED[mode](n)}/${PREFIXES[mode]}", "2001:db8:ffff::${n}/128", "${EMBEDDED[mode](9)}/128"]`;
+      await start(host, `{ mode: sit, local: 192.0.2.${n}, remote: 192.0.2.1, addresses: ${addresses} }`);
+    }
+    const ours = EMBEDDED[mode](1);
+    one.exec("ping", ["-c", "1", "-W", "0.5", EMBEDDED[mode](2)]);
+    one.exec("ping", ["-c", "1", "-W", "0.5", EMBEDDED[mode](3)]);
+    expect(two.run("ping", ["-c", "2", "-W", "2", "-I", EMBEDDED[mode](2), ours])).toContain(" 0% packet loss");
+    expect(three.run("ping", ["-c", "2", "-W", "2", "-I", "2001:db8:ffff::3", ours])).toContain(" 0% packet loss");
+    pings(one, "2001:db8:ffff::3");
+    const before = daemon.drops("decap")["ip_invalid_source"] ?? 0;
+    two.exec("ping", ["-c", "1", "-W", "0.3", "-I", "2001:db8:ffff::2", ours]);
+    two.exec("ping", ["-c", "1", "-W", "0.3", "-I", EMBEDDED[mode](9), ours]);
+    three.exec("ping", ["-c", "1", "-W", "0.3", "-I", EMBEDDED[mode](9), ours]);
+    await waitFor(() => (daemon.drops("decap")["ip_invalid_source"] ?? 0) >= before + 3, { what: "ip_invalid_source" });
+  });
+});
