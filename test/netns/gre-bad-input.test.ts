@@ -87,7 +87,7 @@ const REFUSED: readonly [what: string, payload: Uint8Array, where: "socket" | "d
   ["the routing bit", gre({ flags: KEY | ROUTING, words: [0, 42] }), "socket", "invalid_hdr"],
   ["strict source route", gre({ flags: KEY | 0x08 }), "socket", "invalid_hdr"],
   ["version 1, PPTP's", gre({ version: 1 }), "socket", "invalid_hdr"],
-  ["a protocol that nobody knows", gre({ protocol: 0x88be }), "socket", "unhandled_proto"],
+  ["a protocol that nobody knows", gre({ protocol: 0x880b }), "socket", "unhandled_proto"],
   ["Ethernet inside", gre({ protocol: 0x6558 }), "socket", "no_tunnel"],
   ["less than an IP header inside", gre({}, inner().subarray(0, 12)), "decap", "pkt_too_small"],
   ["no IP inside", gre({}, new Uint8Array(64)), "decap", "unhandled_proto"],
