@@ -79,6 +79,9 @@ export const peerTwice = (remote: string, place: string): string =>
 export const headerTwice = (socket: string): string =>
   `expected one format of tunnel header on ${socket}, got another than`;
 
+/** Of an entry or a member with a tunnel of IP packets, or of mirrored frames; in the file they have no such key. */
+export const noFdb = (mode: string): string => `expected a tunnel with an FDB, got one of mode ${mode}, which has none`;
+
 export const memberTwice = (address: string): string =>
   `expected each member of the flood list once, got ${address} again`;
 

@@ -6,6 +6,7 @@ import type { TunnelConfig } from "../config/config.ts";
 import {
   linkContradiction,
   NEIGHBOURS_FOR_NOTHING,
+  noFdb,
   ownMac,
   remoteContradiction,
   STICKY_MEMBER,
@@ -14,6 +15,7 @@ import {
 import type { FdbRequest, NeighbourRequest } from "../dataplane/view.ts";
 import { REMOTE_VTEP, readRemote } from "../dataplane/vtep-text.ts";
 import { type ErrorCode, expectedGot, VtepdError } from "../errors.ts";
+import { modeOf } from "../tunnel/modes.ts";
 import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
 import type { Device } from "./device.ts";
 import type { Endpoints } from "./endpoint.ts";
@@ -28,6 +30,11 @@ export interface Asked {
 
 const refuse = (code: ErrorCode, path: string, words: string): never => {
   throw new VtepdError(code, `${path}: ${words}`, { path });
+};
+
+/** Whether the tunnel's mode has an FDB and a flood list to change. @throws ERR_CONFIG_CONFLICT */
+export const admitFdb = ({ config }: Pick<Asked, "config">): void => {
+  if (!modeOf(config).keys.includes("fdb")) refuse("ERR_CONFIG_CONFLICT", config.name, noFdb(config.mode));
 };
 
 /** @param path of `dst` in the request @throws ERR_CONFIG_VALUE, ERR_CONFIG_CONFLICT */

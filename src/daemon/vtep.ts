@@ -28,7 +28,7 @@ import type {
 import { formatVtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
-import { admitEntry, admitNeighbour, admitRemote, admitVia } from "./admission.ts";
+import { admitEntry, admitFdb, admitNeighbour, admitRemote, admitVia } from "./admission.ts";
 import { monotonicS } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Events } from "./events.ts";
@@ -91,14 +91,14 @@ export class Vtep implements VtepService {
   }
 
   changeFdb(dev: string, verb: "add" | "append" | "replace", request: FdbRequest): void {
-    const tunnel = this.tunnel(dev);
+    const tunnel = this.tunnelWithFdb(dev);
     admitEntry(tunnel, request);
     this.parts.recursion.admit(tunnel, request, "dst");
     tunnel.forwarding.change(verb, request, "control");
   }
 
   deleteFdb(dev: string, mac: string, dst?: string): void {
-    this.tunnel(dev).forwarding.delete(mac, dst);
+    this.tunnelWithFdb(dev).forwarding.delete(mac, dst);
   }
 
   flushFdb(dev: string, filter: FdbFilter): number {
@@ -119,7 +119,7 @@ export class Vtep implements VtepService {
   }
 
   async prepare(dev: string, wanted: FloodMember | readonly FloodMember[]): Promise<() => void> {
-    const tunnel = this.tunnel(dev);
+    const tunnel = this.tunnelWithFdb(dev);
     if ("dst" in wanted) {
       admitVia(tunnel, wanted.via, "via");
       return tunnel.prepare([wanted]);
@@ -129,7 +129,7 @@ export class Vtep implements VtepService {
   }
 
   setFlood(dev: string, members: readonly FloodMember[]): void {
-    const tunnel = this.tunnel(dev);
+    const tunnel = this.tunnelWithFdb(dev);
     const { forwarding } = tunnel;
     const wanted = members.map((member) => forwarding.toWish(member, "control"));
     const seen = new Set<string>();
@@ -151,7 +151,7 @@ export class Vtep implements VtepService {
   }
 
   deleteFlood(dev: string, member: FloodMember): void {
-    const { forwarding } = this.tunnel(dev);
+    const { forwarding } = this.tunnelWithFdb(dev);
     forwarding.flood.deleteMember(forwarding.toWish(member, "control"));
   }
 
@@ -198,6 +198,13 @@ export class Vtep implements VtepService {
     const tunnel = this.parts.tunnels.get(name);
     if (tunnel === undefined)
       throw new VtepdError("ERR_LINK_NOT_FOUND", `expected the name of a tunnel, got "${name}"`);
+    return tunnel;
+  }
+
+  /** @throws ERR_LINK_NOT_FOUND, ERR_CONFIG_CONFLICT */
+  private tunnelWithFdb(name: string): Tunnel {
+    const tunnel = this.tunnel(name);
+    admitFdb(tunnel);
     return tunnel;
   }
 

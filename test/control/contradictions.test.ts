@@ -342,6 +342,32 @@ describe("the control socket refuses, in the words of the configuration,", () =>
     await other.stop();
   });
 
+  it("entries and members of a tunnel that has no FDB", async () => {
+    const [local, remote] = ["local: 192.0.2.1", "remote: 192.0.2.2"];
+    const tunnels = `mirror: { mode: erspan, ${local} }, packets: { mode: ipip, ${local}, ${remote} }`;
+    const other = await RunningDaemon.start(left, `{ ${tunnels} }`);
+    for (const [dev, mode] of [
+      ["mirror", "erspan"],
+      ["packets", "ipip"],
+    ] as const) {
+      const before = other.vtepctl("flood", "show", dev).stdout;
+      for (const words of [
+        ["fdb", "add", STATION, "dev", dev, "dst", "192.0.2.3"],
+        ["fdb", "append", ZERO, "dev", dev, "dst", "192.0.2.3"],
+        ["fdb", "del", ZERO, "dev", dev],
+        ["flood", "add", dev, "dst", "192.0.2.3"],
+        ["flood", "set", dev, "dst", "192.0.2.3"],
+        ["flood", "del", dev, "dst", "192.0.2.2"],
+      ]) {
+        const stderr = `vtepctl: ${dev}: expected a tunnel with an FDB, got one of mode ${mode}, which has none\n`;
+        expect(other.vtepctl(...words)).toMatchObject({ status: 1, stderr });
+      }
+      expect(other.vtepctl("flood", "show", dev).stdout).toBe(before);
+      expect(other.vtepctl("fdb", "flush", "dev", dev)).toMatchObject({ status: 0, stdout: "flushed 0\n" });
+    }
+    await other.stop();
+  });
+
   it("a link-local member without an interface", async () => {
     const locals = 'local: [192.0.2.1, "2001:db8::1"]';
     const words = "expected `link` beside a link-local address, got fe80::2 and no interface to use it on";
