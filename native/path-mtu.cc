@@ -9,10 +9,17 @@
 
 #include "errno.h"
 #include "options.h"
+#include "raw.h"
 
 namespace vtepd {
 
 namespace {
+
+bool IsRaw(int fd) {
+  int type = 0;
+  socklen_t size = sizeof(type);
+  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_RAW;
+}
 
 // Connecting a UDP socket sends nothing: it looks the route up, with the socket's source address, interface and mark,
 // and what ICMP has told of the path (the kernel's exceptions to routes) counts.
@@ -21,7 +28,10 @@ int32_t ConnectAndAsk(int fd, const Address& address, int level, int option) {
   if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return 0;
   int mtu = 0;
   socklen_t size = sizeof(mtu);
-  return getsockopt(fd, level, option, &mtu, &size) == 0 ? mtu : 0;
+  const bool knows = getsockopt(fd, level, option, &mtu, &size) == 0;
+  // Connected to the destination, a raw socket would be given a copy of all that comes from there.
+  if (IsRaw(fd)) Deafen(fd);
+  return knows ? mtu : 0;
 }
 
 int32_t PathMtuIpv4(int fd, const uint8_t* destination, uint16_t port) {

@@ -5,8 +5,12 @@
 // unfinished and no word of either; so it discards its input, and packet sockets receive (packet-socket.cc). Being
 // there is of use all the same: a host answers a protocol that no socket has with ICMP "protocol unreachable"
 // (over IPv6: "unrecognised next header").
+//
+// One that is there is enough, and each costs a copy of every packet that comes in, made before its filter is asked. So
+// the others are deaf: connected to their own address, which no packet comes from.
 #include "raw.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "errno.h"
@@ -20,6 +24,7 @@ namespace {
 
 struct RawOptions : UnderlayOptions {
   int protocol = 0;
+  bool is_deaf = false;
 
   std::string Subject() const { return AddressText() + " protocol " + std::to_string(protocol); }
 };
@@ -40,10 +45,21 @@ SystemError MakeRaw(const RawOptions& options, Fd& fd) {
     error.subject = options.device.empty() ? options.Subject() : options.Subject() + " dev " + options.device;
     return error;
   }
-  return BindUnderlay(fd.Get(), options, options.Subject());
+  if (SystemError error = BindUnderlay(fd.Get(), options, options.Subject())) return error;
+  if (options.is_deaf) Deafen(fd.Get());
+  return {};
 }
 
 }  // namespace
+
+void Deafen(int fd) {
+  sockaddr_storage own{};
+  socklen_t size = sizeof(own);
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) != 0) return;
+  // A raw socket over IPv6 takes no port but its protocol or none.
+  if (own.ss_family == AF_INET6) reinterpret_cast<sockaddr_in6*>(&own)->sin6_port = 0;
+  (void)connect(fd, reinterpret_cast<const sockaddr*>(&own), size);
+}
 
 Napi::Value OpenRaw(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -51,6 +67,7 @@ Napi::Value OpenRaw(const Napi::CallbackInfo& info) {
   Options options(info, "openRaw");
   ReadUnderlayOptions(options, raw);
   raw.protocol = static_cast<int>(options.RequiredInteger("protocol", 1, MAX_PROTOCOL));
+  raw.is_deaf = options.Boolean("deaf", false);
   if (options.Failed()) return env.Undefined();
   Fd fd;
   if (const SystemError error = MakeRaw(raw, fd)) {

@@ -116,6 +116,8 @@ export interface RawOptions
     UdpOptions,
     "address" | "scopeId" | "device" | "sendBuffer" | "ttl" | "tos" | "mtuDiscover" | "mark" | "flowLabel" | "netns"
   > {
+  /** Is given no copy of what comes in, and so does not keep the host from refusing the protocol. Default false. */
+  deaf?: boolean;
   /** 1..254. VTEP addresses that are sent to through it have port 0. */
   protocol: number;
 }

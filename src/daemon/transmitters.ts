@@ -195,7 +195,7 @@ export class Transmitters {
   private openSocket(spec: TransmitterSpec, mtuDiscover: number, n: number, undo: Undo): number {
     const options = { ...sending(spec), mtuDiscover };
     if (spec.protocol !== PROTOCOL_UDP) {
-      const raw = attempt(describe(spec, 0), () => addon.openRaw({ ...options, protocol: spec.protocol }));
+      const raw = attempt(describe(spec, 0), () => addon.openRaw({ ...options, protocol: spec.protocol, deaf: n > 0 }));
       undo.push(() => addon.closeFd(raw));
       return raw;
     }
@@ -213,7 +213,7 @@ export const openProbe = (spec: TransmitterSpec, undo: Undo): number => {
   const fd = attempt(describe(spec, 0), () =>
     protocol === PROTOCOL_UDP
       ? addon.openUdp({ ...sendingUdp(spec), port: 0, reusePort: false })
-      : addon.openRaw({ ...sending(spec), protocol }),
+      : addon.openRaw({ ...sending(spec), protocol, deaf: true }),
   );
   undo.push(() => addon.closeFd(fd));
   return fd;

@@ -1,7 +1,7 @@
 /** Raw sockets: what leaves them, and what their being there keeps a host from saying. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FEATURE_VNET_HEADER, PORT_TAP, PORT_UDP_RX, PORT_UDP_TX } from "../../src/binding/abi.ts";
-import type { RawOptions } from "../../src/binding/addon.ts";
+import { addon, type RawOptions } from "../../src/binding/addon.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { CarrierLab, FAR4, FAR6, GRE, NEAR4, NEAR6 } from "./carrier-lab.ts";
 import { IoRig } from "./io-rig.ts";
@@ -102,22 +102,37 @@ describe("openRaw", () => {
   it.each([
     ["IPv4", NEAR4, FAR4, "IcmpOutDestUnreachs"],
     ["IPv6", NEAR6, FAR6, "Icmp6OutParmProblems"],
-  ] as const)("keeps the host from refusing the protocol, over %s", async (_, near, far, refusals) => {
-    const sender = lab.addSender(near, GRE);
-    lab.addReceivers(far, GRE, {}, 4);
-    const arrive = (count: number): void => {
-      const packets = Array.from({ length: count }, () => Uint8Array.of(0, 0, 8, 0, 1));
-      expect(lab.send(sender, far, packets)).toEqual(packets.map(() => 0));
-      expect(lab.receive(count)).toHaveLength(count);
-    };
-    // The answers are limited, a few in a row and then one a second; that there are some is all that counts.
-    for (let i = 0; i < 3; i++) arrive(1);
-    // A packet socket sees a packet before IP does.
-    await waitFor(() => lab.far.counter(refusals) > 0, { what: "an answer that refuses the protocol" });
-    lab.receiving.openRaw(far, GRE, { netns: lab.far.path });
-    const before = lab.far.counter(refusals);
-    arrive(50);
-    arrive(1);
-    expect(lab.far.counter(refusals)).toBe(before);
-  });
+  ] as const)(
+    "keeps the host from refusing the protocol unless it is deaf, over %s",
+    async (_, near, far, refusals) => {
+      const sender = lab.addSender(near, GRE);
+      lab.addReceivers(far, GRE, {}, 4);
+      const arrive = (count: number): void => {
+        const packets = Array.from({ length: count }, () => Uint8Array.of(0, 0, 8, 0, 1));
+        expect(lab.send(sender, far, packets)).toEqual(packets.map(() => 0));
+        expect(lab.receive(count)).toHaveLength(count);
+      };
+      // The answers are limited, a few in a row and then one a second; that there are some is all that counts.
+      const arriveRefused = async (): Promise<void> => {
+        const before = lab.far.counter(refusals);
+        // A packet socket sees a packet before IP does.
+        const isRefused = (): boolean => {
+          arrive(1);
+          return lab.far.counter(refusals) > before;
+        };
+        await waitFor(isRefused, { what: "an answer that refuses the protocol" });
+      };
+      await arriveRefused();
+      // One that is given nothing is of no use for this, neither when new nor after having been to a path's other end.
+      const deaf = lab.receiving.openRaw(far, GRE, { netns: lab.far.path, deaf: true });
+      await arriveRefused();
+      expect(addon.pathMtu(deaf, Uint8Array.from(near), 0, 0)).toBe(1500);
+      await arriveRefused();
+      lab.receiving.openRaw(far, GRE, { netns: lab.far.path });
+      const before = lab.far.counter(refusals);
+      arrive(50);
+      arrive(1);
+      expect(lab.far.counter(refusals)).toBe(before);
+    },
+  );
 });
