@@ -15,6 +15,8 @@ struct Row {
   { #name, name }
 constexpr Row ROWS[] = {
     ROW(BATCH_FRAMES),
+    ROW(HELD_FRAMES),
+    ROW(FRAME_ROWS),
     ROW(TAP_SLOTS),
     ROW(UDP_SLOTS),
     ROW(SLOT_BYTES),

@@ -15,13 +15,15 @@
 namespace vtepd::abi {
 
 inline constexpr int32_t BATCH_FRAMES = 256;
+inline constexpr int32_t HELD_FRAMES = 32;
+inline constexpr int32_t FRAME_ROWS = BATCH_FRAMES + HELD_FRAMES;
 
 // Arena. The odd number of 64-byte cache lines keeps the first lines of the slots out of one cache set.
 inline constexpr int32_t TAP_SLOTS = 64;
 inline constexpr int32_t UDP_SLOTS = 64;
 inline constexpr int32_t SLOT_BYTES = 1041 * 64;
 inline constexpr int32_t SLOT_HEADROOM = 64;
-inline constexpr int32_t ARENA_BYTES = (TAP_SLOTS + UDP_SLOTS) * SLOT_BYTES;
+inline constexpr int32_t ARENA_BYTES = (TAP_SLOTS + UDP_SLOTS + HELD_FRAMES) * SLOT_BYTES;
 inline constexpr int32_t VNET_HEADER_BYTES = 12;
 inline constexpr int32_t TUNNEL_VNET_HEADER_BYTES = 24;
 

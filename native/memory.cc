@@ -46,7 +46,7 @@ bool Memory::Take(Napi::Env env, Napi::Value options) {
     ThrowType(env, "Io: expected a memory object");
     return false;
   }
-  constexpr size_t frame_words = static_cast<size_t>(abi::BATCH_FRAMES) * abi::FRAME_WORDS;
+  constexpr size_t frame_words = static_cast<size_t>(abi::FRAME_ROWS) * abi::FRAME_WORDS;
   constexpr size_t action_words = static_cast<size_t>(abi::MAX_ACTIONS) * abi::ACTION_WORDS;
   Array arrays[] = {
       {"arena", napi_uint8_array, abi::ARENA_BYTES},

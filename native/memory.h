@@ -31,7 +31,7 @@ class Memory {
   abi::Action& ActionAt(int32_t action) const { return actions_[action]; }
 
   // The next check what JavaScript wrote, and answer false or null for anything out of bounds.
-  static bool IsFrame(int32_t frame) { return static_cast<uint32_t>(frame) < static_cast<uint32_t>(abi::BATCH_FRAMES); }
+  static bool IsFrame(int32_t frame) { return static_cast<uint32_t>(frame) < static_cast<uint32_t>(abi::FRAME_ROWS); }
   // The frame without its last `rest` bytes, which lie elsewhere.
   Bytes FirstBytes(int32_t frame, int32_t rest) const {
     const int32_t length = Load(frames_[frame].length);

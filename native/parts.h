@@ -34,7 +34,7 @@ class Parts {
   void Append(const iovec& part) { parts_[used_++] = part; }
 
  private:
-  Row rows_[abi::BATCH_FRAMES] = {};
+  Row rows_[abi::FRAME_ROWS] = {};
   iovec parts_[MAX_PARTS] = {};
   int32_t used_ = 0;
 };

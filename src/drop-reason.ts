@@ -50,8 +50,9 @@ export const ESP_NO_ASSOCIATION = 30;
 export const ESP_REPLAYED = 31;
 export const ESP_FORGED = 32;
 
-// The kernel's name.
+// The kernel's names.
 export const IP_INVALID_SOURCE = 33;
+export const NEIGH_QUEUEFULL = 34;
 
 interface DropReasonRow {
   /** Label in metrics and JSON: the constant in lower case. */
@@ -104,6 +105,7 @@ export const DROP_REASONS: readonly DropReasonRow[] = [
     name: "ip_invalid_source",
     meaning: "inner addresses that cannot come from this outer source, in 6to4, 6rd and ISATAP",
   },
+  { name: "neigh_queuefull", meaning: "more packets to a VTEP that has only just been heard of than wait for it" },
 ];
 
 /** Number of counter columns a drop table needs; room for reasons to come without a new layout. */

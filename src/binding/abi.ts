@@ -8,6 +8,9 @@
 
 /** Frames one `receive` can return: what TAP_SLOTS reads and some of the datagrams of UDP_SLOTS messages make. */
 export const BATCH_FRAMES = 256;
+/** Frames that the data plane keeps from one batch to others, each with a descriptor behind the batch's and a slot behind all others. */
+export const HELD_FRAMES = 32;
+export const FRAME_ROWS: number = BATCH_FRAMES + HELD_FRAMES;
 
 /**
  * Arena: first TAP_SLOTS slots for frames read from TAPs, then UDP_SLOTS for received messages (with UDP_GRO a message holds
@@ -19,7 +22,7 @@ export const UDP_SLOTS = 64;
 export const SLOT_BYTES: number = 1041 * 64;
 /** Bytes before the data in each slot: room for the vnet header that a TAP read puts in front. */
 export const SLOT_HEADROOM = 64;
-export const ARENA_BYTES: number = (TAP_SLOTS + UDP_SLOTS) * SLOT_BYTES;
+export const ARENA_BYTES: number = (TAP_SLOTS + UDP_SLOTS + HELD_FRAMES) * SLOT_BYTES;
 
 /** `struct virtio_net_hdr_mrg_rxbuf`, what TAPs here are set to (TUNSETVNETHDRSZ). Bytes. */
 export const VNET_HEADER_BYTES = 12;

@@ -168,7 +168,7 @@ export interface TapProbe {
 export interface IoMemory {
   /** ARENA_BYTES */
   arena: Uint8Array;
-  /** BATCH_FRAMES * FRAME_WORDS */
+  /** FRAME_ROWS * FRAME_WORDS */
   frames: Int32Array;
   /** MAX_ACTIONS * ACTION_WORDS */
   actions: Int32Array;

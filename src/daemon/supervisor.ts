@@ -10,7 +10,7 @@ import { addon } from "../binding/addon.ts";
 import { allocateBatch } from "../dataplane/batch.ts";
 import { allocateCounters, type Counters } from "../dataplane/counters.ts";
 import type { TableMemory } from "../dataplane/tables.ts";
-import { allocateUpcalls, UpcallRing } from "../dataplane/upcall-ring.ts";
+import { allocateUpcalls, UPCALL_KIND, UPCALL_UNKNOWN_VTEP, UpcallRing } from "../dataplane/upcall-ring.ts";
 import type { PortChange, WorkerCommand, WorkerEvent, WorkerSetup } from "../dataplane/worker.ts";
 import { VtepdError } from "../errors.ts";
 import { raiseInliningLimits } from "./compiler.ts";
@@ -150,13 +150,18 @@ export class Supervisor {
     if (!this.stopping) this.fail(member.failure);
   }
 
-  private take({ pending, upcalls }: Member, event: WorkerEvent): void {
+  private take({ pending, upcalls, wakeFd }: Member, event: WorkerEvent): void {
     if (event.type === "gone") {
       for (const port of event.ports) this.hears.gone(port);
       return;
     }
     if (event.type === "upcalls") {
-      upcalls.drain((record) => this.hears.upcall(record));
+      let isAwaited = false;
+      upcalls.drain((record) => {
+        if (record[UPCALL_KIND] === UPCALL_UNKNOWN_VTEP) isAwaited = true;
+        this.hears.upcall(record);
+      });
+      if (isAwaited) addon.signalEvent(wakeFd);
       return;
     }
     const waiting = pending.get(event.number);

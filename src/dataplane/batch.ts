@@ -1,8 +1,9 @@
 /**
  * One worker's batch: the shared memory between its loop and its Io. A frame descriptor, its arena slot and the actions
- * on it are borrowed from `receive` to the next `receive`; nobody keeps an index across batches. Layouts: binding/abi.ts.
+ * on it are borrowed from `receive` to the next `receive`; nobody keeps an index across batches, except
+ * for frames that wait for a remote VTEP (unknown-vteps.ts). Layouts: binding/abi.ts.
  */
-import { ACTION_WORDS, ARENA_BYTES, BATCH_FRAMES, FRAME_WORDS, MAX_ACTIONS, STATUS_WORDS } from "../binding/abi.ts";
+import { ACTION_WORDS, ARENA_BYTES, FRAME_ROWS, FRAME_WORDS, MAX_ACTIONS, STATUS_WORDS } from "../binding/abi.ts";
 
 export interface Batch {
   readonly arena: Uint8Array;
@@ -13,7 +14,7 @@ export interface Batch {
 
 export const allocateBatch = (): Batch => ({
   arena: new Uint8Array(new SharedArrayBuffer(ARENA_BYTES)),
-  frames: new Int32Array(new SharedArrayBuffer(BATCH_FRAMES * FRAME_WORDS * 4)),
+  frames: new Int32Array(new SharedArrayBuffer(FRAME_ROWS * FRAME_WORDS * 4)),
   actions: new Int32Array(new SharedArrayBuffer(MAX_ACTIONS * ACTION_WORDS * 4)),
   status: new Int32Array(new SharedArrayBuffer(STATUS_WORDS * 4)),
 });

@@ -23,6 +23,7 @@ import {
 import {
   DROP_REASON_COLUMNS,
   ENCAP_LIMIT,
+  NEIGH_QUEUEFULL,
   NO_TX_TARGET,
   NOT_DROPPED,
   PKT_TOO_SMALL,
@@ -48,7 +49,7 @@ import {
   MINDS_LIMIT,
 } from "./bridge-domain.ts";
 import { type Counters, DROP_COLUMNS, ENCAP } from "./counters.ts";
-import type { EmbeddedVtep } from "./embedded-vtep.ts";
+import { type EmbeddedVtep, HELD, NO_ROOM } from "./embedded-vtep.ts";
 import type { Fdb } from "./fdb.ts";
 import type { Misses } from "./misses.ts";
 import { type Neighbourhood, TELL_L2_MISS } from "./neighbourhood.ts";
@@ -154,12 +155,14 @@ export class Classifier {
     const routes = domains[bd * BD_WORDS + BD_ROUTES]!;
     const routed = routes === 0 ? 0 : this.routes.find(routes, row);
     const remote = routed !== 0 ? routed : this.nextHop(row, bd);
-    if (remote === 0) {
-      this.discard(row, bd, NO_TX_TARGET);
-      return;
+    if (remote > 0) {
+      frames[row + FRAME_VERDICT] = UNICAST;
+      frames[row + FRAME_TARGET] = remote;
+    } else if (remote === HELD) {
+      frames[row + FRAME_VERDICT] = DISCARD;
+    } else {
+      this.discard(row, bd, remote === NO_ROOM ? NEIGH_QUEUEFULL : NO_TX_TARGET);
     }
-    frames[row + FRAME_VERDICT] = UNICAST;
-    frames[row + FRAME_TARGET] = remote;
   }
 
   private mayNotEnter(row: number): boolean {

@@ -82,7 +82,8 @@ import { CLAMP_OFF, MssClamp } from "./mss-clamp.ts";
 import { ECHO_KEEPALIVES, type Neighbourhood } from "./neighbourhood.ts";
 import { PacketCheck } from "./packet-check.ts";
 import type { Tables } from "./tables.ts";
-import { UPCALL_BD, UPCALL_KIND, UPCALL_UNKNOWN_VTEP, type UpcallRing } from "./upcall-ring.ts";
+import type { UnknownVteps } from "./unknown-vteps.ts";
+import type { UpcallRing } from "./upcall-ring.ts";
 import { DELIVER, DISCARD, ECHO } from "./verdict.ts";
 import { VLAN_PASS, VlanTags } from "./vlan-tags.ts";
 import { wireBytes } from "./wire-bytes.ts";
@@ -92,6 +93,8 @@ const ETHERNET_HEADER_BYTES = 14;
 /** Instead of a slot: no VTEP that we know, and ourselves. Row 0 of the remotes' counters belongs to nobody. */
 const UNKNOWN = 0;
 const SELF = -1;
+/** Instead of a drop reason: the frame waits for its sender's slot. */
+const HELD = -1;
 
 export class Decapsulator {
   private readonly arena: Uint8Array;
@@ -99,7 +102,7 @@ export class Decapsulator {
   private readonly tables: Tables;
   private readonly domains: Int32Array;
   private readonly counters: Counters;
-  private readonly upcalls: UpcallRing;
+  private readonly unknown: UnknownVteps;
   private readonly learner: Learner;
   private readonly vlanTags: VlanTags;
   private readonly neighbourhood: Neighbourhood;
@@ -117,9 +120,10 @@ export class Decapsulator {
     upcalls: UpcallRing,
     neighbourhood: Neighbourhood,
     embedded: EmbeddedVtep,
+    unknown: UnknownVteps,
   ) {
     this.neighbourhood = neighbourhood;
-    this.upcalls = upcalls;
+    this.unknown = unknown;
     this.mssClamp = new MssClamp(batch, tables);
     this.arena = batch.arena;
     this.frames = batch.frames;
@@ -151,6 +155,7 @@ export class Decapsulator {
     const reason = remote <= 0 ? this.checkStranger(row, bd, remote) : this.checkInner(row, bd, remote);
     if (reason !== NOT_DROPPED) {
       frames[row + FRAME_VERDICT] = DISCARD;
+      if (reason === HELD) return;
       this.counters.drop[bd * DROP_COLUMNS + DECAP * DROP_REASON_COLUMNS + reason]! += frames[row + FRAME_SEGMENTS]!;
       return;
     }
@@ -226,27 +231,39 @@ export class Decapsulator {
   }
 
   /**
-   * A datagram from no known VTEP. Where anybody is accepted the main thread hears of the sender and makes it known; this
-   * frame goes on, without a place to learn its source at.
+   * A datagram from no known VTEP. Where anybody is accepted the main thread hears of the sender and makes it known. A frame
+   * whose source is to be learned waits for that; when it cannot, it goes on without a place to learn its source at.
    */
   private checkStranger(row: number, bd: number, remote: number): number {
     if (remote === SELF) return LOOPED_BACK;
     if (this.domains[bd * BD_WORDS + BD_ACCEPT_ANY] === 0 || this.hasNoSource(row)) return UNKNOWN_VTEP;
+    if (this.teaches(row, bd)) {
+      const start = this.frames[row + FRAME_HEADER_OFFSET]!;
+      if (this.unknown.hold(row, start, bd, this.frames, row + FRAME_SOURCE)) return HELD;
+    }
     const reason = this.checkInner(row, bd, UNKNOWN);
-    if (reason === NOT_DROPPED) this.report(row, bd);
+    if (reason === NOT_DROPPED) this.unknown.report(bd, this.frames, row + FRAME_SOURCE);
     return reason;
   }
 
-  private report(row: number, bd: number): void {
-    const { frames, upcalls } = this;
-    const record = upcalls.begin();
-    if (record !== 0) {
-      const words = upcalls.record;
-      words[record + UPCALL_KIND] = UPCALL_UNKNOWN_VTEP;
-      words[record + UPCALL_BD] = bd;
-      for (let i = 0; i < 4; i++) words[record + 2 + i] = frames[row + FRAME_SOURCE + i]!;
-      upcalls.commit();
-    }
+  /** Whether a frame's source would be learned, as far as can be said without touching it. Merged ones lie in pieces. */
+  private teaches(row: number, bd: number): boolean {
+    const { frames, domains } = this;
+    const domain = bd * BD_WORDS;
+    const payloads = domains[domain + BD_PAYLOADS]!;
+    if (domains[domain + BD_LEARNING] === 0 || (payloads !== ETHERNET && payloads !== ETHERNET_IN_GRE)) return false;
+    if (frames[row + FRAME_SEGMENTS] !== 1 || frames[row + FRAME_LENGTH]! < ETHERNET_HEADER_BYTES) return false;
+    return this.sourceReason(row, domain) === NOT_DROPPED;
+  }
+
+  /** Why a source MAC is none; NOT_DROPPED when it is one. @param domain first word of the bridge domain */
+  private sourceReason(row: number, domain: number): number {
+    const { frames, domains } = this;
+    const macHi = frames[row + FRAME_SRC_HI]!;
+    const macLo = frames[row + FRAME_SRC_LO]!;
+    if (isInvalidSourceMac(macHi, macLo)) return MAC_INVALID_SOURCE;
+    const isOwn = macHi === domains[domain + BD_MAC_HI] && macLo === domains[domain + BD_MAC_LO];
+    return isOwn ? LOCAL_MAC : NOT_DROPPED;
   }
 
   /** An IPv6 packet that claims an IPv4 address (native/udp-receiver.cc): nobody could answer it. */
@@ -275,10 +292,8 @@ export class Decapsulator {
       if (payloads !== ETHERNET_IN_GRE) return this.finish(row, bd, remote);
     }
     if (frames[row + FRAME_LENGTH]! < ETHERNET_HEADER_BYTES) return PKT_TOO_SMALL;
-    const macHi = frames[row + FRAME_SRC_HI]!;
-    const macLo = frames[row + FRAME_SRC_LO]!;
-    if (isInvalidSourceMac(macHi, macLo)) return MAC_INVALID_SOURCE;
-    if (macHi === domains[domain + BD_MAC_HI] && macLo === domains[domain + BD_MAC_LO]) return LOCAL_MAC;
+    const invalid = this.sourceReason(row, domain);
+    if (invalid !== NOT_DROPPED) return invalid;
     if (domains[domain + BD_VLAN] !== VLAN_PASS) {
       const tagged = this.vlanTags.handle(row, domains[domain + BD_VLAN]!);
       if (tagged !== NOT_DROPPED) return tagged;
@@ -287,6 +302,8 @@ export class Decapsulator {
     if (reason !== NOT_DROPPED) return reason;
     if (domains[domain + BD_LEARNING] === 0) return NOT_DROPPED;
     const { learner } = this;
+    const macHi = frames[row + FRAME_SRC_HI]!;
+    const macLo = frames[row + FRAME_SRC_LO]!;
     return remote === UNKNOWN ? learner.check(bd, macHi, macLo) : learner.learn(bd, macHi, macLo, remote);
   }
 

@@ -4,7 +4,7 @@
  * from there the inner source must be that of the outer one, unless the sender is one of the tunnel's relays or routers, which
  * are its flood list (RFC 3964 section 5, RFC 5969 section 9.2, RFC 5214 section 7.3).
  *
- * A VTEP gets its slot from the main thread, as strangers do; until then packets to it are dropped (`no_tx_target`). Only
+ * A VTEP gets its slot from the main thread, as strangers do; until then packets to it wait (unknown-vteps.ts). Only
  * addresses that can be a VTEP's are taken: no multicast, broadcast, loopback or unspecified one, and for 6to4 no private one.
  */
 import { FRAME_INNER_IP, FRAME_OFFSET, FRAME_SOURCE } from "../binding/abi.ts";
@@ -21,7 +21,7 @@ import {
 import type { RemoteTable } from "./remote-table.ts";
 import { prefixMask, readWord } from "./route-table.ts";
 import type { Tables } from "./tables.ts";
-import { UPCALL_BD, UPCALL_KIND, UPCALL_UNKNOWN_VTEP, type UpcallRing } from "./upcall-ring.ts";
+import type { UnknownVteps } from "./unknown-vteps.ts";
 
 // BD_EMBEDDING: the kind, for EMBEDDED_IN_PREFIX with the lengths of both prefixes.
 export const EMBEDDED_IN_PREFIX = 1;
@@ -31,6 +31,10 @@ export const EMBEDDED_IS_GLOBAL = 4;
 const KIND_MASK = 3;
 export const PREFIX_LENGTH_SHIFT = 8;
 export const BASE_LENGTH_SHIFT = 16;
+
+/** Instead of a slot: the packet waits for one, or there is no room for it to wait. */
+export const HELD = -1;
+export const NO_ROOM = -2;
 
 const SOURCE = 8;
 const DESTINATION = 24;
@@ -53,23 +57,23 @@ export class EmbeddedVtep {
   private readonly domains: Int32Array;
   private readonly floods: Int32Array;
   private readonly remotes: RemoteTable;
-  private readonly upcalls: UpcallRing;
+  private readonly unknown: UnknownVteps;
   /** A mapped address as bytes and as the words of the remote table, in one memory. */
   private readonly bytes = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0);
   private readonly words = new Int32Array(this.bytes.buffer);
   /** What `find` found, network order. */
   private address = 0;
 
-  constructor(batch: Batch, tables: Tables, upcalls: UpcallRing) {
+  constructor(batch: Batch, tables: Tables, unknown: UnknownVteps) {
     this.arena = batch.arena;
     this.frames = batch.frames;
     this.domains = tables.bridgeDomains.words;
     this.floods = tables.floods.words;
     this.remotes = tables.remotes;
-    this.upcalls = upcalls;
+    this.unknown = unknown;
   }
 
-  /** The slot that an IPv6 packet of a tunnel with BD_EMBEDDING goes to, or 0. */
+  /** The slot that an IPv6 packet of a tunnel with BD_EMBEDDING goes to, 0, HELD or NO_ROOM. */
   nextHop(row: number, bd: number): number {
     const destination = this.packet(row) + DESTINATION;
     const embedding = this.domains[bd * BD_WORDS + BD_EMBEDDING]!;
@@ -83,8 +87,8 @@ export class EmbeddedVtep {
     if (isOwn || !canBeVtep(address, (embedding & EMBEDDED_IS_GLOBAL) !== 0)) return 0;
     this.map(address);
     const slot = this.remotes.find(bd, words[0]!, words[1]!, words[2]!, words[3]!);
-    if (slot === 0) this.ask(bd);
-    return slot;
+    if (slot !== 0) return slot;
+    return this.unknown.hold(row, this.frames[row + FRAME_OFFSET]!, bd, words, 0) ? HELD : NO_ROOM;
   }
 
   /** Whether such a packet may come from its outer source. @param remote slot of that, or 0 */
@@ -138,17 +142,6 @@ export class EmbeddedVtep {
     bytes[13] = address >>> 16;
     bytes[14] = address >>> 8;
     bytes[15] = address;
-  }
-
-  /** The main thread gives the VTEP in `words` a slot. */
-  private ask(bd: number): void {
-    const { upcalls, words } = this;
-    const record = upcalls.begin();
-    if (record === 0) return;
-    upcalls.record[record + UPCALL_KIND] = UPCALL_UNKNOWN_VTEP;
-    upcalls.record[record + UPCALL_BD] = bd;
-    for (let i = 0; i < 4; i++) upcalls.record[record + 2 + i] = words[i]!;
-    upcalls.commit();
   }
 
   private isRelay(bd: number, remote: number): boolean {

@@ -106,17 +106,17 @@ export class Encapsulator {
     this.oversize = new Oversize(batch, tables, counters);
   }
 
-  /** Makes the actions of the first `count` frames, all classified, and sends them. */
-  run(count: number): void {
+  /** Makes the actions of the frames from `first` to before `end`, all classified, and sends them. */
+  run(first: number, end: number): void {
     const { frames } = this;
-    for (let frame = 0; frame < count; frame++) {
+    for (let frame = first; frame < end; frame++) {
       const row = frame * FRAME_WORDS;
       const verdict = frames[row + FRAME_VERDICT]!;
       if (verdict === DISCARD) continue; // counted where it was decided
       if (verdict === UNICAST) this.unicast(frame, row, frames[row + FRAME_TARGET]!);
       else if (verdict === DELIVER) this.toAccess(frame, row);
       else if (verdict === ECHO) this.echo(frame, row);
-      else frame = this.flood(frame, count) - 1;
+      else frame = this.flood(frame, end) - 1;
     }
     this.flush();
   }

@@ -14,6 +14,7 @@ import { Misses } from "./misses.ts";
 import { Neighbourhood } from "./neighbourhood.ts";
 import { PORT_KIND, PORT_OWNER, PORT_WORDS } from "./port-table.ts";
 import type { Tables } from "./tables.ts";
+import { UnknownVteps } from "./unknown-vteps.ts";
 import type { UpcallRing } from "./upcall-ring.ts";
 
 /** Entries from which the FDB no longer fits a core's own cache (24 bytes a slot, two slots an entry). */
@@ -29,26 +30,43 @@ export class Forwarder {
   private readonly classifier: Classifier;
   private readonly decapsulator: Decapsulator;
   private readonly encapsulator: Encapsulator;
+  private readonly unknown: UnknownVteps;
 
   constructor(batch: Batch, tables: Tables, counters: Counters, upcalls: UpcallRing, sender: Sender) {
     this.frames = batch.frames;
     this.ports = tables.ports.words;
     this.worker = counters.worker;
     this.fdb = tables.fdb;
-    const embedded = new EmbeddedVtep(batch, tables, upcalls);
+    this.unknown = new UnknownVteps(batch, upcalls);
+    const embedded = new EmbeddedVtep(batch, tables, this.unknown);
     const misses = new Misses(batch.status, upcalls);
     const neighbourhood = new Neighbourhood(batch, tables, counters, upcalls, misses);
     this.classifier = new Classifier(batch, tables, counters, neighbourhood, misses, embedded);
-    this.decapsulator = new Decapsulator(batch, tables, counters, upcalls, neighbourhood, embedded);
+    this.decapsulator = new Decapsulator(batch, tables, counters, upcalls, neighbourhood, embedded, this.unknown);
     this.encapsulator = new Encapsulator(batch, tables, counters, upcalls, sender);
   }
 
   /** Forwards the first `count` frames of the batch. */
   forward(count: number): void {
+    if (this.unknown.isHolding) this.resume(false);
     this.classify(count);
-    this.encapsulator.run(count);
+    this.encapsulator.run(0, count);
     this.worker[WORKER_BATCHES]!++;
     this.worker[WORKER_FRAMES]! += count;
+  }
+
+  /** Whether frames wait for a remote VTEP. */
+  get isHolding(): boolean {
+    return this.unknown.isHolding;
+  }
+
+  /** Goes on with those whose wait is over. @param isForced with all */
+  resume(isForced: boolean): void {
+    this.decapsulator.forget();
+    for (let frame = this.unknown.release(isForced); frame >= 0; frame = this.unknown.release(isForced)) {
+      this.classifyFrame(frame * FRAME_WORDS);
+      this.encapsulator.run(frame, frame + 1);
+    }
   }
 
   /** Brings the FDB slots of a batch into the cache, all at once rather than one after the other. */
@@ -65,14 +83,16 @@ export class Forwarder {
 
   /** Gives each frame its verdict. */
   classify(count: number): void {
-    const { frames, ports } = this;
     this.decapsulator.forget();
     if (this.fdb.live > PRELOAD_ENTRIES) this.preload(count);
-    for (let row = 0; row < count * FRAME_WORDS; row += FRAME_WORDS) {
-      const port = frames[row + FRAME_PORT]! * PORT_WORDS;
-      const owner = ports[port + PORT_OWNER]!;
-      if (ports[port + PORT_KIND] === PORT_TAP) this.classifier.classify(row, owner);
-      else this.decapsulator.decap(row, owner);
-    }
+    for (let row = 0; row < count * FRAME_WORDS; row += FRAME_WORDS) this.classifyFrame(row);
+  }
+
+  private classifyFrame(row: number): void {
+    const { ports } = this;
+    const port = this.frames[row + FRAME_PORT]! * PORT_WORDS;
+    const owner = ports[port + PORT_OWNER]!;
+    if (ports[port + PORT_KIND] === PORT_TAP) this.classifier.classify(row, owner);
+    else this.decapsulator.decap(row, owner);
   }
 }

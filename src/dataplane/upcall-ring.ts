@@ -71,6 +71,16 @@ export class UpcallRing {
     Atomics.store(this.words, HEAD, (this.words[HEAD]! + 1) | 0);
   }
 
+  /** Of the record that was published last; for `isTaken`. */
+  get ticket(): number {
+    return this.words[HEAD]!;
+  }
+
+  /** Whether the main thread has done what the record asked for. */
+  isTaken(ticket: number): boolean {
+    return ((Atomics.load(this.words, TAIL) - ticket) | 0) >= 0;
+  }
+
   /** After a batch: whether the reader must be woken. */
   ring(): boolean {
     const { words } = this;

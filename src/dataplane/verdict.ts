@@ -1,6 +1,6 @@
 /** What classification decided for a frame (FRAME_VERDICT); FRAME_TARGET and FRAME_BD say where. */
 
-/** Counted by its reason already; nothing more happens. */
+/** Counted by its reason already, or held (unknown-vteps.ts): nothing more happens in this batch. */
 export const DISCARD = 0;
 /** Overlay to underlay: one copy to the remote VTEP in FRAME_TARGET. */
 export const UNICAST = 1;

@@ -62,7 +62,7 @@ const changePort = (io: Io, change: PortChange): void => {
 };
 
 /** Carries out all waiting commands. Returns false when told to stop. */
-const takeCommands = (port: MessagePort, io: Io): boolean => {
+const takeCommands = (port: MessagePort, io: Io, forwarder: Forwarder): boolean => {
   for (;;) {
     const received = receiveMessageOnPort(port) as { message: WorkerCommand } | undefined;
     if (received === undefined) return true;
@@ -71,6 +71,8 @@ const takeCommands = (port: MessagePort, io: Io): boolean => {
       port.postMessage({ type: "done", number: message.number } satisfies WorkerEvent);
       return false;
     }
+    // A port's number may soon be another's.
+    if (forwarder.isHolding) forwarder.resume(true);
     try {
       for (const change of message.changes) changePort(io, change);
       port.postMessage({ type: "done", number: message.number } satisfies WorkerEvent);
@@ -109,11 +111,12 @@ const run = (port: MessagePort, setup: WorkerSetup): void => {
     const count = receive();
     counters.worker[WORKER_WAKEUPS]!++;
     if (count > 0) forwarder.forward(count);
+    else if (forwarder.isHolding) forwarder.resume(false);
     if (upcalls.ring()) port.postMessage({ type: "upcalls" } satisfies WorkerEvent);
     if (status[STATUS_GONE] !== 0) port.postMessage({ type: "gone", ports: io.takeGone() } satisfies WorkerEvent);
     if (status[STATUS_WOKEN] === 0) continue;
     status[STATUS_WOKEN] = 0;
-    if (!takeCommands(port, io)) break;
+    if (!takeCommands(port, io, forwarder)) break;
   }
   io.close();
   port.close();

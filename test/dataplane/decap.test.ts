@@ -241,9 +241,13 @@ describe("decap refuses", () => {
     vtep.tables.bridgeDomains.set(bd, BD_ACCEPT_ANY, 1);
     vtep.tables.fdb.setStatic(bd, ...macWords(STATION), second, 0, 1);
     const strange = { ...frame, from: "198.51.100.7" };
-    expect(vtep.fromUnderlay(strange).run()).toEqual([]);
+    vtep
+      .fromUnderlay(strange)
+      .fromUnderlay({ ...strange, src: "02:00:00:00:00:06" })
+      .run();
+    vtep.upcalls.drain(() => {}); // The stranger gets no slot (unknown-vteps.ts).
+    expect(vtep.run()).toHaveLength(1);
     expect(dropped(VXLAN_ENTRY_EXISTS)).toBe(1);
-    expect(vtep.fromUnderlay({ ...strange, src: "02:00:00:00:00:06" }).run()).toHaveLength(1);
     // The kernel's device looks at nothing when it does not learn.
     vtep.tables.bridgeDomains.set(bd, BD_LEARNING, 0);
     expect(vtep.fromUnderlay(strange).run()).toHaveLength(1);

@@ -151,12 +151,16 @@ describe("Io", () => {
   afterEach(() => rig.close());
 
   const wrongMemory: [string, object, RegExp][] = [
-    ["no arena", { arena: undefined }, /Io: arena: expected a Uint8Array of 8527872 elements over a SharedArrayBuffer/],
+    [
+      "no arena",
+      { arena: undefined },
+      /Io: arena: expected a Uint8Array of 10659840 elements over a SharedArrayBuffer/,
+    ],
     ["a private array", { status: new Int32Array(STATUS_WORDS) }, /Io: status: expected .* over a SharedArrayBuffer/],
     [
       "a short array",
       { frames: new Int32Array(new SharedArrayBuffer(4)) },
-      /Io: frames: expected an Int32Array of 8192/,
+      /Io: frames: expected an Int32Array of 9216/,
     ],
     ["another type", { vteps: new Int32Array(new SharedArrayBuffer(32)) }, /Io: vteps: expected a Uint8Array over/],
     ["no array", { templates: new SharedArrayBuffer(64) }, /Io: templates/],

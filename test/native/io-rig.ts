@@ -13,7 +13,6 @@ import {
   AF_INET6,
   ARENA_BYTES,
   ASSOCIATION_TABLE_WORDS,
-  BATCH_FRAMES,
   FRAME_CSUM,
   FRAME_DATAGRAM_LENGTH,
   FRAME_DESTINATION,
@@ -27,6 +26,7 @@ import {
   FRAME_LENGTH,
   FRAME_OFFSET,
   FRAME_PORT,
+  FRAME_ROWS,
   FRAME_SEGMENTS,
   FRAME_SOURCE,
   FRAME_SOURCE_PORT,
@@ -79,7 +79,7 @@ export const makeMemory = (): IoMemory => {
   const words = (length: number): Int32Array => new Int32Array(new SharedArrayBuffer(length * 4)).fill(-1515870811);
   return {
     arena: bytes(ARENA_BYTES),
-    frames: words(BATCH_FRAMES * FRAME_WORDS),
+    frames: words(FRAME_ROWS * FRAME_WORDS),
     actions: words(MAX_ACTIONS * ACTION_WORDS),
     status: new Int32Array(new SharedArrayBuffer(STATUS_WORDS * 4)),
     templates: bytes(4096),

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   ARENA_BYTES,
-  BATCH_FRAMES,
   FEATURE_VNET_HEADER,
   FRAME_LENGTH,
   FRAME_OFFSET,
+  FRAME_ROWS,
   PORT_TAP,
   PORT_UDP_RX,
   PORT_UDP_TX,
@@ -100,7 +100,7 @@ describe("send from JavaScript's indices", () => {
     ["a port that is not there", { port: 99 }],
     ["a port out of range", { port: 32768 }],
     ["a negative port", { port: -1 }],
-    ["a frame out of range", { frame: BATCH_FRAMES }],
+    ["a frame out of range", { frame: FRAME_ROWS }],
     ["a negative frame", { frame: -1 }],
     ["a template behind the end", { template: 4096, templateLength: 1 }],
     ["a template over the end", { template: 4090, templateLength: 7 }],

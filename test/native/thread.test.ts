@@ -18,10 +18,10 @@ const runChild = (
 ): { status: number | null; stdout: string; stderr: string } => {
   const preamble = `
     const addon = require(${JSON.stringify(ADDON_FILE)});
-    const { ARENA_BYTES, BATCH_FRAMES, FRAME_WORDS, MAX_ACTIONS, ACTION_WORDS, STATUS_WORDS } = addon.abi;
+    const { ARENA_BYTES, FRAME_ROWS, FRAME_WORDS, MAX_ACTIONS, ACTION_WORDS, STATUS_WORDS } = addon.abi;
     const words = (n) => new Int32Array(new SharedArrayBuffer(n * 4));
     const bytes = (n) => new Uint8Array(new SharedArrayBuffer(n));
-    const memory = () => ({ arena: bytes(ARENA_BYTES), frames: words(BATCH_FRAMES * FRAME_WORDS),
+    const memory = () => ({ arena: bytes(ARENA_BYTES), frames: words(FRAME_ROWS * FRAME_WORDS),
       actions: words(MAX_ACTIONS * ACTION_WORDS), status: words(STATUS_WORDS), templates: bytes(64), vteps: bytes(64) });`;
   return spawnSync(process.execPath, [...flags, "-e", preamble + script], { encoding: "utf8", timeout: 20_000 });
 };

@@ -205,6 +205,17 @@ describe("a tunnel takes nothing from whom it does not know", () => {
 });
 
 describe("accept: any", () => {
+  it("learns from a stranger's first frame", async () => {
+    const daemon = await RunningDaemon.start(
+      left,
+      `{ ov42: { mode: vxlan, id: 42, local: ${LOCAL}, accept: any, macaddress: "${DEVICE_MAC}" } }`,
+    );
+    const second = await raw("192.0.2.2");
+    second.send(LOCAL, datagram(42, MAC_A));
+    await waitFor(() => received("ov42") === 1, { what: "the frame" });
+    expect(daemon.learned("ov42")).toEqual([`${MAC_A} 192.0.2.2`]);
+  });
+
   /** Addresses that vtepd and the kernel's vxlan beside it have; they get the same datagrams. */
   const KERNEL = "192.0.2.12";
 
