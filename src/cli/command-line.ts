@@ -1,14 +1,10 @@
-/** Words to a command, by the table of grammar.ts. Knows nothing of what the commands do. */
-import { VtepdError } from "../errors.ts";
-import {
-  type CommandObject,
-  OBJECTS,
-  OPTIONS,
-  type Option,
-  type OptionName,
-  type Value,
-  type Verb,
-} from "./grammar.ts";
+/** Words to a command, by the tables of grammar/. Knows nothing of what the commands do. */
+import { OBJECTS } from "./grammar/objects.ts";
+import { OPTIONS, type Option, type OptionName } from "./grammar/options.ts";
+import type { CommandObject, Verb } from "./grammar/table.ts";
+import type { Value } from "./grammar/value.ts";
+import { HELP, type Typed, takeType } from "./type-words.ts";
+import { Words } from "./words.ts";
 
 export interface Command {
   /** Options that were given; true, or the value of those that take one. */
@@ -20,18 +16,20 @@ export interface Command {
   readonly values: ReadonlyMap<string, string>;
   /** The list of a verb that takes one, each element as `values`. */
   readonly list: readonly ReadonlyMap<string, string>[];
+  /** What stands behind `type`, or among the words of `tunnel`. */
+  readonly typed: Typed | undefined;
 }
 
-const EMPTY_LIST = "none";
+type Values = Map<string, string>;
 
-const usage = (message: string): VtepdError => new VtepdError("ERR_USAGE", message);
-const incomplete = (): VtepdError => usage('Command line is not complete. Try option "help"');
+const EMPTY_LIST = "none";
 
 /**
  * The row that `word` means: by its whole name, else by a prefix that fits one row only. Undefined when none fits.
  * @throws ERR_USAGE when several fit
  */
 const resolve = <Row>(
+  words: Words,
   word: string,
   rows: readonly Row[],
   namesOf: (row: Row) => readonly string[],
@@ -41,139 +39,189 @@ const resolve = <Row>(
   const fitting = rows.filter((row) => namesOf(row).some((name) => name.startsWith(word)));
   if (fitting.length > 1) {
     const names = fitting.map((row) => namesOf(row)[0]).join(", ");
-    throw usage(`"${word}" is ambiguous: it may mean ${names}`);
+    throw words.wrong(`"${word}" is ambiguous: it may mean ${names}`);
   }
   return fitting[0];
 };
 
-const matchOption = (word: string): Option => {
+const matchOption = (words: Words, word: string): Option => {
   const text = word.replace(/^--?/, "");
-  const option = OPTIONS.find(
-    ({ name, alias, shortest }) =>
-      text.length >= shortest && (name.startsWith(text) || alias?.startsWith(text) === true),
-  );
-  if (option === undefined) throw usage(`Option "${word}" is unknown, try "vtepctl help".`);
-  return option;
+  const fits = (name: string | undefined): boolean => name?.startsWith(text) === true;
+  const option =
+    OPTIONS.find(({ name, alias }) => text === name || text === alias) ??
+    OPTIONS.find(({ name, alias, shortest }) => text.length >= shortest && (fits(name) || fits(alias)));
+  if (option !== undefined) return option;
+  const near = OPTIONS.map(({ name }) => `-${name}`);
+  throw words.wrong(`Option "${word}" is unknown, try "vtepctl help".`, { near });
 };
 
-/** Takes the options off the front of `words`. */
-const takeOptions = (words: string[]): Command["options"] => {
+/** Takes the options off the front. */
+const takeOptions = (words: Words): Command["options"] => {
   const options = new Map<OptionName, string | true>();
-  while (words[0]?.startsWith("-")) {
-    const option = matchOption(words.shift()!);
-    if (option.value === undefined) {
-      options.set(option.name, true);
-      continue;
-    }
-    const value = words.shift();
-    if (value === undefined) throw incomplete();
-    options.set(option.name, value);
+  while (words.peek()?.startsWith("-")) {
+    const option = matchOption(words, words.next()!);
+    options.set(option.name, option.value === undefined ? true : words.take([option.value]));
   }
   return options;
 };
 
-const takeObject = (words: string[]): Command["object"] => {
-  const word = words.shift();
+const objectNames = ({ name, aliases = [] }: CommandObject): string[] => [name, ...aliases];
+
+const takeObject = (words: Words): Command["object"] => {
+  const word = words.next();
   if (word === undefined) return undefined;
-  const object = resolve(word, [...OBJECTS, "help" as const], (row) => [row === "help" ? row : row.name]);
-  if (object === undefined) throw usage(`Object "${word}" is unknown, try "vtepctl help".`);
-  return object;
+  const object = resolve(words, word, [...OBJECTS, HELP], (row) => (row === HELP ? [HELP] : objectNames(row)));
+  if (object !== undefined) return object;
+  const near = OBJECTS.map(({ name }) => name);
+  throw words.wrong(`Object "${word}" is unknown, try "vtepctl help".`, { near, expected: near });
 };
 
-const takeVerb = (words: string[], { name, verbs }: CommandObject): Command["verb"] => {
-  const [word] = words;
+const namesOf = ({ key, aliases = [] }: Value): readonly string[] => [key, ...aliases];
+
+const valueText = ({ key, placeholder }: Value): string => `${key} ${placeholder}`;
+
+/** Whether a word can only belong to the verb that may be left out: `stats dev vx42`. */
+const isOfImplied = (word: string, { values, flags = [], implied = [] }: Verb): boolean =>
+  values.some((value) => namesOf(value).includes(word)) || flags.includes(word) || implied.flat().includes(word);
+
+const takeVerb = (words: Words, { name, verbs }: CommandObject): Command["verb"] => {
+  const word = words.peek();
   const implied = verbs[0]!;
-  // `stats dev vx42`: the verb is left out.
-  if (word === undefined || implied.values.some(({ key }) => key === word)) return implied;
-  const verb = resolve(word, [...verbs, "help" as const], (row) => (row === "help" ? [row] : row.names));
-  if (verb === undefined) throw usage(`Command "${word}" is unknown, try "vtepctl ${name} help".`);
-  words.shift();
-  return verb;
+  if (word === undefined || isOfImplied(word, implied)) return implied;
+  words.next();
+  const verb = resolve(words, word, [...verbs, HELP], (row) => (row === HELP ? [HELP] : row.names));
+  if (verb !== undefined) return verb;
+  const near = verbs.flatMap(({ names }) => names);
+  const expected = verbs.map(({ names }) => names[0]!);
+  throw words.wrong(`Command "${word}" is unknown, try "vtepctl ${name} help".`, { near, expected });
 };
 
-const garbage = (word: string, operand: Value | undefined): VtepdError => {
-  if (word.startsWith("-")) return usage(`"${word}" is an option: options stand before the object`);
-  return operand === undefined
-    ? usage(`"${word}" is a garbage.`)
-    : usage(`either "${operand.key}" is duplicate, or "${word}" is a garbage.`);
-};
+/** What takes the words of one verb. */
+class VerbWords {
+  readonly #words: Words;
+  readonly #verb: Verb;
+  readonly #named: readonly Value[];
+  readonly values: Values = new Map();
+  readonly elements: Values[] = [];
+  #isEmptyList = false;
 
-const set = (values: Map<string, string>, { key, check }: Value, text: string): void => {
-  if (values.has(key)) throw usage(`duplicate "${key}": "${text}" is the second value.`);
-  const complaint = check(text);
-  if (complaint !== undefined) throw usage(complaint);
-  values.set(key, text);
-};
+  constructor(words: Words, verb: Verb) {
+    this.#words = words;
+    this.#verb = verb;
+    this.#named = verb.operand === undefined ? verb.values : [verb.operand, ...verb.values];
+  }
 
-/** Takes the words of a verb's list out of `words` and leaves the others. */
-const takeList = (words: string[], { operand, values, list }: Verb): Command["list"] => {
-  if (list === undefined) return [];
-  const [first] = list;
-  const elements: Map<string, string>[] = [];
-  const others: string[] = [];
-  let isEmpty = false;
-  for (let word = words.shift(); word !== undefined; word = words.shift()) {
-    const value = list.find(({ key }) => key === word);
-    if (value !== undefined) {
-      const text = words.shift();
-      if (text === undefined) throw incomplete();
-      if (value === first) elements.push(new Map());
-      else if (elements.length === 0) throw usage(`"${word}" stands behind the "${first.key}" that it belongs to`);
-      set(elements.at(-1)!, value, text);
-    } else if (word === EMPTY_LIST && others.length > 0) {
-      isEmpty = true;
-    } else {
-      others.push(word);
-      // The value of another keyword may look like ours.
-      if ([operand, ...values].some((other) => other?.key === word) && words.length > 0) others.push(words.shift()!);
+  /** What may still stand here. */
+  #expected(): string[] {
+    const { operand, values, list = [], flags = [] } = this.#verb;
+    const open = (value: Value): boolean => !this.values.has(value.key);
+    return [
+      ...(operand !== undefined && open(operand) ? [operand.placeholder] : []),
+      ...values.filter(open).map(valueText),
+      ...list.map(valueText),
+      ...flags.filter((flag) => !this.values.has(flag)),
+      ...(this.#verb.types === undefined ? [] : ["type TYPE"]),
+    ];
+  }
+
+  #keywords(): string[] {
+    const { list = [], flags = [], implied = [], types } = this.#verb;
+    const named = [...this.#named, ...list].flatMap(namesOf);
+    return [...named, ...flags, ...implied.flat(), ...(types === undefined ? [] : ["type"])];
+  }
+
+  /** The value that a word is the keyword of; an abbreviated one where nothing stands without keyword. */
+  #find(word: string): Value | undefined {
+    const exact = this.#named.find((value) => namesOf(value).includes(word));
+    if (exact !== undefined || this.#verb.operand !== undefined) return exact;
+    const { flags = [], implied = [], refused = {} } = this.#verb;
+    if ([...flags, ...implied.flat(), ...Object.keys(refused)].includes(word)) return undefined;
+    return resolve(this.#words, word, this.#named, namesOf);
+  }
+
+  #set(values: Values, { key, check }: Value, text: string): void {
+    if (values.has(key)) throw this.#words.wrong(`duplicate "${key}": "${text}" is the second value.`);
+    const complaint = check(text);
+    if (complaint !== undefined) throw this.#words.wrong(complaint);
+    values.set(key, text);
+  }
+
+  #element(value: Value, word: string): void {
+    const first = this.#verb.list![0];
+    const text = this.#words.take([value.placeholder]);
+    if (value === first) this.elements.push(new Map());
+    else if (this.elements.length === 0) {
+      const at = this.#words.position - 2;
+      throw this.#words.wrong(`"${word}" stands behind the "${first.key}" that it belongs to`, { at });
+    }
+    this.#set(this.elements.at(-1)!, value, text);
+  }
+
+  #garbage(word: string): Error {
+    const { operand } = this.#verb;
+    const complaint = { expected: this.#expected(), near: this.#keywords() };
+    if (word.startsWith("-")) return this.#words.wrong(`"${word}" is an option: options stand before the object`);
+    return operand === undefined
+      ? this.#words.wrong(`"${word}" is a garbage.`, complaint)
+      : this.#words.wrong(`either "${operand.key}" is duplicate, or "${word}" is a garbage.`, complaint);
+  }
+
+  take(word: string): void {
+    const { operand, flags = [], implied = [], refused = {}, list } = this.#verb;
+    const element = list?.find((value) => namesOf(value).includes(word));
+    const named = element === undefined ? this.#find(word) : undefined;
+    if (element !== undefined) this.#element(element, word);
+    else if (named !== undefined) this.#set(this.values, named, this.#words.take([named.placeholder]));
+    else if (flags.includes(word)) this.values.set(word, "true");
+    else if (Object.hasOwn(refused, word)) throw this.#words.wrong(refused[word]!);
+    else if (list !== undefined && word === EMPTY_LIST && this.values.has(operand!.key)) this.#isEmptyList = true;
+    else if (implied.flat().includes(word)) return;
+    else if (operand === undefined || this.values.has(operand.key) || word.startsWith("-")) throw this.#garbage(word);
+    else this.#set(this.values, operand, word);
+  }
+
+  /** @throws ERR_USAGE when something is missing */
+  end(): void {
+    const { operand, list } = this.#verb;
+    const missing = this.#named.find(({ key, required }) => required === true && !this.values.has(key));
+    if (missing !== undefined) {
+      const text = missing === operand ? missing.placeholder : valueText(missing);
+      throw this.#words.incomplete([text], `"${missing.key}" is required: ${text}`);
+    }
+    if (list === undefined) return;
+    const text = valueText(list[0]);
+    if (this.#isEmptyList && this.elements.length > 0) {
+      throw this.#words.wrong(`"${EMPTY_LIST}" is the empty list: give it alone or not at all`);
+    }
+    if (!this.#isEmptyList && this.elements.length === 0) {
+      const message = `"${list[0].key}" is required: ${text}, or ${EMPTY_LIST} for an empty list`;
+      throw this.#words.incomplete([text, EMPTY_LIST], message);
     }
   }
-  words.push(...others);
-  if (isEmpty && elements.length > 0) throw usage(`"${EMPTY_LIST}" is the empty list: give it alone or not at all`);
-  if (!isEmpty && elements.length === 0) {
-    throw usage(`"${first.key}" is required: ${first.key} ${first.placeholder}, or ${EMPTY_LIST} for an empty list`);
-  }
-  return elements;
-};
+}
 
-const takeValues = (words: string[], verb: Verb): Command["values"] => {
-  const { operand, flags = [], implied = [], refused = {} } = verb;
-  const all = operand === undefined ? verb.values : [operand, ...verb.values];
-  const values = new Map<string, string>();
-
-  for (let word = words.shift(); word !== undefined; word = words.shift()) {
-    const named = all.find(({ key }) => key === word);
-    if (named !== undefined) {
-      const text = words.shift();
-      if (text === undefined) throw incomplete();
-      set(values, named, text);
-    } else if (flags.includes(word)) {
-      values.set(word, "true");
-    } else if (Object.hasOwn(refused, word)) {
-      throw usage(refused[word]!);
-    } else if (!implied.flat().includes(word)) {
-      if (operand === undefined || values.has(operand.key) || word.startsWith("-")) throw garbage(word, operand);
-      set(values, operand, word);
-    }
+const takeRest = (words: Words, verb: Verb): Pick<Command, "values" | "list" | "typed"> => {
+  const rest = new VerbWords(words, verb);
+  let typed: Typed | undefined;
+  for (let word = words.next(); word !== undefined; word = words.next()) {
+    const taken = takeType(words, word, verb, typed);
+    if (taken === undefined) rest.take(word);
+    else typed = taken;
   }
-  const missing = all.find(({ key, required }) => required === true && !values.has(key));
-  if (missing !== undefined) {
-    throw usage(`"${missing.key}" is required: ${missing === operand ? "" : `${missing.key} `}${missing.placeholder}`);
-  }
-  return values;
+  if (typed?.topic === undefined) rest.end();
+  return { values: rest.values, list: rest.elements, typed };
 };
 
 /** @throws ERR_USAGE */
 export const parseCommandLine = (argv: readonly string[]): Command => {
-  const words = [...argv];
+  const words = new Words(argv);
   const options = takeOptions(words);
   // Whoever asks for help need not have the rest right.
   const isQuestion = options.has("help") || options.has("Version");
   const object = isQuestion ? undefined : takeObject(words);
-  const none = { values: new Map<string, string>(), list: [] };
-  if (object === undefined || object === "help") return { options, object, verb: undefined, ...none };
+  const none = { values: new Map<string, string>(), list: [], typed: undefined };
+  if (object === undefined || object === HELP) return { options, object, verb: undefined, ...none };
   const verb = takeVerb(words, object);
-  if (verb === undefined || verb === "help") return { options, object, verb, ...none };
-  const list = takeList(words, verb);
-  return { options, object, verb, values: takeValues(words, verb), list };
+  if (verb === undefined || verb === HELP) return { options, object, verb, ...none };
+  return { options, object, verb, ...takeRest(words, verb) };
 };

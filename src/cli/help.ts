@@ -1,5 +1,8 @@
 /** The help of vtepctl, made from the grammar. */
-import { type CommandObject, OBJECTS, OPTIONS, type Option, type Value, type Verb } from "./grammar.ts";
+import { OBJECTS } from "./grammar/objects.ts";
+import { OPTIONS, type Option } from "./grammar/options.ts";
+import type { CommandObject, Verb } from "./grammar/table.ts";
+import type { Value } from "./grammar/value.ts";
 
 const PREFIX = "Usage: ";
 

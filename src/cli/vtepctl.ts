@@ -4,11 +4,11 @@
  */
 import { VtepdError } from "../errors.ts";
 import { ControlClient } from "./client.ts";
+import { COMMANDS } from "./command/commands.ts";
 import { type Command, parseCommandLine } from "./command-line.ts";
 import { generalHelp, objectHelp } from "./help.ts";
 import { type Io, processIo } from "./io.ts";
 import { packageVersion } from "./version.ts";
-import { COMMANDS } from "./vtepctl-commands.ts";
 
 /** The default of the configuration's `daemon.control.socket`. */
 const DEFAULT_SOCKET = "/run/vtepd/control.sock";

@@ -426,7 +426,43 @@ describe("vtepctl refuses with status 1, and asks no daemon,", () => {
     ["stat", '"stat" is ambiguous: it may mean stats, status'],
     ["fdb a 02:00:00:00:00:05", '"a" is ambiguous: it may mean add, append'],
   ])("%s", async (line, message) => {
-    expect(await vtepctl(line, nobody)).toEqual({ status: 1, stdout: "", stderr: `vtepctl: ${message}\n` });
+    const { status, stdout, stderr } = await vtepctl(line, nobody);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr.split("\n")[0]).toBe(`vtepctl: ${message}`);
+    expect(stderr.split("\n")[1]).toBe(`  vtepctl ${line}`);
+  });
+});
+
+describe("vtepctl says where a line is wrong, what was expected there and what was perhaps meant:", () => {
+  it.each([
+    [
+      "fdb ad 02:00:00:00:00:05 dve vx42 dst 192.0.2.2",
+      [
+        'vtepctl: either "lladdr" is duplicate, or "dve" is a garbage. Did you mean "dev"?',
+        "  vtepctl fdb ad 02:00:00:00:00:05 dve vx42 dst 192.0.2.2",
+        "                                   ^^^ expected dev DEV, dst { IP | NAME }, port PORT, vni VNI, via DEV, sticky",
+      ],
+    ],
+    [
+      "fdb add 02:00:00:00:00:05 dev",
+      [
+        'vtepctl: Command line is not complete. Try option "help"',
+        "  vtepctl fdb add 02:00:00:00:00:05 dev",
+        "                                        ^ expected DEV",
+      ],
+    ],
+    [
+      "lnik show",
+      [
+        'vtepctl: Object "lnik" is unknown, try "vtepctl help". Did you mean "link"?',
+        "  vtepctl lnik show",
+        "          ^^^^ expected link, fdb, flood, neighbour, monitor, stats, status",
+      ],
+    ],
+  ])("%s", async (line, lines) => {
+    const { status, stderr } = await vtepctl(line);
+    expect(status).toBe(1);
+    expect(stderr).toBe(`${lines.join("\n")}\n`);
   });
 });
 
@@ -451,6 +487,8 @@ describe("vtepctl understands", () => {
     ["--help fdb add", "help"],
     ["fdb h", "fdb help"],
     ["--version", "-V"],
+    ["neighbor show", "neighbour show"],
+    ["fdb show d vx42", "fdb show dev vx42"],
   ])("%s as %s", async (short, long) => {
     // `link ls` is no prefix of any name but of `lst`.
     expect(await ok(short)).toBe(await ok(long));

@@ -1,0 +1,17 @@
+/** What each command asks of the daemon and prints: every object and verb of the grammar. */
+import type { Commands } from "./call.ts";
+import { fdbCommands } from "./fdb.ts";
+import { floodCommands } from "./flood.ts";
+import { linkCommands } from "./link.ts";
+import { monitorCommands } from "./monitor.ts";
+import { neighbourCommands } from "./neighbour.ts";
+import { statsCommands } from "./stats.ts";
+
+export const COMMANDS: Commands = {
+  ...linkCommands,
+  ...fdbCommands,
+  ...floodCommands,
+  ...neighbourCommands,
+  ...monitorCommands,
+  ...statsCommands,
+};

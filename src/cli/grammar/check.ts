@@ -1,0 +1,30 @@
+/** Checks of values, each complaining in iproute2's words. */
+import { isIP } from "node:net";
+import { readHostName } from "../../dataplane/host-name.ts";
+import { isInterfaceName } from "../../dataplane/interface-name.ts";
+import { parseMac } from "../../wire/mac.ts";
+import type { Check } from "./value.ts";
+
+const wrong = (text: string, complaint: string): string => `argument "${text}" is wrong: ${complaint}`;
+
+export const integer =
+  (min: number, max: number, complaint: string): Check =>
+  (text) =>
+    /^\d+$/.test(text) && Number(text) >= min && Number(text) <= max ? undefined : wrong(text, complaint);
+
+export const oneOf =
+  (words: readonly string[], complaint: string): Check =>
+  (text) =>
+    words.includes(text) ? undefined : wrong(text, complaint);
+
+export const isMac: Check = (text) => (parseMac(text) === undefined ? `Invalid mac address ${text}` : undefined);
+
+export const isAddress: Check = (text) =>
+  isIP(text) === 0 ? `any valid address is expected rather than "${text}".` : undefined;
+
+/** An address or a host name. */
+export const isRemote: Check = (text) => (readHostName(text) === undefined ? isAddress(text) : undefined);
+
+export const isName: Check = (text) => (isInterfaceName(text) ? undefined : wrong(text, "not a valid ifname"));
+
+export const isSeconds: Check = integer(0, 0x7fffffff, "invalid number of seconds");

@@ -1,0 +1,17 @@
+/** All objects. One that belongs to nobody else's words is a row here, larger ones have a file each. */
+import { fdb } from "./fdb.ts";
+import { flood } from "./flood.ts";
+import { link } from "./link.ts";
+import { neighbour } from "./neighbour.ts";
+import { dev, SHOW } from "./shared-values.ts";
+import type { CommandObject } from "./table.ts";
+
+export const OBJECTS: readonly CommandObject[] = [
+  link,
+  fdb,
+  flood,
+  neighbour,
+  { name: "monitor", summary: "what happens, as it happens", verbs: [{ names: SHOW, values: [dev] }] },
+  { name: "stats", summary: "counters", verbs: [{ names: SHOW, values: [dev] }] },
+  { name: "status", summary: "the daemon itself", verbs: [{ names: SHOW, values: [] }] },
+];

@@ -1,0 +1,24 @@
+/** The options, which stand before the object. */
+
+export type OptionName = "json" | "pretty" | "stats" | "details" | "socket" | "Version" | "help";
+
+export interface Option {
+  readonly name: OptionName;
+  /** Another spelling that is understood. */
+  readonly alias?: string;
+  /** Characters that suffice. */
+  readonly shortest: number;
+  /** Placeholder of its value. */
+  readonly value?: string;
+  readonly summary: string;
+}
+
+export const OPTIONS: readonly Option[] = [
+  { name: "json", shortest: 1, summary: "print JSON" },
+  { name: "pretty", shortest: 1, summary: "with -json: over several lines" },
+  { name: "stats", alias: "statistics", shortest: 1, summary: "print counters and times too" },
+  { name: "details", shortest: 1, summary: "accepted as `ip` does; details are always shown" },
+  { name: "socket", shortest: 2, value: "PATH", summary: "control socket of the daemon; also VTEPD_SOCKET" },
+  { name: "Version", alias: "version", shortest: 1, summary: "print the version" },
+  { name: "help", shortest: 1, summary: "print this" },
+];
