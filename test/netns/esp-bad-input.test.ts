@@ -27,6 +27,7 @@ const TO_LEFT: KeyPair = { spi: 0x1001, hex: keyHex(1) };
 const TO_RIGHT: KeyPair = { spi: 0x1002, hex: keyHex(2) };
 
 interface Underlay {
+  readonly name: string;
   readonly mode: "vti" | "vti6";
   readonly more: string;
   readonly isInUdp: boolean;
@@ -34,9 +35,9 @@ interface Underlay {
 }
 
 const UNDERLAYS: readonly Underlay[] = [
-  { mode: "vti", more: "", isInUdp: false, isExtended: false },
-  { mode: "vti6", more: ", extended-sequence: true", isInUdp: false, isExtended: true },
-  { mode: "vti", more: ", encap: { type: espinudp }", isInUdp: true, isExtended: false },
+  { name: "vti", mode: "vti", more: "", isInUdp: false, isExtended: false },
+  { name: "vti6", mode: "vti6", more: ", extended-sequence: true", isInUdp: false, isExtended: true },
+  { name: "vti in UDP", mode: "vti", more: ", encap: { type: espinudp }", isInUdp: true, isExtended: false },
 ];
 
 let lab: Lab;
@@ -106,7 +107,7 @@ const heldBack = async (count: number): Promise<Uint8Array[]> => {
   return packets;
 };
 
-describe.each(UNDERLAYS)("ESP of $mode$more", (underlay) => {
+describe.each(UNDERLAYS)("ESP of $name", (underlay) => {
   const espKey = ({ spi, hex }: KeyPair): EspKey => ({
     spi,
     key: new Uint8Array(Buffer.from(hex, "hex")),
