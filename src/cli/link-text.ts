@@ -121,7 +121,11 @@ const ownWords = ({
   if (!move_damping) words.push("nomove-damping");
   words.push("learned", fdb.learned, "static", fdb.static);
   if (flood.length > 0) words.push("flood", ...flood);
-  for (const { to, via } of routes) words.push("route", to, "via", via);
+  for (const { to, via, gateway, "direct-routing": isDirect } of routes) {
+    words.push("route", to, "via", via);
+    if (gateway !== undefined) words.push("gateway", gateway);
+    if (isDirect === true) words.push("direct-routing");
+  }
   for (const { name, addresses } of names) {
     words.push("name", name, ...(addresses.length > 0 ? addresses : ["unresolved"]));
   }

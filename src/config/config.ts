@@ -91,6 +91,14 @@ export interface RouteConfig {
   readonly via: string;
 }
 
+/** Of a tunnel. */
+export interface TunnelRouteConfig extends RouteConfig {
+  /** Next hop in the overlay, of Ethernet frames. */
+  readonly gateway?: string | undefined;
+  /** Whether it is routed without the tunnel while the remote VTEP is on a link of ours. */
+  readonly mayBeDirect: boolean;
+}
+
 /** What may be told of: unicast MACs without an FDB entry, addresses without a neighbour. */
 export const NOTIFICATIONS = ["l2-miss", "l3-miss"] as const;
 export type Notification = (typeof NOTIFICATIONS)[number];
@@ -125,7 +133,7 @@ export interface TunnelConfig {
   /** Without `remote` and `group`. */
   readonly flood: readonly string[];
   readonly fdb: readonly FdbConfig[];
-  readonly routes: readonly RouteConfig[];
+  readonly routes: readonly TunnelRouteConfig[];
   /** Prefixes of the addresses that have a VTEP's inside, and what all those VTEPs have in common; `network/prefix`, canonical. */
   readonly embedding?: { readonly prefix: string; readonly base: string } | undefined;
   /** UDP port, ours and the remote VTEPs'; 0 where the carrier is another IP protocol. */

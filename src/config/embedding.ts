@@ -4,8 +4,8 @@ import { MODES } from "../tunnel/modes.ts";
 import { remoteVtep } from "./address.ts";
 import type { TunnelConfig } from "./config.ts";
 import { key, listOf } from "./map.ts";
+import { network } from "./network.ts";
 import type { ConflictReport, KeyPath } from "./problem.ts";
-import { network } from "./route.ts";
 
 /** Keys of modes whose remote VTEPs are in the addresses behind them. */
 export const embeddingKeys: {

@@ -3,10 +3,11 @@ import { readFileSync } from "node:fs";
 import { VtepdError } from "../errors.ts";
 import type { Config, HostGatewayConfig, TunnelConfig } from "./config.ts";
 import { findConflicts } from "./conflicts.ts";
+import { checkKeptRoutes } from "./direct-routing.ts";
 import { ConfigDocument } from "./document.ts";
 import { explain } from "./explain.ts";
 import { checkHostGateways, HOST_GATEWAY, hostGatewaySchema } from "./host-gateway.ts";
-import { type Problem, problemsError } from "./problem.ts";
+import { type KeyPath, type Problem, problemsError } from "./problem.ts";
 import { frameSchema, tunnelName } from "./schema.ts";
 import { tunnelSchema } from "./tunnel-schema.ts";
 
@@ -57,9 +58,11 @@ export const parseConfig = (text: string, fileName: string): Config => {
     problems.push(...explain(frame.error.issues, [], document));
   }
   problems.push(...findConflicts(tunnels, document));
-  checkHostGateways(hostGateways, (path, message) =>
-    problems.push({ code: "ERR_CONFIG_CONFLICT", place: document.valuePlace(path), path, message }),
-  );
+  const report = (path: KeyPath, message: string): void => {
+    problems.push({ code: "ERR_CONFIG_CONFLICT", place: document.valuePlace(path), path, message });
+  };
+  checkHostGateways(hostGateways, report);
+  checkKeptRoutes(tunnels, hostGateways, report);
   if (!frame.success || problems.length > 0) {
     throw problemsError(fileName, problems);
   }

@@ -1,73 +1,71 @@
-/** Routes of a tunnel that carries IP packets: how they are written, and what they cannot be with. */
-import ipaddr from "ipaddr.js";
-import { z } from "zod";
-import { canonicalIp, hasZone, parseIp } from "../dataplane/vtep-text.ts";
+/** Routes of a tunnel: how they are written, and what they cannot be with. */
+import type { z } from "zod";
+import { isEthernet } from "../tunnel/mode.ts";
 import { modeOf } from "../tunnel/modes.ts";
 import { vtepAddress } from "./address.ts";
-import type { RouteConfig, TunnelConfig } from "./config.ts";
+import type { RouteConfig, TunnelConfig, TunnelRouteConfig } from "./config.ts";
+import { family } from "./contradictions.ts";
+import { checkDirectRouting } from "./direct-routing.ts";
 import { key, listOf, map } from "./map.ts";
+import { network } from "./network.ts";
 import type { ConflictReport, KeyPath } from "./problem.ts";
+import { flag } from "./value.ts";
 
-const NETWORK = "a network with its prefix length, such as 10.2.0.0/16 or fd00:2::/64";
-
-type Ip = ipaddr.IPv4 | ipaddr.IPv6;
-
-const networkAddress = (text: string): Ip =>
-  text.includes(":") ? ipaddr.IPv6.networkAddressFromCIDR(text) : ipaddr.IPv4.networkAddressFromCIDR(text);
-
-/** The network that an interface with this address is in, canonical. @param address canonical `address/prefix` */
-export const networkOf = (address: string): string =>
-  `${canonicalIp(networkAddress(address))}/${address.slice(address.indexOf("/") + 1)}`;
-
-/** What stands for a network that is not one; `undefined` = no more to say. */
-const readNetwork = (text: string): { network: string } | { hint: string | undefined } => {
-  const [address = "", prefix, ...more] = text.split("/");
-  const ip = parseIp(address);
-  if (ip === undefined || more.length > 0 || hasZone(ip)) return { hint: undefined };
-  const bits = ip.kind() === "ipv4" ? 32 : 128;
-  if (prefix === undefined) return { hint: `the prefix length is missing; a single address has /${bits}` };
-  if (!/^(0|[1-9]\d{0,2})$/.test(prefix) || Number(prefix) > bits) return { hint: `a prefix length is 0 to ${bits}` };
-  if (prefix === "0") return { hint: "all other packets go to `remote`" };
-  const given = `${canonicalIp(ip)}/${prefix}`;
-  const network = networkOf(given);
-  return network === given ? { network } : { hint: `the network is ${network}` };
-};
-
-/** Bits behind the prefix are 0. */
-export const network = (): z.ZodType<string, string> =>
-  z
-    .string({ error: NETWORK })
-    .transform((text, context) => {
-      const read = readNetwork(text);
-      if ("network" in read) return read.network;
-      context.addIssue({ code: "custom", message: NETWORK, params: { hint: read.hint } });
-      return z.NEVER;
-    })
-    .meta({ title: "network/prefix" });
+const networkKey = (description: string): z.ZodType<string, string> =>
+  key(network(), description, { examples: ["10.2.0.0/16"] });
+const viaKey = (description: string): z.ZodType<string, string> =>
+  key(vtepAddress(), description, { examples: ["192.0.2.3"] });
 
 /** @param to, via what they mean */
 export const route = (to: string, via: string): z.ZodType<RouteConfig, unknown> =>
-  map({
-    to: key(network(), to, { examples: ["10.2.0.0/16"] }),
-    via: key(vtepAddress(), via, { examples: ["192.0.2.3"] }),
-  });
+  map({ to: networkKey(to), via: viaKey(via) });
 
-export const routes = (): z.ZodDefault<z.ZodArray<z.ZodType<RouteConfig, unknown>>> => {
-  const given = listOf(route("Network of the overlay.", "Remote VTEP that it is behind."));
-  return given.default([]) as unknown as z.ZodDefault<z.ZodArray<z.ZodType<RouteConfig, unknown>>>;
+const tunnelRoute: z.ZodType<TunnelRouteConfig, unknown> = map({
+  to: networkKey("Network of the overlay."),
+  via: viaKey("Remote VTEP that it is behind."),
+  gateway: key(
+    vtepAddress().optional(),
+    "Next hop in the overlay, where the tunnel carries Ethernet frames. Without it, the network's stations themselves are asked for.",
+    { examples: ["10.42.0.3"] },
+  ),
+  "direct-routing": key(
+    flag().default(false),
+    "While the remote VTEP is on a link of ours, with no router between, the network is routed to it without the tunnel.",
+  ),
+}).transform(({ to, via, gateway, "direct-routing": mayBeDirect }) => ({ to, via, gateway, mayBeDirect }));
+
+export const routes = (): z.ZodDefault<z.ZodArray<z.ZodType<TunnelRouteConfig, unknown>>> =>
+  listOf(tunnelRoute).default([]) as unknown as z.ZodDefault<z.ZodArray<z.ZodType<TunnelRouteConfig, unknown>>>;
+
+const checkGateway = (
+  { to, gateway }: TunnelRouteConfig,
+  tunnel: TunnelConfig,
+  path: KeyPath,
+  conflicts: ConflictReport,
+): void => {
+  if (gateway === undefined) return;
+  const { name } = modeOf(tunnel);
+  if (!isEthernet(modeOf(tunnel))) {
+    conflicts.report(path, `expected no next hop in the overlay as mode ${name} carries IP packets, got ${gateway}`);
+  } else if (family(gateway) !== family(to)) {
+    conflicts.report(path, `expected a next hop of the family of ${to}, got ${gateway}`);
+  }
 };
 
 /** Each network once, of a family that the tunnel carries. */
 export const checkRoutes = (tunnel: TunnelConfig, path: KeyPath, conflicts: ConflictReport): void => {
-  const { name, payloads } = modeOf(tunnel);
+  const mode = modeOf(tunnel);
   const owners = new Map<string, KeyPath>();
-  for (const [index, { to }] of tunnel.routes.entries()) {
+  for (const [index, route] of tunnel.routes.entries()) {
+    const { to } = route;
     const place = [...path, "routes", index, "to"];
     const owner = owners.get(to);
     if (owner === undefined) owners.set(to, place);
     else conflicts.report(place, `expected each network once, got ${to} again: ${conflicts.at(owner)}`);
-    if (payloads.includes(to.includes(":") ? "ipv6" : "ipv4")) continue;
-    const family = to.includes(":") ? "IPv4" : "IPv6";
-    conflicts.report(place, `expected an ${family} network as mode ${name} carries ${family}, got ${to}`);
+    checkGateway(route, tunnel, [...path, "routes", index, "gateway"], conflicts);
+    if (route.mayBeDirect) checkDirectRouting(route, tunnel, [...path, "routes", index, "direct-routing"], conflicts);
+    if (isEthernet(mode) || mode.payloads.includes(family(to) === "IPv6" ? "ipv6" : "ipv4")) continue;
+    const other = family(to) === "IPv6" ? "IPv4" : "IPv6";
+    conflicts.report(place, `expected an ${other} network as mode ${mode.name} carries ${other}, got ${to}`);
   }
 };

@@ -123,7 +123,7 @@ const tunnelKeys = {
   port: key(udpPort().optional(), "UDP port that we receive on and send to."),
   routes: key(
     routes(),
-    "Networks of the overlay, each with the remote VTEP that it is behind; the longest prefix counts. What is in none of them goes to `remote`. They become routes of the host through the device.",
+    "Networks of the overlay, each with the remote VTEP that it is behind; the longest prefix counts. What is in none of them goes to `remote`. They become routes of the host through the device; where the tunnel carries Ethernet frames, they are only that.",
   ),
   ...embeddingKeys,
   "mac-learning": key(flag().default(true), "Learn which remote VTEP a MAC is behind from the frames it sends."),

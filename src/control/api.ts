@@ -14,6 +14,7 @@ import { addLinkRoutes } from "./link-routes.ts";
 import { addNeighbourRoutes } from "./neighbour-routes.ts";
 import { problem, problemOf, problemResponse } from "./problem.ts";
 import { requestProblem } from "./request-problem.ts";
+import { addRouteRoutes } from "./route-routes.ts";
 import { addStatusRoutes } from "./status-routes.ts";
 
 /** Largest request body. Bytes. */
@@ -53,6 +54,7 @@ export const makeApi = ({ service, metrics, log }: ApiParts): OpenAPIHono => {
   addLinkRoutes(api, service);
   addFdbRoutes(api, service);
   addNeighbourRoutes(api, service);
+  addRouteRoutes(api, service);
   addEventRoutes(api, service);
   api.get("/metrics", async (context) => context.body(await metrics(), 200, { "content-type": METRICS_TYPE }));
   api.get("/healthz", (context) => context.text("ok\n"));

@@ -3,7 +3,7 @@
  * iproute2 has and vtepd does not know (qdisc, group, queue lengths, ...) is left out; what vtepd knows and iproute2 has
  * no key for lies under `vtepd`.
  */
-import type { LinkStats, LinkView, PolicerRates, PolicerView } from "../dataplane/view.ts";
+import type { LinkRouteView, LinkStats, LinkView, PolicerRates, PolicerView } from "../dataplane/view.ts";
 import { type LinkInfo, linkInfo } from "./link-info.ts";
 
 /** `rx` is from the tunnel, `tx` into it, as `ip -s link` counts a vxlan device. */
@@ -61,7 +61,7 @@ export interface LinkJson {
     readonly mss_clamp: number | "off" | "auto";
     readonly vlan: "pass" | "strip" | "drop";
     readonly flood: readonly string[];
-    readonly routes: readonly { readonly to: string; readonly via: string }[];
+    readonly routes: readonly RouteWordsJson[];
     /** Host names of remote VTEPs, and the addresses they have now. */
     readonly names: readonly { readonly name: string; readonly addresses: readonly string[] }[];
     readonly fdb: { readonly learned: number; readonly static: number };
@@ -71,6 +71,15 @@ export interface LinkJson {
     readonly eviction: "fair" | "none";
     readonly move_damping: boolean;
   };
+}
+
+/** In the configuration's words. */
+interface RouteWordsJson {
+  readonly to: string;
+  readonly via: string;
+  readonly gateway?: string;
+  /** Present when on. */
+  readonly "direct-routing"?: true;
 }
 
 interface RatesJson {
@@ -87,6 +96,13 @@ const ratesJson = ({ unknownUnicast, broadcast, multicast }: PolicerRates): Rate
   ...(broadcast === undefined ? {} : { broadcast }),
   ...(multicast === undefined ? {} : { multicast }),
   ...(unknownUnicast === undefined ? {} : { "unknown-unicast": unknownUnicast }),
+});
+
+const routeWordsJson = ({ to, via, gateway, mayBeDirect }: LinkRouteView): RouteWordsJson => ({
+  to,
+  via,
+  ...(gateway === undefined ? {} : { gateway }),
+  ...(mayBeDirect ? { "direct-routing": true } : {}),
 });
 
 const policersJson = ({ perSource, ...rates }: PolicerView): PolicersJson => ({
@@ -164,7 +180,7 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     mss_clamp: link.mssClamp,
     vlan: link.vlan,
     flood: link.flood,
-    routes: link.routes,
+    routes: link.routes.map(routeWordsJson),
     names: link.names,
     fdb: { learned: link.fdbLearned, static: link.fdbStatic },
     limit_per_remote: link.fdbLimitPerRemote === 0 ? null : link.fdbLimitPerRemote,

@@ -91,7 +91,14 @@ const LinkSchema = z
       mss_clamp: z.union([z.enum(["off", "auto"]), count()]),
       vlan: z.enum(["pass", "strip", "drop"]),
       flood: z.array(z.string()),
-      routes: z.array(z.object({ to: z.string(), via: z.string() })),
+      routes: z.array(
+        z.object({
+          to: z.string(),
+          via: z.string(),
+          gateway: z.string().optional(),
+          "direct-routing": z.literal(true).optional(),
+        }),
+      ),
       names: z.array(z.object({ name: z.string(), addresses: z.array(z.string()) })),
       fdb: z.object({ learned: count(), static: count() }),
       limit_per_remote: count().nullable(),

@@ -2,8 +2,9 @@
  * What iproute2 does on the tunnels' devices after they are made, with one `ip` process for each network namespace: their
  * addresses and routes, and the largest superframe the host's stack may make.
  */
-import { networkOf } from "../config/route.ts";
+import { networkOf } from "../config/network.ts";
 import { batchIp } from "../host/iproute.ts";
+import { routeWords } from "../host/own-routes.ts";
 import { MAX_UDP_PAYLOAD_BYTES } from "../tunnel/mode.ts";
 import type { Tunnel } from "./tunnel.ts";
 
@@ -23,10 +24,12 @@ const gsoLimit = ({ config, device, segmentBytes }: Tunnel): string[] =>
 const addresses = ({ config }: Tunnel): string[] =>
   config.addresses.map((address) => `addr replace ${address} dev ${config.name}`);
 
-/** What its addresses are in is routed by them already. */
+/** What its addresses are in is routed by them already, and what may be routed directly is for direct-routes.ts. */
 const routes = ({ config }: Tunnel): string[] => {
   const onLink = new Set(config.addresses.map(networkOf));
-  return config.routes.filter(({ to }) => !onLink.has(to)).map(({ to }) => `route replace ${to} dev ${config.name}`);
+  return config.routes
+    .filter(({ to, mayBeDirect }) => !onLink.has(to) && !mayBeDirect)
+    .map(({ to, gateway }) => `route replace ${routeWords({ to, gateway, dev: config.name, isOnLink: true })}`);
 };
 
 /** The lines that all tunnels ask for, by the network namespace of their devices. */

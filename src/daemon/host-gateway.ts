@@ -1,38 +1,30 @@
 /**
  * Routes of the host without a tunnel (mode `host-gw`): added at the start, put back whenever somebody has removed them or the
- * interface has come back, removed at the end. Ours have a routing protocol number of their own, so that those that a daemon
- * left behind that was killed are known; what is missing is asked of the kernel after each change that it tells of, and every
- * few seconds in case one went unnoticed.
+ * interface has come back, removed at the end. What is missing is asked of the kernel after each change that it tells of, and
+ * every few seconds in case one went unnoticed.
  */
 import type { Logger } from "pino";
-import type { HostGatewayConfig, RouteConfig } from "../config/config.ts";
+import type { HostGatewayConfig } from "../config/config.ts";
+import type { RouteView } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
-import { batchIp, queryIp } from "../host/iproute.ts";
+import { queryIp } from "../host/iproute.ts";
+import { type OwnRoute, presentRoutes, putRoutes, ROUTE_PROTOCOL, removeRoute } from "../host/own-routes.ts";
 import { UnderlayMonitor } from "../host/underlay-monitor.ts";
 
-/** Of those that rt_protos leaves to the administrator; iproute2 shows it as `proto 178`. */
-const PROTOCOL = 178;
 const SETTLE_MS = 200;
 const PERIOD_MS = 5000;
 
 interface RouteRow {
-  readonly dst: string;
   readonly gateway?: string;
   readonly nexthops?: unknown;
-  readonly dev?: string;
 }
 
-interface Wanted extends RouteConfig {
-  readonly link: string;
+interface Wanted extends OwnRoute {
+  readonly name: string;
+  readonly gateway: string;
   /** Of the configuration. */
   readonly path: string;
 }
-
-const family = (address: string): string => (address.includes(":") ? "-6" : "-4");
-/** `ip route` shows the network of one address without its prefix. */
-const shown = (to: string): string => to.replace(/^([0-9.]+)\/32$|^([0-9a-f:]+)\/128$/, "$1$2");
-const line = (verb: "replace" | "del", { to, via, link }: Wanted): string =>
-  `route ${verb} ${to} via ${via} dev ${link} proto ${PROTOCOL}`;
 
 export class HostGateways {
   private readonly wanted: readonly Wanted[];
@@ -48,7 +40,13 @@ export class HostGateways {
   constructor(gateways: readonly HostGatewayConfig[], log: Logger) {
     this.log = log;
     this.wanted = gateways.flatMap(({ name, link, routes }) =>
-      routes.map((route, index) => ({ ...route, link, path: `tunnels.${name}.routes[${index}]` })),
+      routes.map(({ to, via }, index) => ({
+        name,
+        to,
+        gateway: via,
+        dev: link,
+        path: `tunnels.${name}.routes[${index}]`,
+      })),
     );
   }
 
@@ -56,7 +54,7 @@ export class HostGateways {
   async start(): Promise<void> {
     if (this.wanted.length === 0) return;
     for (const route of this.wanted) await expectOnLink(route);
-    await batchIp(this.wanted.map((route) => line("replace", route)));
+    await putRoutes(this.wanted);
     this.monitor = new UnderlayMonitor(undefined, () => this.changed());
     this.period = setInterval(() => this.look(), PERIOD_MS);
   }
@@ -67,7 +65,19 @@ export class HostGateways {
     clearTimeout(this.settling);
     clearInterval(this.period);
     await this.work;
-    for (const route of this.wanted) await batchIp([line("del", route)]).catch(() => {}); // gone already
+    for (const route of this.wanted) await removeRoute(route);
+  }
+
+  list(): RouteView[] {
+    return this.wanted.map(({ name, to, gateway, dev, path }) => ({
+      tunnel: name,
+      to,
+      gateway,
+      dev,
+      protocol: ROUTE_PROTOCOL,
+      isDirect: true,
+      isPresent: !this.waiting.has(path),
+    }));
   }
 
   private changed(): void {
@@ -86,43 +96,34 @@ export class HostGateways {
 
   private async restore(): Promise<void> {
     if (this.isStopped) return;
-    const rows = await this.present();
+    const present = await presentRoutes(this.wanted);
     for (const route of this.wanted) {
-      if (rows.some((row) => isOf(row, route))) this.waiting.delete(route.path);
+      if (present.has(route)) this.waiting.delete(route.path);
       else await this.putBack(route);
     }
   }
 
-  private async present(): Promise<RouteRow[]> {
-    const families = [...new Set(this.wanted.map(({ to }) => family(to)))];
-    const rows = families.map((each) => queryIp<RouteRow>([each, "route", "show", "proto", String(PROTOCOL)]));
-    return (await Promise.all(rows)).flat();
-  }
-
   private async putBack(route: Wanted): Promise<void> {
-    const { to, via, link, path } = route;
+    const { to, gateway: via, dev, path } = route;
     try {
       await expectOnLink(route);
-      await batchIp([line("replace", route)]);
+      await putRoutes([route]);
       this.waiting.delete(path);
-      this.log.info({ to, via, dev: link }, "a route had vanished and is back");
+      this.log.info({ to, via, dev }, "a route had vanished and is back");
     } catch (error) {
       if (!(error instanceof VtepdError)) throw error;
       if (this.waiting.has(path)) return;
       this.waiting.add(path);
-      this.log.warn({ to, via, dev: link, code: error.code, reason: error.message }, "a route is missing, and waits");
+      this.log.warn({ to, via, dev, code: error.code, reason: error.message }, "a route is missing, and waits");
     }
   }
 }
 
-const isOf = (row: RouteRow, { to, via, link }: Wanted): boolean =>
-  row.dst === shown(to) && row.gateway === via && row.dev === link;
-
 /** @throws ERR_NO_ROUTE, ERR_HOST_COMMAND */
-const expectOnLink = async ({ via, link, path }: Wanted): Promise<void> => {
-  const bits = via.includes(":") ? 128 : 32;
-  const rows = await queryIp<RouteRow>([family(via), "route", "show", "match", `${via}/${bits}`, "dev", link]);
+const expectOnLink = async ({ gateway: via, dev, path }: Wanted): Promise<void> => {
+  const [family, bits] = via.includes(":") ? ["-6", 128] : ["-4", 32];
+  const rows = await queryIp<RouteRow>([family, "route", "show", "match", `${via}/${bits}`, "dev", dev]);
   if (rows.some(({ gateway, nexthops }) => gateway === undefined && nexthops === undefined)) return;
-  const message = `${path}.via: expected a next hop on the link ${link}, got ${via}, which no network there has`;
+  const message = `${path}.via: expected a next hop on the link ${dev}, got ${via}, which no network there has`;
   throw new VtepdError("ERR_NO_ROUTE", message);
 };

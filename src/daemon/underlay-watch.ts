@@ -20,6 +20,7 @@ import { VtepdError } from "../errors.ts";
 import { netnsInode } from "../host/netns.ts";
 import { UnderlayMonitor } from "../host/underlay-monitor.ts";
 import { setSegmentLimits } from "./device-setup.ts";
+import type { DirectRoutes } from "./direct-routes.ts";
 import { LocalPresence } from "./local-presence.ts";
 import type { Receiver, Receivers } from "./receivers.ts";
 import type { RouteRecursion } from "./route-recursion.ts";
@@ -49,6 +50,7 @@ export class UnderlayWatch {
   private readonly tunnels: ReadonlyMap<string, Tunnel>;
   private readonly receivers: Receivers;
   private readonly recursion: RouteRecursion;
+  private readonly direct: DirectRoutes;
   private readonly log: Logger;
   /** By network namespace and its inode. */
   private readonly monitors = new Map<string, UnderlayMonitor>();
@@ -62,10 +64,17 @@ export class UnderlayWatch {
   private running: Promise<void> | undefined;
   private stopped = false;
 
-  constructor(tunnels: ReadonlyMap<string, Tunnel>, receivers: Receivers, recursion: RouteRecursion, log: Logger) {
+  constructor(
+    tunnels: ReadonlyMap<string, Tunnel>,
+    receivers: Receivers,
+    recursion: RouteRecursion,
+    direct: DirectRoutes,
+    log: Logger,
+  ) {
     this.tunnels = tunnels;
     this.receivers = receivers;
     this.recursion = recursion;
+    this.direct = direct;
     this.log = log;
   }
 
@@ -142,6 +151,7 @@ export class UnderlayWatch {
 
   private async check(): Promise<void> {
     const tunnels = [...this.tunnels.values()];
+    await this.direct.follow();
     const recursive = await this.recursion.look();
     for (const tunnel of tunnels) tunnel.forwarding.remotes.setRecursive(new Set(recursive.get(tunnel)?.keys()));
     const planner = await UnderlayPlanner.look(

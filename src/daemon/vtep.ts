@@ -21,6 +21,7 @@ import type {
   NeighbourView,
   PolicerRates,
   PolicerView,
+  RouteView,
   SocketStats,
   StatusView,
   VtepService,
@@ -47,6 +48,7 @@ export interface VtepParts {
   readonly statistics: Statistics;
   /** By name, in the order of creation. */
   readonly tunnels: ReadonlyMap<string, Tunnel>;
+  readonly routes: () => RouteView[];
   readonly recursion: RouteRecursion;
   readonly events: Events;
   readonly offload: Offload;
@@ -178,6 +180,10 @@ export class Vtep implements VtepService {
     const { config, associations } = this.tunnel(dev);
     if (config.keyFile === undefined) throw new VtepdError("ERR_USAGE", `tunnel ${dev} has no \`key-file\``);
     associations.load();
+  }
+
+  routes(): RouteView[] {
+    return this.parts.routes();
   }
 
   listen(listener: (event: EventView) => void): () => void {

@@ -26,8 +26,8 @@ export interface LinkView {
   readonly group: string | null;
   /** The addresses of all flood-list members, `remote` and `group` included. */
   readonly flood: readonly string[];
-  /** Of a tunnel of IP packets. */
-  readonly routes: readonly { readonly to: string; readonly via: string }[];
+  /** Networks of the overlay and the remote VTEPs that they are behind. */
+  readonly routes: readonly LinkRouteView[];
   /** Those that `remote`, flood list and static entries have. */
   readonly names: readonly NameView[];
   /** Underlay interface the sockets are bound to. */
@@ -83,6 +83,31 @@ export interface LinkView {
   readonly state: "up" | "gone";
   /** What the tunnel waits for; it keeps all that it has meanwhile. `code` is one of errors.ts. */
   readonly underlayProblem: { readonly code: string; readonly message: string } | null;
+}
+
+export interface LinkRouteView {
+  readonly to: string;
+  readonly via: string;
+  /** Next hop in the overlay, of Ethernet frames. */
+  readonly gateway?: string | undefined;
+  /** Whether it is routed without the tunnel while the remote VTEP is on a link of ours. */
+  readonly mayBeDirect: boolean;
+}
+
+/** A route of the host that we keep. */
+export interface RouteView {
+  /** The tunnel's name in the configuration, whether it is one or not (`host-gw`). */
+  readonly tunnel: string;
+  /** `network/prefix` */
+  readonly to: string;
+  readonly gateway: string | null;
+  readonly dev: string;
+  /** Routing protocol number, by which the host's routes are told to be ours. */
+  readonly protocol: number;
+  /** Whether it leads around the tunnel. */
+  readonly isDirect: boolean;
+  /** Whether the host had it when we looked last. */
+  readonly isPresent: boolean;
 }
 
 /** Flooded frames a second, at most; what is absent has no limit. */
@@ -333,6 +358,8 @@ export interface VtepService {
   flushNeighbours(dev: string, state: "learned" | "all"): number;
   /** Reads the tunnel's key file again. @throws ERR_LINK_NOT_FOUND, ERR_USAGE for a tunnel without one, ERR_KEY_FILE, ERR_LIMIT */
   rekey(dev: string): void;
+  /** The routes of the host that we keep, those of tunnels first. */
+  routes(): RouteView[];
   /** Calls `listener` for each event from now on, until the returned function is called. */
   listen(listener: (event: EventView) => void): () => void;
   stats(dev?: string): LinkStats[];

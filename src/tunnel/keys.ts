@@ -25,6 +25,7 @@ export const COMMON_KEYS: readonly string[] = [
 export const ETHERNET_KEYS: readonly string[] = [
   "flood",
   "fdb",
+  "routes",
   "mac-learning",
   "unknown-unicast",
   "policers",
@@ -48,7 +49,7 @@ export const UDP_KEYS: readonly string[] = ["port", "port-range", "checksums"];
 /** Of tunnels that may be put into UDP. */
 export const ENCAP_KEYS: readonly string[] = ["encap"];
 
-/** Of tunnels that carry IP packets. */
+/** Of tunnels that carry IP packets, beside the common ones. */
 export const PACKET_KEYS: readonly string[] = ["routes"];
 
 /** Of tunnels whose remote VTEPs are in the addresses behind them; anybody is heard, and checked. */

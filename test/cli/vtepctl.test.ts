@@ -456,7 +456,7 @@ describe("vtepctl says where a line is wrong, what was expected there and what w
       [
         'vtepctl: Object "lnik" is unknown, try "vtepctl help". Did you mean "link"?',
         "  vtepctl lnik show",
-        "          ^^^^ expected link, fdb, flood, neighbour, monitor, stats, status",
+        "          ^^^^ expected link, fdb, flood, neighbour, route, monitor, stats, status",
       ],
     ],
   ])("%s", async (line, lines) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { networkOf } from "../../src/config/route.ts";
+import { networkOf } from "../../src/config/network.ts";
 import { mistakesOf } from "./mistakes-of.ts";
 
 const NETWORK = "expected a network with its prefix length, such as 10.2.0.0/16 or fd00:2::/64";

@@ -5,7 +5,7 @@ import { daemonWith, mistakesOf, NAME, QUOTE, tunnelWith } from "./mistakes-of.t
 const MODE_NAMES = [...MODES.keys(), "host-gw"].join(", ");
 
 const TUNNEL_KEYS =
-  "`mode`, `id`, `local`, `group`, `remote`, `flood`, `fdb`, `port`, `mac-learning`, `unknown-unicast`, `policers`, `arp-proxy`, `neighbours`, `neighbors`, `notifications`, `vlan`, `ageing`, `aging`, `limit`, `limit-per-remote`, `eviction`, `move-damping`, `mtu`, `macaddress`, `addresses`, `netns`, `underlay-netns`, `link`, `queues`, `ttl`, `type-of-service`, `do-not-fragment`, `oversize`, `mss-clamp`, `flow-label`, `port-range`, `checksums`, `fwmark`, `accept`";
+  "`mode`, `id`, `local`, `group`, `remote`, `flood`, `fdb`, `port`, `routes`, `mac-learning`, `unknown-unicast`, `policers`, `arp-proxy`, `neighbours`, `neighbors`, `notifications`, `vlan`, `ageing`, `aging`, `limit`, `limit-per-remote`, `eviction`, `move-damping`, `mtu`, `macaddress`, `addresses`, `netns`, `underlay-netns`, `link`, `queues`, `ttl`, `type-of-service`, `do-not-fragment`, `oversize`, `mss-clamp`, `flow-label`, `port-range`, `checksums`, `fwmark`, `accept`";
 
 describe("a wrong shape", () => {
   it.each<[string, string, string | undefined, string]>([

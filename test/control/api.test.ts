@@ -296,6 +296,7 @@ describe("GET", () => {
       "get /v1/links/{name}/fdb",
       "get /v1/links/{name}/flood",
       "get /v1/neighbours",
+      "get /v1/routes",
       "get /v1/stats",
       "get /v1/status",
       "post /v1/links/{name}/fdb",

@@ -97,5 +97,13 @@ describe("host-gw", () => {
     const daemon = await RunningDaemon.start(left, `{ ${vx}, ${tunnel(2).slice(2)}`);
     expect(left.ip("route", "show", "10.244.2.0/24")).toContain("via 192.0.2.2");
     expect(daemon.json<{ ifname: string }[]>("link", "show").map(({ ifname }) => ifname)).toEqual(["vx42"]);
+    const vtepd = { tunnel: "cbr-routes", way: "direct", state: "up" };
+    expect(daemon.json("route", "show")).toEqual([
+      { dst: "10.244.2.0/24", gateway: "192.0.2.2", dev: "eth0", protocol: "178", flags: [], vtepd },
+      { dst: "fd00:244:2::/64", gateway: "2001:db8::2", dev: "eth0", protocol: "178", flags: [], vtepd },
+    ]);
+    left.ip("link", "set", "eth0", "down");
+    const missing = "10.244.2.0/24 via 192.0.2.2 dev eth0 proto 178 vtepd tunnel cbr-routes way direct state missing";
+    await waitFor(() => daemon.vtepctl("route", "show").stdout.startsWith(missing), { what: "the loss" });
   });
 });

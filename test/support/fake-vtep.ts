@@ -13,6 +13,7 @@ import type {
   LinkView,
   NeighbourRequest,
   NeighbourView,
+  RouteView,
   SocketStats,
   StatusView,
   VtepService,
@@ -113,6 +114,7 @@ export class FakeVtep implements VtepService {
   socketStats: SocketStats[] = [];
   workers: WorkerView[] = [{ id: 0, wakeups: 10, frames: 300, batches: 20, receiveOverflow: 4, receiveErrors: 0 }];
   readonly rekeyed: string[] = [];
+  keptRoutes: RouteView[] = [];
   /** Set to make every call fail with it: a bug in the service. */
   bug: Error | undefined;
 
@@ -310,6 +312,10 @@ export class FakeVtep implements VtepService {
   rekey(dev: string): void {
     this.link(dev);
     this.rekeyed.push(dev);
+  }
+
+  routes(): RouteView[] {
+    return this.keptRoutes;
   }
 
   listen(listener: (event: EventView) => void): () => void {

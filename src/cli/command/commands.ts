@@ -5,6 +5,7 @@ import { floodCommands } from "./flood.ts";
 import { linkCommands } from "./link.ts";
 import { monitorCommands } from "./monitor.ts";
 import { neighbourCommands } from "./neighbour.ts";
+import { routeCommands } from "./route.ts";
 import { statsCommands } from "./stats.ts";
 
 export const COMMANDS: Commands = {
@@ -12,6 +13,7 @@ export const COMMANDS: Commands = {
   ...fdbCommands,
   ...floodCommands,
   ...neighbourCommands,
+  ...routeCommands,
   ...monitorCommands,
   ...statsCommands,
 };

@@ -11,6 +11,7 @@ export const OBJECTS: readonly CommandObject[] = [
   fdb,
   flood,
   neighbour,
+  { name: "route", summary: "routes of the host that vtepd keeps", verbs: [{ names: SHOW, values: [] }] },
   { name: "monitor", summary: "what happens, as it happens", verbs: [{ names: SHOW, values: [dev] }] },
   { name: "stats", summary: "counters", verbs: [{ names: SHOW, values: [dev] }] },
   { name: "status", summary: "the daemon itself", verbs: [{ names: SHOW, values: [] }] },
