@@ -6,6 +6,7 @@ import { networkOf } from "../config/network.ts";
 import { batchIp } from "../host/iproute.ts";
 import { routeWords } from "../host/own-routes.ts";
 import { MAX_UDP_PAYLOAD_BYTES } from "../tunnel/mode.ts";
+import { isatapAddress } from "./embedding.ts";
 import type { Tunnel } from "./tunnel.ts";
 
 /** UDP_MAX_SEGMENTS of kernels before 6.9. */
@@ -21,8 +22,15 @@ const segmentsPerSend = (segmentBytes: number): number =>
 const gsoLimit = ({ config, device, segmentBytes }: Tunnel): string[] =>
   device.makesSuperframes ? [`link set dev ${config.name} gso_max_segs ${segmentsPerSend(segmentBytes)}`] : [];
 
-const addresses = ({ config }: Tunnel): string[] =>
-  config.addresses.map((address) => `addr replace ${address} dev ${config.name}`);
+const addresses = ({ config }: Tunnel): string[] => {
+  const { name } = config;
+  const own = config.addresses.map((address) => `addr replace ${address} dev ${name}`);
+  const linkLocal = isatapAddress(config);
+  if (linkLocal === undefined) return own;
+  // Of a TUN the kernel makes a random one, when it comes up.
+  const instead = [`link set dev ${name} addrgenmode none`, `addr flush dev ${name} scope link`];
+  return [...instead, `addr replace ${linkLocal} dev ${name}`, ...own];
+};
 
 /** What its addresses are in is routed by them already, and what may be routed directly is for direct-routes.ts. */
 const routes = ({ config }: Tunnel): string[] => {

@@ -2,7 +2,7 @@
  * The mode of one configured tunnel with all that its configuration says of the header filled in: what goes before each
  * payload, how large that is, and by what received datagrams are known to be its own.
  */
-import { AF_INET, AF_INET6, OUTER_GRE_CHECKSUM, OUTER_GRE_SEQUENCE } from "../binding/abi.ts";
+import { AF_INET6, OUTER_GRE_CHECKSUM, OUTER_GRE_SEQUENCE } from "../binding/abi.ts";
 import type { TunnelConfig } from "../config/config.ts";
 import type { HeaderFormat } from "../dataplane/binding-table.ts";
 import { CARRIES_IPV4, CARRIES_IPV6, ETHERNET, ETHERNET_IN_GRE, MINDS_LIMIT } from "../dataplane/bridge-domain.ts";
@@ -121,7 +121,7 @@ export class Encapsulation {
 
   /** Whether others may send GRE keepalives through it. */
   get hasKeepalives(): boolean {
-    return this.format.kind === "gre" && !this.isEthernet && this.allows(AF_INET);
+    return this.format.kind === "gre" && !this.isEthernet && this.config.encap === undefined;
   }
 
   /** BD_GRE_REQUIRED */

@@ -166,12 +166,16 @@ export class Decapsulator {
   private echoKeepalive(row: number, bd: number, remote: number): void {
     const { frames } = this;
     if (remote === UNKNOWN) return;
-    // In GUE the answer would need its header in front.
-    if (this.demultiplexer.greOffset(row) !== frames[row + FRAME_HEADER_OFFSET]!) return;
     const offset = frames[row + FRAME_OFFSET]!;
     const length = frames[row + FRAME_LENGTH]!;
-    const local = frames[row + FRAME_DESTINATION + 3]!;
-    const header = keepaliveHeaderBytes(this.arena, offset, length, frames[row + FRAME_SOURCE + 3]!, local);
+    const header = keepaliveHeaderBytes(
+      this.arena,
+      offset,
+      length,
+      frames,
+      row + FRAME_SOURCE,
+      row + FRAME_DESTINATION,
+    );
     if (header === 0) return;
     frames[row + FRAME_OFFSET] = offset + header;
     frames[row + FRAME_LENGTH] = length - header;

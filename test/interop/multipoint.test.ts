@@ -3,7 +3,9 @@
  *
  *   left (vtepd, ov0) 192.0.2.1 === 192.0.2.2 guest (ov0)
  */
+import ipaddr from "ipaddr.js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { isatapAddress } from "../../src/daemon/embedding.ts";
 import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
@@ -46,6 +48,31 @@ const pings = async (theirs: string, ours: string): Promise<void> => {
   expect(left.run("ping", ["-c", "3", "-i", "0.05", "-W", "2", theirs])).toContain(" 0% packet loss");
   expect(await guest.run(`ping -c 3 -i 0.05 -W 2 ${ours}`)).toContain(" 0% packet loss");
 };
+
+/** What is unique for the kernel, and what is not. */
+const LOCALS = [
+  [
+    "192.0.2.9",
+    "192.0.3.2",
+    "8.8.8.8",
+    "10.1.2.3",
+    "11.1.2.3",
+    "100.64.0.1",
+    "169.254.3.4",
+    "172.16.0.1",
+    "172.32.0.1",
+  ],
+  [
+    "192.88.99.1",
+    "192.168.7.7",
+    "198.18.0.1",
+    "198.19.255.1",
+    "198.20.0.1",
+    "198.51.100.7",
+    "203.0.113.9",
+    "127.0.0.9",
+  ],
+].flat();
 
 describe("vtepd and user-mode-linux 6.1", () => {
   it("gre to a multicast group, whose address is the key", async () => {
@@ -90,5 +117,23 @@ describe("vtepd and user-mode-linux 6.1", () => {
     expect(running.drops("socket")).toEqual({});
     // The kernel's router solicitations come from no address that has its own inside.
     expect(Object.keys(running.drops("decap")).filter((reason) => reason !== "ip_invalid_source")).toEqual([]);
+  });
+
+  it("isatap: link-local addresses are those that the kernel makes, and the only ones", async () => {
+    const make = (local: string, n: number): string =>
+      `ip tunnel add is${n} mode isatap local ${local} && ip link set is${n} up && ` +
+      `ip -6 -o address show dev is${n} scope link | sed 's/.*inet6 //; s/ .*//'`;
+    const theirs = (await guest.run(LOCALS.map(make).join(" && "))).trim().split(/\s+/);
+    const canonical = (address: string | undefined): string => ipaddr.parse(address!.split("/")[0]!).toString();
+    expect(theirs.map(canonical)).toEqual(
+      LOCALS.map((local) => canonical(isatapAddress({ mode: "isatap", locals: [local] }))),
+    );
+    await guest.run("ip tunnel add ov0 mode isatap local 192.0.2.2 ttl 64 && ip link set ov0 up");
+    await start("{ mode: isatap, local: 192.0.2.1 }");
+    const addresses = left.ipJson("-6", "address", "show", "dev", "ov0")[0].addr_info as Record<string, unknown>[];
+    expect(addresses.map(({ local, prefixlen }) => [canonical(local as string), prefixlen])).toEqual([
+      [canonical("fe80::5efe:192.0.2.1"), 64],
+    ]);
+    await pings("fe80::5efe:192.0.2.2%ov0", "fe80::5efe:192.0.2.1%ov0");
   });
 });
