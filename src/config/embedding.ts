@@ -1,4 +1,5 @@
 /** What modes 6to4, 6rd and isatap have of their own: their keys, and what prefixes must be to one another. */
+import ipaddr from "ipaddr.js";
 import type { z } from "zod";
 import { MODES } from "../tunnel/modes.ts";
 import { remoteVtep } from "./address.ts";
@@ -19,7 +20,7 @@ export const embeddingKeys: {
   "relay-prefix": key(
     network().optional(),
     "What all sites' IPv4 addresses begin with, which the IPv6 addresses leave out. Without it, nothing.",
-    { examples: ["10.0.0.0/8"] },
+    { examples: ["192.0.2.0/24"] },
   ),
   "potential-routers": key(
     listOf(remoteVtep()).default([]),
@@ -35,13 +36,29 @@ const IPV4_BITS = 32;
 
 const lengthOf = (network: string): number => Number(network.slice(network.indexOf("/") + 1));
 
-export const checkEmbedding = ({ embedding }: TunnelConfig, path: KeyPath, conflicts: ConflictReport): void => {
+const isPrivate = (address: string): boolean => ["private", "linkLocal"].includes(ipaddr.parse(address).range());
+
+export const checkEmbedding = (
+  { mode, embedding, locals }: TunnelConfig,
+  path: KeyPath,
+  conflicts: ConflictReport,
+): void => {
   if (embedding === undefined) return;
+  const [local = ""] = locals;
+  if (!ipaddr.IPv4.isValid(local)) return; // Reported elsewhere.
+  if (mode === "6to4" && isPrivate(local)) {
+    const cure = "sites with private addresses have `mode: 6rd`";
+    conflicts.report([...path, "local"], `expected an address that is unique in the world, got ${local} (${cure})`);
+  }
   const { prefix, base } = embedding;
   const [length, baseLength] = [lengthOf(prefix), lengthOf(base)];
   if (base.includes(":") || baseLength === IPV4_BITS) {
     conflicts.report([...path, "relay-prefix"], `expected an IPv4 network of less than ${IPV4_BITS} bits, got ${base}`);
     return;
+  }
+  if (!ipaddr.IPv4.parse(local).match(ipaddr.IPv4.parseCIDR(base))) {
+    const got = `got ${base}, where ${local} is not`;
+    conflicts.report([...path, "relay-prefix"], `expected a network that \`local\` is in, ${got}`);
   }
   const most = Math.min(FIRST_HALF_BITS - 1, FIRST_HALF_BITS - IPV4_BITS + baseLength);
   if (prefix.includes(":") && length >= LEAST_PREFIX && length <= most) return;

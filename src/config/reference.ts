@@ -55,6 +55,7 @@ Pitfalls of YAML: an address that ends in \`::\` and one in brackets must be quo
 - A member of the flood list twice, be it from \`remote\`, \`flood\` or an \`fdb\` entry of the zero MAC.
 - The same MAC in two \`fdb\` entries, or in one of them and in \`macaddress\`; an address of \`addresses\` twice.
 - \`link\` that names the tunnel itself, or a tunnel whose device is in another namespace (\`netns\`).
+- \`relay-prefix\` that \`local\` is not in, or that leaves more bits than fit behind \`prefix\`; a private \`local\` with \`mode: 6to4\`.
 - Both \`ageing\` and \`aging\`.
 
 ## Keys
