@@ -36,14 +36,16 @@ export class Ageing {
     return this.aged[bd]!;
   }
 
-  tick(nowS: number): void {
+  /** @param onAged told of each entry that goes, under the table's lock; MAC as in the FDB, remote VTEP by slot */
+  tick(nowS: number, onAged?: (bd: number, macHi: number, macLo: number, target: number) => void): void {
     const { ageingS, aged, remotes } = this;
-    this.fdb.sweep(nowS, (bd, target, flags, usedS) => {
+    this.fdb.sweep(nowS, (bd, target, flags, usedS, macHi, macLo) => {
       if ((flags & FDB_STATIC) !== 0) return false;
       if (!remotes.isOf(target, bd)) return true;
       const limitS = ageingS[bd]!;
       if (limitS === 0 || nowS - usedS < limitS) return false;
       aged[bd]!++;
+      onAged?.(bd, macHi, macLo, target);
       return true;
     });
   }

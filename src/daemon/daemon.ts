@@ -24,10 +24,12 @@ import { Events } from "./events.ts";
 import { Eviction } from "./eviction.ts";
 import { HostGateways } from "./host-gateway.ts";
 import { warnOfKernelTunnels } from "./kernel-tunnels.ts";
+import { LinkWatch } from "./link-watch.ts";
 import { MoveWarnings } from "./move-warnings.ts";
 import { Names } from "./names.ts";
 import { type Offload, type OffloadRequest, probeOffload } from "./offload.ts";
 import { PathMtus } from "./path-mtu.ts";
+import { PeerWatch } from "./peer-watch.ts";
 import { Receivers } from "./receivers.ts";
 import { RouteRecursion } from "./route-recursion.ts";
 import { Statistics } from "./statistics.ts";
@@ -97,6 +99,14 @@ const watchSegments = (statistics: Statistics, log: Logger): (() => void) => {
   };
 };
 
+/** What ages is told after the table's lock is let go. */
+const age = (ageing: Ageing, events: Events, upcalls: Upcalls): void => {
+  const gone: [bd: number, macHi: number, macLo: number, target: number][] = [];
+  const note = (...entry: (typeof gone)[number]): void => void gone.push(entry);
+  ageing.tick(monotonicS(), events.hasListeners ? note : undefined);
+  upcalls.aged(gone);
+};
+
 /** @throws VtepdError, with nothing left behind */
 export const startDaemon = async (config: Config, options: DaemonOptions): Promise<Daemon> => {
   holdHeapDown();
@@ -121,7 +131,10 @@ const start = async (
   const tunnels = new Map<string, Tunnel>();
   const watch = new DeviceWatch(tunnels, log);
   const recursion = new RouteRecursion(tunnels);
-  const events = new Events();
+  const events = new Events((hasListeners) => {
+    supervisor.watch(hasListeners);
+    watchLinks(hasListeners);
+  });
   const tunnelOf = (bd: number): Tunnel | undefined => [...tunnels.values()].find((tunnel) => tunnel.bd === bd);
   const eviction = new Eviction(tables.fdb, (bd) => {
     return (
@@ -139,6 +152,7 @@ const start = async (
       if (uplink !== undefined) log.warn({ uplink }, "uplink was deleted; it will be made again");
     },
     upcall: (record) => upcalls.take(record),
+    lostEvents: (count) => events.emit({ event: "lost", count }),
   });
   undo.push(() => supervisor.stop());
   const strangers = new Strangers(tables, tunnels, recursion, supervisor.counters);
@@ -148,11 +162,28 @@ const start = async (
   const sendingPorts = new Set(config.tunnels.filter(sendsFromOwnPort).map(({ port }) => port));
   const receivers = new Receivers(tables, supervisor, offload, onRefused, sendingPorts);
   const paths = new PathMtus(tables.remotes);
-  const upcalls = new Upcalls({ tunnels, tunnelOf, strangers, eviction, paths, moveWarnings, events });
+  const upcalls = new Upcalls({
+    tunnels,
+    tunnelOf,
+    strangers,
+    eviction,
+    paths,
+    moveWarnings,
+    events,
+    remotes: tables.remotes,
+  });
   const hostGateways = new HostGateways(config.hostGateways, log);
   const directRoutes = new DirectRoutes(config.tunnels, log);
   const routes = (): RouteView[] => [...directRoutes.list(), ...hostGateways.list()];
   const underlayWatch = new UnderlayWatch(tunnels, receivers, recursion, directRoutes, log);
+  const linkWatch = new LinkWatch(tunnels, (event) => events.emit(event));
+  const peerWatch = new PeerWatch(tunnels, supervisor.counters, (event) => events.emit(event));
+  const watchLinks = (hasListeners: boolean): void => {
+    if (hasListeners) linkWatch.begin();
+    else linkWatch.end();
+    if (hasListeners) peerWatch.begin(monotonicS());
+    else peerWatch.end();
+  };
   const ageing = new Ageing(tables);
   const statistics = new Statistics(supervisor.memory, tables.fdb.accounts, ageing, eviction);
   const parts = { tables, receivers, statistics, tunnels, routes, recursion, events, offload, configPath, version };
@@ -187,12 +218,14 @@ const start = async (
 
   const segmentWatch = watchSegments(statistics, log);
   const timer = setInterval(() => {
-    ageing.tick(monotonicS());
+    age(ageing, events, upcalls);
     eviction.tick();
     watch.tick();
     strangers.tick(monotonicS());
     paths.tick();
     upcalls.tick(monotonicS());
+    linkWatch.tick();
+    peerWatch.tick(monotonicS());
     segmentWatch();
     void transmitters.revive();
   }, TICK_MS);

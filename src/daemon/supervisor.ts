@@ -32,6 +32,8 @@ export interface WorkerEars {
   gone(port: number): void;
   /** A record of a worker's ring (dataplane/upcall-ring.ts), good during the call only. */
   upcall(record: Int32Array): void;
+  /** So many events were too many for a worker's ring. */
+  lostEvents(count: number): void;
 }
 
 interface Pending {
@@ -45,6 +47,8 @@ interface Member {
   readonly counters: Counters;
   readonly status: Int32Array;
   readonly upcalls: UpcallRing;
+  /** Lost events that were told of. */
+  lostEvents: number;
   readonly pending: Map<number, Pending>;
   readonly ended: Promise<void>;
   /** Why it ended; commands are refused with it. */
@@ -95,6 +99,11 @@ export class Supervisor {
     );
   }
 
+  /** Whether the workers shall tell of events. */
+  watch(isWatched: boolean): void {
+    for (const { upcalls } of this.members) upcalls.watch(isWatched);
+  }
+
   /** Ends all workers and waits for them. */
   async stop(): Promise<void> {
     this.stopping = true;
@@ -137,6 +146,7 @@ export class Supervisor {
       counters,
       status: batch.status,
       upcalls: new UpcallRing(upcalls),
+      lostEvents: 0,
       pending,
       ended,
       failure: undefined,
@@ -150,7 +160,8 @@ export class Supervisor {
     if (!this.stopping) this.fail(member.failure);
   }
 
-  private take({ pending, upcalls, wakeFd }: Member, event: WorkerEvent): void {
+  private take(member: Member, event: WorkerEvent): void {
+    const { pending, upcalls, wakeFd } = member;
     if (event.type === "gone") {
       for (const port of event.ports) this.hears.gone(port);
       return;
@@ -162,12 +173,19 @@ export class Supervisor {
         this.hears.upcall(record);
       });
       if (isAwaited) addon.signalEvent(wakeFd);
+      this.tellLost(member);
       return;
     }
     const waiting = pending.get(event.number);
     pending.delete(event.number);
     if (event.error === undefined) waiting?.resolve();
     else waiting?.reject(explainNative(Object.assign(new Error(event.error.message), event.error), "worker"));
+  }
+
+  private tellLost(member: Member): void {
+    const lost = (member.upcalls.lostEvents - member.lostEvents) >>> 0;
+    member.lostEvents = member.upcalls.lostEvents;
+    if (lost > 0) this.hears.lostEvents(lost);
   }
 
   private command(id: number, command: WorkerCommand): Promise<void> {

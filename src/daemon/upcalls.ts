@@ -1,19 +1,26 @@
 /** What the workers tell (dataplane/upcall-ring.ts), brought to the tunnel that it is about. Main thread. */
 import type { AddressWords } from "../dataplane/neighbour-table.ts";
 import { NEIGHBOUR_ROUTER } from "../dataplane/neighbour-table.ts";
+import type { RemoteTable } from "../dataplane/remote-table.ts";
 import {
+  UPCALL_AT,
   UPCALL_BD,
   UPCALL_FDB_FULL,
+  UPCALL_FROM,
   UPCALL_KIND,
   UPCALL_L2_MISS,
   UPCALL_L3_MISS,
+  UPCALL_LEARNED,
   UPCALL_MAC_HELD,
+  UPCALL_MAC_HI,
+  UPCALL_MAC_LO,
   UPCALL_NEIGHBOUR,
   UPCALL_NEIGHBOUR_IS_HERE,
   UPCALL_PKT_TOO_BIG,
   UPCALL_REMOTE,
   UPCALL_UNKNOWN_VTEP,
 } from "../dataplane/upcall-ring.ts";
+import { formatVtepAddress } from "../dataplane/vtep-address.ts";
 import { formatMac } from "../wire/mac.ts";
 import { monotonicS } from "./clock.ts";
 import type { Events } from "./events.ts";
@@ -24,6 +31,9 @@ import type { PathMtus } from "./path-mtu.ts";
 import type { Strangers } from "./strangers.ts";
 import type { Tunnel } from "./tunnel.ts";
 
+/** Events of one second; more than anybody reads. */
+const AGED_AT_ONCE = 5000;
+
 interface Ears {
   readonly tunnels: ReadonlyMap<string, Tunnel>;
   /** By bridge domain. */
@@ -33,6 +43,7 @@ interface Ears {
   readonly paths: PathMtus;
   readonly moveWarnings: MoveWarnings;
   readonly events: Events;
+  readonly remotes: RemoteTable;
 }
 
 export class Upcalls {
@@ -60,6 +71,9 @@ export class Upcalls {
       case UPCALL_MAC_HELD:
         moveWarnings.held(record, monotonicS());
         break;
+      case UPCALL_LEARNED:
+        this.learned(tunnel.config.name, record);
+        break;
       case UPCALL_NEIGHBOUR:
         this.heard(tunnel, record);
         break;
@@ -72,6 +86,31 @@ export class Upcalls {
       case UPCALL_L3_MISS:
         events.emit({ event: "l3-miss", dev: tunnel.config.name, address: formatWords(addressOf(record)) });
     }
+  }
+
+  /** Aged entries, as ageing.ts has them. */
+  aged(entries: readonly (readonly [bd: number, macHi: number, macLo: number, target: number])[]): void {
+    const { tunnelOf, events } = this.ears;
+    for (const [bd, macHi, macLo, target] of entries.slice(0, AGED_AT_ONCE)) {
+      const dev = tunnelOf(bd)?.config.name;
+      if (dev !== undefined)
+        events.emit({ event: "age", dev, mac: formatMac(macHi, macLo), dst: this.addressAt(target) });
+    }
+    const count = entries.length - AGED_AT_ONCE;
+    if (count > 0) events.emit({ event: "lost", count });
+  }
+
+  private learned(dev: string, record: Int32Array): void {
+    const mac = formatMac(record[UPCALL_MAC_HI]!, record[UPCALL_MAC_LO]!);
+    const dst = this.addressAt(record[UPCALL_AT]!);
+    const from = record[UPCALL_FROM]!;
+    const { events } = this.ears;
+    if (from === 0) events.emit({ event: "learn", dev, mac, dst });
+    else events.emit({ event: "move", dev, mac, dst, from: this.addressAt(from) });
+  }
+
+  private addressAt(slot: number): string {
+    return formatVtepAddress(this.ears.remotes.address(slot));
   }
 
   /** Forgets the neighbours that were not heard for long. */

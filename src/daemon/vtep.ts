@@ -4,13 +4,13 @@
  */
 import type { TunnelConfig } from "../config/config.ts";
 import { memberTwice } from "../config/contradictions.ts";
+import type { EventView } from "../dataplane/event-view.ts";
 import type { FdbEntry } from "../dataplane/fdb.ts";
 import { FDB_CONTROL, FDB_STATIC, FDB_STICKY } from "../dataplane/fdb-memory.ts";
 import { isHostName } from "../dataplane/host-name.ts";
 import { REMOTE_UDP_PORT, REMOTE_VNI } from "../dataplane/remote-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type {
-  EventView,
   FdbEntryView,
   FdbFilter,
   FdbRequest,

@@ -74,6 +74,9 @@ export interface FdbEntry {
   readonly usedS: number;
 }
 
+/** Whether an entry is to be removed. */
+type Dead = (bd: number, target: number, flags: number, usedS: number, macHi: number, macLo: number) => boolean;
+
 export class Fdb {
   readonly capacity: number;
   private readonly slots: Int32Array;
@@ -226,9 +229,9 @@ export class Fdb {
 
   /**
    * One pass over all occupied blocks: removes entries for which `dead` says so and lets graves and tombs go. `dead` gets
-   * (bridge domain, target, flags, second of last use). Returns how many entries were removed. Main thread.
+   * (bridge domain, target, flags, second of last use, MAC). Returns how many entries were removed. Main thread.
    */
-  sweep(nowS: number, dead: (bd: number, target: number, flags: number, usedS: number) => boolean): number {
+  sweep(nowS: number, dead: Dead): number {
     let removed = 0;
     for (let block = 0; block < this.blocks; block++) {
       if (this.header[HEADER_WORDS + block] === 0) continue;
@@ -239,7 +242,7 @@ export class Fdb {
     return removed;
   }
 
-  private sweepBlock(block: number, nowS: number, dead: Parameters<Fdb["sweep"]>[1]): number {
+  private sweepBlock(block: number, nowS: number, dead: Dead): number {
     const { slots, mask } = this;
     let removed = 0;
     // Backwards, because a tomb can go as soon as the slot behind it is empty.
@@ -247,7 +250,9 @@ export class Fdb {
       const at = slot * SLOT;
       const key = slots[at + KEY_HI]!;
       if (key >= FIRST_KEY) {
-        if (!dead(key >>> 16, slots[at + TARGET]!, slots[at + FLAGS]!, slots[at + USED]!)) continue;
+        const target = slots[at + TARGET]!;
+        const flags = slots[at + FLAGS]!;
+        if (!dead(key >>> 16, target, flags, slots[at + USED]!, key & 0xffff, slots[at + KEY_LO]!)) continue;
         this.bury(at, nowS);
         removed++;
       } else if (key === GRAVE && nowS - slots[at + UPDATED]! >= GRAVE_S) {

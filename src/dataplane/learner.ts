@@ -27,10 +27,13 @@ import {
 import type { RemoteTable } from "./remote-table.ts";
 import type { Tables } from "./tables.ts";
 import {
+  UPCALL_AT,
   UPCALL_BD,
   UPCALL_FDB_FULL,
+  UPCALL_FROM,
   UPCALL_HELD_AT,
   UPCALL_KIND,
+  UPCALL_LEARNED,
   UPCALL_MAC_HELD,
   UPCALL_MAC_HI,
   UPCALL_MAC_LO,
@@ -73,8 +76,10 @@ export class Learner {
         return NOT_DROPPED;
       }
     }
+    const from = entry < 0 ? 0 : fdb.target(entry);
     const result = fdb.learn(bd, macHi, macLo, remote, nowS);
     const row = bd * LINK_COLUMNS;
+    if (result <= LEARN_MOVED && this.upcalls.isWatched) this.tell(bd, macHi, macLo, from, remote, nowS);
     if (result === LEARN_NEW) this.link[row + LINK_LEARNS]!++;
     else if (result === LEARN_MOVED) this.link[row + LINK_MOVES]!++;
     else if (result === LEARN_FULL) this.link[row + LINK_FDB_FULL]!++;
@@ -83,6 +88,21 @@ export class Learner {
     else if (result === LEARN_HELD) this.tellOfHold(bd, macHi, macLo, entry, remote);
     else if (result === LEARN_STATIC) return VXLAN_ENTRY_EXISTS;
     return NOT_DROPPED;
+  }
+
+  /** @param from slot of the VTEP that the MAC was behind, 0 = none */
+  private tell(bd: number, macHi: number, macLo: number, from: number, remote: number, nowS: number): void {
+    const { upcalls } = this;
+    const record = upcalls.beginEvent(nowS);
+    if (record === 0) return;
+    const words = upcalls.record;
+    words[record + UPCALL_KIND] = UPCALL_LEARNED;
+    words[record + UPCALL_BD] = bd;
+    words[record + UPCALL_MAC_HI] = macHi;
+    words[record + UPCALL_MAC_LO] = macLo;
+    words[record + UPCALL_FROM] = from;
+    words[record + UPCALL_AT] = remote;
+    upcalls.commit();
   }
 
   private askForRoom(bd: number, remote: number): void {

@@ -9,6 +9,8 @@
 
 /** Records; a power of two. */
 const RECORDS = 1024;
+/** More than anybody reads; the main thread has other things to do. */
+const EVENTS_PER_S = 5000;
 export const UPCALL_WORDS = 16;
 /** First word of a record: what it tells; second: the bridge domain. */
 export const UPCALL_KIND = 0;
@@ -35,10 +37,20 @@ export const UPCALL_L2_MISS = 4;
 /** Somebody asked for an address that no neighbour has; words 2..5: address in network order. */
 export const UPCALL_L3_MISS = 5;
 
+/** A MAC was learned, or moved: the MAC, the slot of where it was before (0 for a new one), and of where it is now. */
+export const UPCALL_LEARNED = 10;
+export const UPCALL_FROM = 4;
+export const UPCALL_AT = 5;
+
 const HEAD = 0;
 const TAIL = 1;
 const SIGNALLED = 2;
 const LOST = 3;
+/** Whether somebody wants to hear of events: records that no decision hangs on. */
+const WATCHED = 4;
+const EVENTS_LOST = 5;
+const EVENT_SECOND = 6;
+const EVENTS_LEFT = 7;
 const FIRST_RECORD = UPCALL_WORDS;
 
 export const allocateUpcalls = (): Int32Array =>
@@ -59,6 +71,30 @@ export class UpcallRing {
       return 0;
     }
     return FIRST_RECORD + (words[HEAD]! & (RECORDS - 1)) * UPCALL_WORDS;
+  }
+
+  /** Whether events are to be told. */
+  get isWatched(): boolean {
+    return this.words[WATCHED] !== 0;
+  }
+
+  /**
+   * As `begin`, for an event: at most EVENTS_PER_S of them, and not in the half of the ring that is kept for what the
+   * main thread has to act on.
+   */
+  beginEvent(nowS: number): number {
+    const { words } = this;
+    if (words[EVENT_SECOND] !== nowS) {
+      words[EVENT_SECOND] = nowS;
+      words[EVENTS_LEFT] = EVENTS_PER_S;
+    }
+    const waiting = (words[HEAD]! - Atomics.load(words, TAIL)) | 0;
+    if (words[EVENTS_LEFT] === 0 || waiting >= RECORDS / 2) {
+      words[EVENTS_LOST]!++;
+      return 0;
+    }
+    words[EVENTS_LEFT]!--;
+    return this.begin();
   }
 
   /** What `begin`'s index counts in. */
@@ -97,6 +133,16 @@ export class UpcallRing {
       take(words.subarray(first, first + UPCALL_WORDS));
       Atomics.store(words, TAIL, (tail + 1) | 0);
     }
+  }
+
+  /** Main thread. */
+  watch(isWatched: boolean): void {
+    Atomics.store(this.words, WATCHED, isWatched ? 1 : 0);
+  }
+
+  /** Events that were too many, modulo 2^32. */
+  get lostEvents(): number {
+    return this.words[EVENTS_LOST]! >>> 0;
   }
 
   /** Records that found the ring full. */

@@ -2,6 +2,7 @@
  * What the rest of vtepd may know of the data plane: plain values, made when somebody asks, by the main thread.
  * Control and metrics both read these; neither sees shared memory.
  */
+import type { EventView } from "./event-view.ts";
 
 /** One tunnel as it runs. Addresses are canonical text; times are seconds. */
 export interface LinkView {
@@ -279,21 +280,6 @@ export interface NeighbourView {
   readonly heardS: number;
   readonly updatedS: number;
 }
-
-/** Something that happened in a tunnel. */
-export type EventView =
-  /** A unicast frame from the overlay had no FDB entry; told about once a second for each MAC. */
-  | { readonly event: "l2-miss"; readonly dev: string; readonly mac: string }
-  /** Somebody asked for an address that no neighbour is known to have. */
-  | { readonly event: "l3-miss"; readonly dev: string; readonly address: string }
-  /** `here`: it was heard on our own side, and is forgotten. */
-  | {
-      readonly event: "neighbour";
-      readonly dev: string;
-      readonly change: "learned" | "moved" | "aged" | "here";
-      readonly address: string;
-      readonly mac?: string;
-    };
 
 /** Which entries of a tunnel a flush takes: all that meet every condition that is given. */
 export interface FdbFilter {

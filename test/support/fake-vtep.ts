@@ -3,8 +3,8 @@
  * interface (static wins, `append` for flood-list members, all or nothing) over plain arrays; counters are whatever the
  * test says they are.
  */
+import type { EventView } from "../../src/dataplane/event-view.ts";
 import type {
-  EventView,
   FdbEntryView,
   FdbFilter,
   FdbRequest,

@@ -2,6 +2,7 @@
 import { fdb } from "./fdb.ts";
 import { flood } from "./flood.ts";
 import { link } from "./link.ts";
+import { monitor } from "./monitor.ts";
 import { neighbour } from "./neighbour.ts";
 import { dev, SHOW } from "./shared-values.ts";
 import type { CommandObject } from "./table.ts";
@@ -12,7 +13,7 @@ export const OBJECTS: readonly CommandObject[] = [
   flood,
   neighbour,
   { name: "route", summary: "routes of the host that vtepd keeps", verbs: [{ names: SHOW, values: [] }] },
-  { name: "monitor", summary: "what happens, as it happens", verbs: [{ names: SHOW, values: [dev] }] },
+  monitor,
   { name: "stats", summary: "counters", verbs: [{ names: SHOW, values: [dev] }] },
   { name: "status", summary: "the daemon itself", verbs: [{ names: SHOW, values: [] }] },
 ];

@@ -1,6 +1,15 @@
 /** The options, which stand before the object. */
 
-export type OptionName = "json" | "pretty" | "stats" | "details" | "socket" | "Version" | "help";
+export type OptionName =
+  | "json"
+  | "pretty"
+  | "stats"
+  | "details"
+  | "timestamp"
+  | "tshort"
+  | "socket"
+  | "Version"
+  | "help";
 
 export interface Option {
   readonly name: OptionName;
@@ -18,6 +27,8 @@ export const OPTIONS: readonly Option[] = [
   { name: "pretty", shortest: 1, summary: "with -json: over several lines" },
   { name: "stats", alias: "statistics", shortest: 1, summary: "print counters and times too" },
   { name: "details", shortest: 1, summary: "accepted as `ip` does; details are always shown" },
+  { name: "timestamp", shortest: 1, summary: "monitor: print the time before each event" },
+  { name: "tshort", shortest: 2, summary: "monitor: print the time in front of each event" },
   { name: "socket", shortest: 2, value: "PATH", summary: "control socket of the daemon; also VTEPD_SOCKET" },
   { name: "Version", alias: "version", shortest: 1, summary: "print the version" },
   { name: "help", shortest: 1, summary: "print this" },
