@@ -1,12 +1,24 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { ConfinedWorker } from "./test/support/confined-worker.ts";
+
+/** Tests with daemons and guests, which take longest, first: none of them shall be left alone at the end. */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const long = ({ moduleId }: TestSpecification): number => (/test\/(netns|interop)\//.test(moduleId) ? 0 : 1);
+    return (await super.sort(files)).sort((a, b) => long(a) - long(b));
+  }
+}
 
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // A fork per file: the addon holds kernel objects, and a crash must name the file that caused it.
-    pool: "forks",
-    // Files with real devices share two cores; side by side they would time each other out.
-    fileParallelism: false,
+    // A process per file: the addon holds kernel objects, and a crash must name the file that caused it.
+    pool: { name: "confined", createPoolWorker: (options) => new ConfinedWorker(options) },
+    // A test's daemons, peers and commands keep about one core busy; one is left, for tests that measure time.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
+    sequence: { sequencer: LongFirst },
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },
