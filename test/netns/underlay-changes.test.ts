@@ -174,8 +174,9 @@ describe.each(["IPv4", "IPv6"] as const)("%s", (family) => {
     left.ip("address", "del", own, "dev", "eth0");
     left.address("eth0", `${address(3)}/${prefix}`);
     await recovers();
-    await waitFor(() => left.run("ss", ["-Hlun"]).includes(address(3)), { what: "sockets on the new address" });
-    expect(left.run("ss", ["-Hlun"])).not.toContain(`${address(1)}:`);
+    const sockets = (): string => left.run("ss", ["-Hlun"]);
+    await waitFor(() => sockets().includes(address(3)), { what: "sockets on the new address" });
+    await waitFor(() => !sockets().includes(`${address(1)}:`), { what: "the end of those on the old one" });
     expect(entries()).toEqual(before);
     expect(daemon.stats().links[0]!.remotes.map((remote) => remote.address)).toEqual([address(2)]);
     await waitFor(() => said(/underlay has changed|underlay is back/) === 1, { what: "a line in the log" });
