@@ -27,9 +27,12 @@ const errorOf = async (response: IncomingMessage): Promise<VtepdError> => {
   if (response.headers["content-type"] !== PROBLEM_TYPE) {
     return new VtepdError("ERR_INTERNAL", `expected problem details from vtepd, got status ${response.statusCode}`);
   }
-  const { code, detail } = JSON.parse(text) as Problem;
-  return new VtepdError(Object.hasOwn(ERROR_CODES, code) ? code : "ERR_INTERNAL", detail);
+  const { code, detail, path } = JSON.parse(text) as Problem;
+  const context = path === undefined ? {} : { path };
+  return new VtepdError(Object.hasOwn(ERROR_CODES, code) ? code : "ERR_INTERNAL", detail, context);
 };
+
+type Method = "POST" | "PUT" | "PATCH" | "DELETE";
 
 export class ControlClient {
   readonly #socketPath: string;
@@ -58,14 +61,19 @@ export class ControlClient {
   }
 
   /** @throws as getJson does */
-  async send(method: "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<void> {
-    const text = body === undefined ? undefined : JSON.stringify(body);
-    await this.#read(readText, method, path, text === undefined ? {} : { "content-type": "application/json" }, text);
+  async send(method: Method, path: string, body?: unknown): Promise<void> {
+    await this.#send(method, path, body);
   }
 
   /** As `send`, for what answers with a value. @throws as getJson does */
-  async sendForJson<Answer>(method: "POST" | "DELETE", path: string): Promise<Answer> {
-    return JSON.parse(await this.#read(readText, method, path)) as Answer;
+  async sendForJson<Answer>(method: Method, path: string, body?: unknown): Promise<Answer> {
+    return JSON.parse(await this.#send(method, path, body)) as Answer;
+  }
+
+  #send(method: Method, path: string, body: unknown): Promise<string> {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const headers: Record<string, string> = text === undefined ? {} : { "content-type": "application/json" };
+    return this.#read(readText, method, path, headers, text);
   }
 
   /** Sends a request and hands a successful answer to `read`. */

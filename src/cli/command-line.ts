@@ -18,6 +18,8 @@ export interface Command {
   readonly list: readonly ReadonlyMap<string, string>[];
   /** What stands behind `type`, or among the words of `tunnel`. */
   readonly typed: Typed | undefined;
+  /** For complaints that come later. */
+  readonly words: Words;
 }
 
 type Values = Map<string, string>;
@@ -45,13 +47,14 @@ const resolve = <Row>(
 };
 
 const matchOption = (words: Words, word: string): Option => {
-  const text = word.replace(/^--?/, "");
+  // `-color=never`: the value says nothing to us.
+  const text = word.replace(/^--?/, "").replace(/=.*/s, "");
   const fits = (name: string | undefined): boolean => name?.startsWith(text) === true;
   const option =
     OPTIONS.find(({ name, alias }) => text === name || text === alias) ??
     OPTIONS.find(({ name, alias, shortest }) => text.length >= shortest && (fits(name) || fits(alias)));
   if (option !== undefined) return option;
-  const near = OPTIONS.map(({ name }) => `-${name}`);
+  const near = OPTIONS.filter(({ name }) => name.length > 1).map(({ name }) => `-${name}`);
   throw words.wrong(`Option "${word}" is unknown, try "vtepctl help".`, { near });
 };
 
@@ -181,12 +184,15 @@ class VerbWords {
   }
 
   /** @throws ERR_USAGE when something is missing */
-  end(): void {
-    const { operand, list } = this.#verb;
+  end(typed: Typed | undefined): void {
+    const { operand, list, needsType } = this.#verb;
     const missing = this.#named.find(({ key, required }) => required === true && !this.values.has(key));
     if (missing !== undefined) {
       const text = missing === operand ? missing.placeholder : valueText(missing);
       throw this.#words.incomplete([text], `"${missing.key}" is required: ${text}`);
+    }
+    if (needsType === true && typed === undefined) {
+      throw this.#words.incomplete(["type TYPE"], 'Not enough information: "type" argument is required');
     }
     if (list === undefined) return;
     const text = valueText(list[0]);
@@ -200,7 +206,9 @@ class VerbWords {
   }
 }
 
-const takeRest = (words: Words, verb: Verb): Pick<Command, "values" | "list" | "typed"> => {
+type Rest = Pick<Command, "values" | "list" | "typed">;
+
+const takeRest = (words: Words, verb: Verb): Rest => {
   const rest = new VerbWords(words, verb);
   let typed: Typed | undefined;
   for (let word = words.next(); word !== undefined; word = words.next()) {
@@ -208,8 +216,15 @@ const takeRest = (words: Words, verb: Verb): Pick<Command, "values" | "list" | "
     if (taken === undefined) rest.take(word);
     else typed = taken;
   }
-  if (typed?.topic === undefined) rest.end();
+  if (typed?.topic === undefined) rest.end(typed);
   return { values: rest.values, list: rest.elements, typed };
+};
+
+/** `link help vxlan`. */
+const takeTopic = (words: Words, { verbs }: CommandObject): Pick<Command, "typed"> => {
+  const word = words.next();
+  const topic = verbs.flatMap((verb) => verb.types ?? []).find(({ name }) => name === word);
+  return { typed: topic === undefined ? undefined : { type: topic, given: [], topic } };
 };
 
 /** @throws ERR_USAGE */
@@ -219,9 +234,10 @@ export const parseCommandLine = (argv: readonly string[]): Command => {
   // Whoever asks for help need not have the rest right.
   const isQuestion = options.has("help") || options.has("Version");
   const object = isQuestion ? undefined : takeObject(words);
-  const none = { values: new Map<string, string>(), list: [], typed: undefined };
-  if (object === undefined || object === HELP) return { options, object, verb: undefined, ...none };
+  const common = { options, object, words };
+  const none: Rest = { values: new Map<string, string>(), list: [], typed: undefined };
+  if (object === undefined || object === HELP) return { ...common, verb: undefined, ...none };
   const verb = takeVerb(words, object);
-  if (verb === undefined || verb === HELP) return { options, object, verb, ...none };
-  return { options, object, verb, ...takeRest(words, verb) };
+  if (verb === HELP) return { ...common, verb, ...none, ...takeTopic(words, object) };
+  return { ...common, verb, ...(verb === undefined ? none : takeRest(words, verb)) };
 };

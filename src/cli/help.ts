@@ -1,8 +1,11 @@
 /** The help of vtepctl, made from the grammar. */
+
+import type { LinkType } from "./grammar/link-type.ts";
 import { OBJECTS } from "./grammar/objects.ts";
 import { OPTIONS, type Option } from "./grammar/options.ts";
 import type { CommandObject, Verb } from "./grammar/table.ts";
 import type { Value } from "./grammar/value.ts";
+import { wordText } from "./type-words.ts";
 
 const PREFIX = "Usage: ";
 
@@ -10,12 +13,14 @@ const optional = (text: string, required = false): string => (required ? text : 
 
 const valueText = ({ key, placeholder, required }: Value): string => optional(`${key} ${placeholder}`, required);
 
-const words = ({ operand, values, list, flags = [], implied = [] }: Verb): string[] => [
+const words = ({ operand, values, list, flags = [], implied = [], types, needsType, mixed }: Verb): string[] => [
   ...(operand === undefined ? [] : [optional(operand.placeholder, operand.required)]),
   ...values.map(valueText),
   ...(list === undefined ? [] : [`{ none | ${list.map(valueText).join(" ")} ... }`]),
   ...flags.map((flag) => optional(flag)),
   ...implied.map((alternatives) => optional(alternatives.join(" | "))),
+  ...(types === undefined ? [] : [optional("type TYPE ARGS", needsType)]),
+  ...(mixed === undefined ? [] : [optional("ARGS")]),
 ];
 
 /** Verbs that take the same words share a line. */
@@ -36,7 +41,26 @@ const lines = ({ name, verbs }: CommandObject): string[] => {
 const usage = (all: readonly string[]): string =>
   `${all.map((line, index) => (index === 0 ? PREFIX : " ".repeat(PREFIX.length)) + line).join("\n")}\n`;
 
-export const objectHelp = (object: CommandObject): string => usage(lines(object));
+const typeList = (types: readonly LinkType[]): string =>
+  `\nTYPE is one of ${types.map(({ name }) => name).join(", ")}; "vtepctl link help TYPE" has its ARGS.\n`;
+
+const MIXED = '\nARGS are those of the type in `link add`, e.g. "vtepctl link help gre".\n';
+
+export const objectHelp = (object: CommandObject): string => {
+  const types = object.verbs.find((verb) => verb.types !== undefined)?.types;
+  const isMixed = object.verbs.some(({ mixed }) => mixed !== undefined);
+  return usage(lines(object)) + (types === undefined ? "" : typeList(types)) + (isMixed ? MIXED : "");
+};
+
+/** The words of one type, one a line as `ip link help TYPE` has them. */
+export const typeHelp = ({ name, words: all }: LinkType): string => {
+  const known = all.filter(({ refused }) => refused === undefined).map((word) => `\t\t[ ${wordText(word)} ]\n`);
+  const reasons = all
+    .filter(({ refused }) => refused !== undefined)
+    .map((word) => [word.names[0]!, word.refused!] as const);
+  const without = reasons.length === 0 ? "" : `\nNot supported:\n${table(reasons)}`;
+  return `${PREFIX}... type ${name}\n${known.join("")}${without}`;
+};
 
 const optionText = ({ name, shortest, value }: Option): string => {
   const rest = name.slice(shortest);

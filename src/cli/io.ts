@@ -1,4 +1,5 @@
 /** What a command may touch of its process, so that a test can run it in its own. */
+import { spawnSync } from "node:child_process";
 
 export interface Io {
   /** Standard output, as it is. */
@@ -6,7 +7,24 @@ export interface Io {
   /** Standard error, as it is. */
   err(text: string): void;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Runs a program of the host to its end. */
+  execute(program: string, argv: readonly string[]): Executed;
 }
+
+export interface Executed {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** As a shell has it: a program that is not there. */
+const NOT_FOUND = 127;
+
+const execute = (program: string, argv: readonly string[]): Executed => {
+  const { error, status, stdout, stderr } = spawnSync(program, argv, { encoding: "utf8" });
+  if (error !== undefined) return { status: NOT_FOUND, stdout: "", stderr: `${program}: ${error.message}` };
+  return { status: status ?? NOT_FOUND, stdout, stderr };
+};
 
 /** A reader that has seen enough (`vtepctl fdb | head`) is no error. */
 const endOnClosedPipe = (error: NodeJS.ErrnoException): void => {
@@ -21,5 +39,6 @@ export const processIo = (): Io => {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     env: process.env,
+    execute,
   };
 };

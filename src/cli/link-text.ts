@@ -143,3 +143,10 @@ export const linkText = (link: LinkJson, withStats: boolean): string => {
   if (withStats) lines.push(...statsLines(link.stats64));
   return `${lines.join("\n")}\n`;
 };
+
+/** As `ip -br link show`; with the newline. */
+export const briefText = ({ ifname, operstate, address, flags }: LinkJson): string =>
+  `${ifname.padEnd(16)} ${operstate.padEnd(14)} ${address === undefined ? "" : `${address} `}<${flags.join(",")}> \n`;
+
+/** Several lines as one, as `ip -o` has them. */
+export const oneLine = (text: string): string => `${text.trimEnd().replaceAll("\n", "\\")}\n`;

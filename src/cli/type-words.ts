@@ -1,6 +1,6 @@
-/** The words of a tunnel's type, taken from a command line. */
+/** The words of a tunnel's type, taken from a command line, and the settings that they come to. */
 import type { VtepdError } from "../errors.ts";
-import { type GivenWord, type LinkType, spellings, type TypeWord } from "./grammar/link-type.ts";
+import { type GivenWord, type LinkType, type Settings, spellings, type TypeWord } from "./grammar/link-type.ts";
 import type { Verb } from "./grammar/table.ts";
 import type { Words } from "./words.ts";
 
@@ -21,17 +21,17 @@ interface Match {
   readonly isOn: boolean;
 }
 
-/** As iproute2 finds it: by its whole name, else the first one that begins so. */
-const find = (text: string, all: readonly TypeWord[]): Match | undefined => {
-  const match = (fits: (spelling: string) => boolean): Match | undefined => {
-    for (const word of all) {
-      const spelling = spellings(word).find(fits);
-      if (spelling !== undefined) return { word, isOn: word.names.includes(spelling) };
-    }
-    return undefined;
-  };
-  return match((spelling) => spelling === text) ?? match((spelling) => spelling.startsWith(text));
+const match = (all: readonly TypeWord[], fits: (spelling: string) => boolean): Match | undefined => {
+  for (const word of all) {
+    const spelling = spellings(word).find(fits);
+    if (spelling !== undefined) return { word, isOn: word.names.includes(spelling) };
+  }
+  return undefined;
 };
+
+/** As iproute2 finds it: by its whole name, else the first one that begins so. */
+const find = (text: string, all: readonly TypeWord[]): Match | undefined =>
+  match(all, (spelling) => spelling === text) ?? match(all, (spelling) => spelling.startsWith(text));
 
 export const wordText = ({ names, isSwitch, values }: TypeWord): string =>
   [isSwitch === true ? `[no]${names[0]}` : names[0]!, ...values.map(({ placeholder }) => placeholder)].join(" ");
@@ -71,11 +71,11 @@ const takeBehindType = (words: Words, types: readonly LinkType[]): Typed => {
   const given: GivenWord[] = [];
   for (let text = words.next(); text !== undefined; text = words.next()) {
     if (text === HELP) return { type, given, topic: type };
-    const match = find(text, type.words);
-    if (match === undefined) {
+    const found = find(text, type.words);
+    if (found === undefined) {
       throw unknownWord(words, `${type.name}: unknown command "${text}"?`, type.words, words.position - 1);
     }
-    given.push(takeWord(words, match));
+    given.push(takeWord(words, found));
   }
   return { type, given };
 };
@@ -83,7 +83,38 @@ const takeBehindType = (words: Words, types: readonly LinkType[]): Typed => {
 /** Takes `text` and what belongs to it if it begins, or is, part of a tunnel's type. */
 export const takeType = (words: Words, text: string, verb: Verb, before: Typed | undefined): Typed | undefined => {
   if (verb.types !== undefined && text === KEYWORD) return takeBehindType(words, verb.types);
-  const match = verb.mixed === undefined ? undefined : find(text, verb.mixed);
-  if (match === undefined) return undefined;
-  return { type: undefined, given: [...(before?.given ?? []), takeWord(words, match)] };
+  // Not abbreviated: a name may stand there, too.
+  const found = match(verb.mixed ?? [], (spelling) => spelling === text);
+  if (found === undefined) return undefined;
+  return { type: undefined, given: [...(before?.given ?? []), takeWord(words, found)] };
 };
+
+/** The same words as words of another type. @throws ERR_USAGE for what that one does not have */
+export const wordsOf = (words: Words, type: LinkType, given: readonly GivenWord[]): GivenWord[] =>
+  given.map((one) => {
+    const name = one.word.names[0]!;
+    const word = type.words.find(({ names }) => names.includes(name));
+    if (word === undefined) {
+      throw unknownWord(words, `"${name}" is no word of type ${type.name}.`, type.words, one.at);
+    }
+    if (word.refused !== undefined && one.isOn) {
+      throw words.wrong(`"${name}" is not supported: ${word.refused}`, { at: one.at });
+    }
+    one.texts.forEach((text, index) => {
+      const complaint = word.values[index]?.check(text);
+      if (complaint !== undefined) throw words.wrong(complaint, { at: one.at + 1 + index });
+    });
+    return { ...one, word };
+  });
+
+/** Settings after words have changed them; the argument stays as it is. */
+export const changed = (type: LinkType, given: readonly GivenWord[], settings: Settings): Settings => {
+  const result = structuredClone(settings);
+  for (const { word, texts, isOn } of given) if (word.refused === undefined) word.set(result, texts, isOn);
+  type.finish?.(result);
+  return result;
+};
+
+/** What is to be said of words that mean less here than they say. */
+export const notesOf = (given: readonly GivenWord[]): string[] =>
+  given.flatMap(({ word: { names, note } }) => (note === undefined ? [] : [`${names[0]}: ${note}`]));

@@ -3,10 +3,11 @@
  * nothing but node:http and files of its own, because scripts call it many times.
  */
 import { VtepdError } from "../errors.ts";
+import { readBatch } from "./batch.ts";
 import { ControlClient } from "./client.ts";
 import { COMMANDS } from "./command/commands.ts";
 import { type Command, parseCommandLine } from "./command-line.ts";
-import { generalHelp, objectHelp } from "./help.ts";
+import { generalHelp, objectHelp, typeHelp } from "./help.ts";
 import { type Io, processIo } from "./io.ts";
 import { packageVersion } from "./version.ts";
 
@@ -23,33 +24,41 @@ const socketPath = ({ options }: Command, io: Io): string => {
 
 /** iproute2's words where scripts may look for them, else the daemon's. */
 const messageOf = (error: VtepdError, command: Command | undefined): string => {
-  const dev = command?.values.get("dev");
+  const dev = command?.values.get("dev") ?? command?.values.get("name");
   return error.code === "ERR_LINK_NOT_FOUND" && dev !== undefined ? `Cannot find device "${dev}"` : error.message;
 };
 
+type Options = Command["options"];
+
 const execute = async (command: Command, io: Io): Promise<number> => {
-  const { options, object, verb, values, list } = command;
+  const { options, object, verb } = command;
   if (options.has("Version")) {
     io.out(`vtepctl utility, vtepd-${packageVersion()}\n`);
   } else if (object === "help" || options.has("help")) {
     io.out(generalHelp());
+  } else if (options.has("batch")) {
+    return runBatch(options, io);
   } else if (object === undefined) {
     io.err(generalHelp());
     return EXIT_USAGE;
-  } else if (verb === "help" || verb === undefined) {
-    io.out(objectHelp(object));
+  } else if (verb === "help" || verb === undefined || command.typed?.topic !== undefined) {
+    const topic = command.typed?.topic;
+    io.out(topic === undefined ? objectHelp(object) : typeHelp(topic));
   } else {
     const run = COMMANDS[`${object.name} ${verb.names[0]}`]!;
-    await run({ client: new ControlClient(socketPath(command, io)), options, values, list, out: io.out });
+    const client = new ControlClient(socketPath(command, io));
+    const { out, execute } = io;
+    await run({ ...command, client, out, execute, note: (text) => io.err(`vtepctl: ${text}\n`) });
   }
   return EXIT_OK;
 };
 
-/** Returns the exit status. */
-export const run = async (argv: readonly string[], io: Io): Promise<number> => {
+/** @param common options that stand before all lines of a batch. Returns the exit status */
+const runWords = async (argv: readonly string[], io: Io, common: Options = new Map()): Promise<number> => {
   let command: Command | undefined;
   try {
-    command = parseCommandLine(argv);
+    const own = parseCommandLine(argv);
+    command = { ...own, options: new Map([...common, ...own.options]) };
     return await execute(command, io);
   } catch (error) {
     if (error instanceof VtepdError) {
@@ -60,6 +69,23 @@ export const run = async (argv: readonly string[], io: Io): Promise<number> => {
     return EXIT_FAILED;
   }
 };
+
+/** As `ip -batch`: ends at the first line that fails, unless it is forced to go on. */
+const runBatch = async (options: Options, io: Io): Promise<number> => {
+  const file = String(options.get("batch"));
+  const common = new Map([...options].filter(([name]) => name !== "batch"));
+  let status = EXIT_OK;
+  for (const { number, words } of readBatch(file)) {
+    if ((await runWords(words, io, common)) === EXIT_OK) continue;
+    io.err(`Command failed ${file}:${number}\n`);
+    status = EXIT_USAGE;
+    if (!options.has("force")) break;
+  }
+  return status;
+};
+
+/** Returns the exit status. */
+export const run = (argv: readonly string[], io: Io): Promise<number> => runWords(argv, io);
 
 export const main = async (): Promise<void> => {
   process.exitCode = await run(process.argv.slice(2), processIo());

@@ -2,6 +2,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { OBJECTS } from "../../src/cli/grammar/objects.ts";
 import { run } from "../../src/cli/vtepctl.ts";
 import { captureIo } from "../support/capture-io.ts";
 import { type ControlFixture, controlFixture, temporaryDirectory } from "../support/control-fixture.ts";
@@ -318,6 +319,81 @@ describe("vtepctl link show", () => {
   });
 });
 
+describe("vtepctl link show with the options of `ip`", () => {
+  const names = async (line: string): Promise<string[]> =>
+    JSON.parse(await ok(`-j link show ${line}`)).map(({ ifname }: { ifname: string }) => ifname);
+
+  it("-br: a line for each", async () => {
+    expect(await ok("-br link")).toBe(
+      "vx42             UNKNOWN        02:00:00:00:00:01 <BROADCAST,MULTICAST,UP,LOWER_UP> \n" +
+        "vx43             UNKNOWN        02:00:00:00:00:02 <BROADCAST,MULTICAST,UP,LOWER_UP> \n",
+    );
+    const [link] = JSON.parse(await ok("-br -j link show vx42"));
+    expect(Object.keys(link)).toEqual(["ifname", "operstate", "address", "flags"]);
+  });
+
+  it("-o: its lines joined", async () => {
+    const text = await ok("link show vx42");
+    expect(await ok("-o link show vx42")).toBe(`${text.trimEnd().replaceAll("\n", "\\")}\n`);
+    expect((await ok("-o link")).split("\n")).toHaveLength(3);
+  });
+
+  it("type, up and master select", async () => {
+    control.service.addLink({ ...control.service.link("vx43"), mode: "geneve", state: "gone" });
+    expect(await names("type vxlan")).toEqual(["vx42"]);
+    expect(await names("up")).toEqual(["vx42"]);
+    const io = captureIo({ VTEPD_SOCKET: control.socket }, () => ({
+      status: 0,
+      stdout: '[{"ifname":"vx43"},{}]',
+      stderr: "",
+    }));
+    expect(await run(["-br", "link", "show", "master", "br0"], io)).toBe(0);
+    expect(io.executed).toEqual(["ip -j link show master br0"]);
+    expect(io.stdout).toMatch(/^vx43 .*\n$/);
+  });
+});
+
+describe("vtepctl -batch", () => {
+  const batch = (text: string): string => {
+    const file = join(control.directory, "lines");
+    writeFileSync(file, text);
+    return file;
+  };
+
+  it("runs the lines of a file: comments, quotes, lines that go on", async () => {
+    const file = batch(
+      '# a comment\n\nfdb add 02:00:00:00:00:aa dev "vx42" dst 192.0.2.3 # here, too\nfdb add 02:00:00:00:00:bb \\\n dev vx42 dst 192.0.2.4\n-j flood show vx42\n',
+    );
+    expect(JSON.parse(await ok(`-b ${file}`))).toEqual([{ dst: "192.0.2.2" }]);
+    expect(await ok("fdb show dev vx42")).toMatch(/02:00:00:00:00:aa .*\n.*02:00:00:00:00:bb /);
+  });
+
+  it("ends at a line that fails and names it, or goes on with -force", async () => {
+    const file = batch(
+      "fdb del 02:00:00:00:00:05 dev vx42\nfdb nonsense\nlink show nope\nfdb del 02:00:00:00:00:06 dev vx42\n",
+    );
+    const before = await vtepctl(`-batch ${file}`);
+    expect(before.status).toBe(1);
+    expect(before.stderr).toContain('vtepctl: Command "nonsense" is unknown');
+    expect(before.stderr.endsWith(`Command failed ${file}:2\n`)).toBe(true);
+    expect(await ok("fdb show dev vx42")).not.toContain("00:05");
+    expect(await ok("fdb show dev vx42")).toContain("00:06");
+    const forced = await vtepctl(`-force -b ${file}`);
+    expect(forced.status).toBe(1);
+    expect(forced.stderr.match(/Command failed .*/g)).toEqual(
+      [1, 2, 3].map((line) => `Command failed ${file}:${line}`),
+    );
+    expect(await ok("fdb show dev vx42")).not.toContain("00:06");
+  });
+
+  it("says that there is no such file", async () => {
+    expect(await vtepctl("-b /nonexistent")).toMatchObject({
+      status: 1,
+      stderr: 'vtepctl: Cannot open file "/nonexistent" for reading: ENOENT\n',
+    });
+  });
+});
+
 describe("vtepctl stats and status", () => {
   it("prints one fact a line", async () => {
     expect(await ok("stats")).toBe(
@@ -418,7 +494,7 @@ describe("vtepctl refuses with status 1, and asks no daemon,", () => {
     ["link show -j", '"-j" is an option: options stand before the object'],
     ["bogus", 'Object "bogus" is unknown, try "vtepctl help".'],
     ["fdb bogus", 'Command "bogus" is unknown, try "vtepctl fdb help".'],
-    ["link add", 'Command "add" is unknown, try "vtepctl link help".'],
+    ["link adt", 'Command "adt" is unknown, try "vtepctl link help". Did you mean "add"?'],
     ["-bogus fdb", 'Option "-bogus" is unknown, try "vtepctl help".'],
     ["- fdb", 'Option "-" is unknown, try "vtepctl help".'],
     ["-socket", 'Command line is not complete. Try option "help"'],
@@ -456,7 +532,7 @@ describe("vtepctl says where a line is wrong, what was expected there and what w
       [
         'vtepctl: Object "lnik" is unknown, try "vtepctl help". Did you mean "link"?',
         "  vtepctl lnik show",
-        "          ^^^^ expected link, fdb, flood, neighbour, route, monitor, stats, status",
+        `          ^^^^ expected ${OBJECTS.map(({ name }) => name).join(", ")}`,
       ],
     ],
   ])("%s", async (line, lines) => {
@@ -487,6 +563,7 @@ describe("vtepctl understands", () => {
     ["--help fdb add", "help"],
     ["fdb h", "fdb help"],
     ["--version", "-V"],
+    ["-c -t -d -color=never fdb", "fdb"],
     ["neighbor show", "neighbour show"],
     ["fdb show d vx42", "fdb show dev vx42"],
   ])("%s as %s", async (short, long) => {
@@ -509,7 +586,7 @@ describe("vtepctl help", () => {
     const text = await ok("help");
     for (const line of [
       "Usage: vtepctl [ OPTIONS ] OBJECT { COMMAND | help }",
-      "       vtepctl link [ show [ DEV ] ]",
+      "       vtepctl link [ show [ DEV ] [ type TYPE ] [ master DEV ] [ up ] ]",
       "       vtepctl fdb { add | append | replace } LLADDR dev DEV dst { IP | NAME } [ port PORT ] [ vni VNI ] [ via DEV ] [ sticky ] [ self ] [ permanent | static ]",
       "       vtepctl fdb del LLADDR dev DEV [ dst { IP | NAME } ] [ self ] [ permanent | static ]",
       "  -so[cket] PATH  control socket of the daemon; also VTEPD_SOCKET",

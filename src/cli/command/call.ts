@@ -1,14 +1,22 @@
 /** What a command gets to run with, and how it prints. */
 import type { ControlClient } from "../client.ts";
 import type { Command } from "../command-line.ts";
+import type { Io } from "../io.ts";
 import { jsonText } from "../json-list.ts";
+import type { Words } from "../words.ts";
 
 export interface Call {
   readonly client: ControlClient;
   readonly options: Command["options"];
   readonly values: Command["values"];
   readonly list: Command["list"];
+  readonly typed: Command["typed"];
+  /** Of the line, for complaints. */
+  readonly words: Words;
   readonly out: (text: string) => void;
+  /** Says something that is no failure. */
+  readonly note: (text: string) => void;
+  readonly execute: Io["execute"];
 }
 
 export type Run = (call: Call) => Promise<void>;

@@ -7,9 +7,11 @@ import { monitorCommands } from "./monitor.ts";
 import { neighbourCommands } from "./neighbour.ts";
 import { routeCommands } from "./route.ts";
 import { statsCommands } from "./stats.ts";
+import { tunnelCommands } from "./tunnel.ts";
 
 export const COMMANDS: Commands = {
   ...linkCommands,
+  ...tunnelCommands,
   ...fdbCommands,
   ...floodCommands,
   ...neighbourCommands,

@@ -28,3 +28,18 @@ export const isRemote: Check = (text) => (readHostName(text) === undefined ? isA
 export const isName: Check = (text) => (isInterfaceName(text) ? undefined : wrong(text, "not a valid ifname"));
 
 export const isSeconds: Check = integer(0, 0x7fffffff, "invalid number of seconds");
+
+/** As strtoul() with base 0 reads it, without octal numbers. */
+export const number =
+  (min: number, max: number, complaint: string): Check =>
+  (text) =>
+    /^(0x[0-9a-f]+|0|[1-9]\d*)$/i.test(text) && Number(text) >= min && Number(text) <= max
+      ? undefined
+      : wrong(text, complaint);
+
+export const orWord =
+  (check: Check, words: readonly string[]): Check =>
+  (text) =>
+    words.includes(text) ? undefined : check(text);
+
+export const isAnything: Check = (text) => (text === "" ? wrong(text, "it is empty") : undefined);

@@ -28,8 +28,8 @@ export interface LinkType {
   readonly modes: readonly string[];
   /** Last changes to settings that all words have made. */
   readonly finish?: (settings: Settings) => void;
-  /** What is to be said about a new one. */
-  readonly notes?: (settings: Settings) => readonly string[];
+  /** Last changes to those of a new one. Returns what is to be said about it. */
+  readonly complete?: (settings: Settings) => readonly string[];
 }
 
 /** A word with its values, as it was given. */

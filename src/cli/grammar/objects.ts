@@ -6,9 +6,11 @@ import { monitor } from "./monitor.ts";
 import { neighbour } from "./neighbour.ts";
 import { dev, SHOW } from "./shared-values.ts";
 import type { CommandObject } from "./table.ts";
+import { tunnel } from "./tunnel.ts";
 
 export const OBJECTS: readonly CommandObject[] = [
   link,
+  tunnel,
   fdb,
   flood,
   neighbour,

@@ -7,6 +7,14 @@ export type OptionName =
   | "details"
   | "timestamp"
   | "tshort"
+  | "brief"
+  | "oneline"
+  | "netns"
+  | "batch"
+  | "force"
+  | "color"
+  | "4"
+  | "6"
   | "socket"
   | "Version"
   | "help";
@@ -29,6 +37,14 @@ export const OPTIONS: readonly Option[] = [
   { name: "details", shortest: 1, summary: "accepted as `ip` does; details are always shown" },
   { name: "timestamp", shortest: 1, summary: "monitor: print the time before each event" },
   { name: "tshort", shortest: 2, summary: "monitor: print the time in front of each event" },
+  { name: "brief", shortest: 2, summary: "with link show: a line for each" },
+  { name: "oneline", shortest: 1, summary: "with link show: the lines of each joined by \\" },
+  { name: "netns", shortest: 1, value: "NS", summary: "network namespace of new tunnels, of their underlay too" },
+  { name: "batch", shortest: 1, value: "FILE", summary: "run the lines of a file, or of - for standard input" },
+  { name: "force", shortest: 2, summary: "with -batch: go on behind a line that fails" },
+  { name: "color", shortest: 1, summary: "accepted as `ip` does; there are no colours" },
+  { name: "4", shortest: 1, summary: "with tunnel show: those over IPv4 only" },
+  { name: "6", shortest: 1, summary: "with tunnel show: those over IPv6 only" },
   { name: "socket", shortest: 2, value: "PATH", summary: "control socket of the daemon; also VTEPD_SOCKET" },
   { name: "Version", alias: "version", shortest: 1, summary: "print the version" },
   { name: "help", shortest: 1, summary: "print this" },

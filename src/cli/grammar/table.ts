@@ -22,6 +22,8 @@ export interface Verb {
   readonly refused?: Reasons;
   /** What may stand behind `type`; it and its words end the line. */
   readonly types?: readonly LinkType[];
+  /** Whether it must. */
+  readonly needsType?: true;
   /** Words of types among the others. */
   readonly mixed?: readonly TypeWord[];
 }
