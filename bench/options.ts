@@ -14,7 +14,7 @@ export const USAGE = `usage: npm run bench -- quick|system|micro|all [options]
   publish FILE      writes tables, charts and latest.json into bench/ from a result of --json
 
   --arms A,B        ${SYSTEM_ARMS} (of them, those that a workload is for);
-                    also vtepd:tunnel, vtepd+gretap and floor+gretap (gre, ipip; vtepd+ipip-fou), vtepd@DIR (another checkout's build), NAME#2 (a second, equal arm)
+                    also vtepd:tunnel, vtepd+gretap and floor+gretap (gre, ipip; vtepd+ipip-fou, vtepd+vti), vtepd@DIR (another checkout's build), NAME#2 (a second, equal arm)
   --modes M,M       wire-like, virtual
   --workloads TEXT  only those with that number (W4) or with TEXT in their name (comma: any of several)
   --rounds N        alternations; --seconds S  length of one measurement

@@ -4,10 +4,22 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import type { Child } from "../../test/support/child.ts";
+import { type KeyPair, keyHex, keyLines } from "../../test/support/esp-keys.ts";
 import type { Host } from "../../test/support/host.ts";
 import { unixHttp } from "../../test/support/unix-http.ts";
 import { waitFor } from "../../test/support/wait-for.ts";
-import { type Arm, type End, LEFT, OVERLAY_DEV, type Place, type SetUp, USUAL, VNI, VXLAN_PORT } from "../arm.ts";
+import {
+  type Arm,
+  type End,
+  LEFT,
+  OVERLAY_DEV,
+  type Place,
+  RIGHT,
+  type SetUp,
+  USUAL,
+  VNI,
+  VXLAN_PORT,
+} from "../arm.ts";
 import { scratchFolder } from "../scratch.ts";
 import type { ArmLabel } from "./label.ts";
 import { vtepdControl } from "./vtepd-control.ts";
@@ -33,18 +45,38 @@ export interface VtepdOptions {
   readonly place?: Place;
 }
 
-const modeKeys = (mode = "vxlan"): object => {
-  const [name, encap] = mode.split("-");
-  if (name === "vxlan") return { mode: name, id: VNI, port: VXLAN_PORT };
-  return { mode: name, ...(encap === undefined ? {} : { encap: { type: encap } }) };
+/** Of AES-256 with salt, one for each direction. */
+const ESP_KEYS: Readonly<Record<string, KeyPair>> = {
+  [LEFT.label]: { spi: 0x1001, hex: keyHex(1) },
+  [RIGHT.label]: { spi: 0x1002, hex: keyHex(2) },
 };
 
+/** The file of what comes to this end and what leaves it. */
+const keyFile = ({ label }: End, folder: string): string => {
+  const other = label === LEFT.label ? RIGHT.label : LEFT.label;
+  const path = join(folder, `${label}.key`);
+  writeFileSync(path, keyLines([ESP_KEYS[label]!], ESP_KEYS[other]!), { mode: 0o600 });
+  return path;
+};
+
+const modeKeys = (mode = "vxlan", end: End, folder: string): object => {
+  const [name, encap] = mode.split("-");
+  if (name === "vxlan") return { mode: name, id: VNI, port: VXLAN_PORT };
+  return {
+    mode: name,
+    ...(encap === undefined ? {} : { encap: { type: encap } }),
+    ...(name === "vti" ? { "key-file": keyFile(end, folder) } : {}),
+  };
+};
+
+const socketOf = ({ label }: End, folder: string): string => join(folder, `${label}.sock`);
+
 /** The configuration of one end: what the README calls the two-VTEP scenario. */
-const configOf = (end: End, socket: string, { setUp = USUAL, tier, mode }: VtepdOptions): string =>
+const configOf = (end: End, folder: string, { setUp = USUAL, tier, mode }: VtepdOptions): string =>
   stringify({
     version: 1,
     daemon: {
-      control: { socket },
+      control: { socket: socketOf(end, folder) },
       workers: 1,
       log: { level: "warn" },
       ...(tier === undefined ? {} : { offload: tier }),
@@ -52,7 +84,7 @@ const configOf = (end: End, socket: string, { setUp = USUAL, tier, mode }: Vtepd
     },
     tunnels: {
       [OVERLAY_DEV]: {
-        ...modeKeys(mode),
+        ...modeKeys(mode, end, folder),
         local: end.local,
         ...(setUp.floodList.length === 0 ? { remote: end.remote } : { flood: setUp.floodList }),
         mtu: setUp.overlayMtu,
@@ -71,9 +103,9 @@ export const startVtepd = async (
 ): Promise<RunningVtepd> => {
   const { setUp = USUAL, place = (command) => command as [string] } = options;
   const folder = scratchFolder();
-  const socket = join(folder, `${end.label}.sock`);
+  const socket = socketOf(end, folder);
   const configFile = join(folder, `${end.label}.yaml`);
-  const config = configOf(end, socket, options);
+  const config = configOf(end, folder, options);
   writeFileSync(configFile, config);
   const node = [process.execPath, ...(setUp.traceGc ? ["--trace-gc"] : [])];
   const [command, ...args] = place([...node, program, "--config", configFile]);
@@ -95,8 +127,9 @@ export const gcPausesMs = (output: string): number[] => [...output.matchAll(GC_L
 const refusal = (program: string, tier: string | undefined): string | undefined => {
   if (!existsSync(program)) return `${program} is missing: npm run build`;
   if (tier === undefined) return undefined;
-  const file = join(scratchFolder(), "tier.yaml");
-  writeFileSync(file, configOf(LEFT, "/run/vtepd/control.sock", { tier }));
+  const folder = scratchFolder();
+  const file = join(folder, "tier.yaml");
+  writeFileSync(file, configOf(LEFT, folder, { tier }));
   const check = spawnSync(process.execPath, [program, "--check", "--config", file], { encoding: "utf8" });
   if (check.status === 0) return undefined;
   const said = check.stderr.trim().split("\n").at(-1);
