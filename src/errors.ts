@@ -42,6 +42,7 @@ export type ErrorCode =
   | "ERR_TUNNEL_OFFLOAD"
   | "ERR_SYSCALL"
   | "ERR_LINK_NOT_FOUND"
+  | "ERR_LINK_OWNER"
   | "ERR_FDB_ENTRY_NOT_FOUND"
   | "ERR_FDB_ENTRY_EXISTS"
   | "ERR_NEIGHBOUR_NOT_FOUND"
@@ -77,6 +78,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorKind>> = {
   ERR_TUNNEL_OFFLOAD: refused("the host does not meet a condition of offload tier `tunnel`", 500),
   ERR_SYSCALL: refused("a system call failed", 500),
   ERR_LINK_NOT_FOUND: refused("no tunnel of that name", 404),
+  ERR_LINK_OWNER: refused("the tunnel is the configuration file's"),
   ERR_FDB_ENTRY_NOT_FOUND: refused("no such FDB entry", 404),
   ERR_FDB_ENTRY_EXISTS: refused("a static FDB entry for that MAC exists already"),
   ERR_NEIGHBOUR_NOT_FOUND: refused("no such neighbour", 404),

@@ -10,13 +10,21 @@ export interface Interrupts {
   readonly crash: Promise<unknown>;
 }
 
-/** SIGHUP too: without reload it would end the process and leave the control socket behind. */
-const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
-/** `onSecond` is called for each signal after the first. The handlers stay for the life of the process. */
-export const watchInterrupts = (onSecond: () => void): Interrupts => ({
+/** What is to be done at once. */
+export interface InterruptEars {
+  /** Each signal after the first that asks for a stop. */
+  onSecond(): void;
+  /** SIGHUP asks for a reload. */
+  onHangup(): void;
+}
+
+/** The handlers stay for the life of the process. */
+export const watchInterrupts = ({ onSecond, onHangup }: InterruptEars): Interrupts => ({
   signal: new Promise((resolve) => {
     let seen = false;
+    process.on("SIGHUP", onHangup);
     for (const name of SIGNALS) {
       process.on(name, () => {
         if (seen) onSecond();

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import type { Config } from "../config/config.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import { VtepdError } from "../errors.ts";
-import { type Interrupts, watchInterrupts } from "./interrupts.ts";
+import { type InterruptEars, type Interrupts, watchInterrupts } from "./interrupts.ts";
 import { type Io, processIo } from "./io.ts";
 import { packageVersion } from "./version.ts";
 
@@ -25,7 +25,8 @@ const HELP = `Usage: vtepd [ --config FILE ] [ --check ]
   -V, --version       print the version
   -h, --help          print this
 
-SIGTERM, SIGINT and SIGHUP stop vtepd and remove its devices; the second one ends it at once.
+SIGHUP reads the configuration file again and brings it into effect; what has not changed is not disturbed.
+SIGTERM and SIGINT stop vtepd and remove its devices; the second one ends it at once.
 Exit status: 0 stopped as asked or checked, 1 wrong command line or configuration, 2 refused by the kernel or failed.
 `;
 
@@ -40,7 +41,7 @@ const OPTIONS = {
 /** The daemon's side of things; a test brings its own. */
 export interface DaemonParts {
   start(config: Config, options: { configPath: string; version: string }): Promise<Daemon>;
-  interrupts(onSecond: () => void): Interrupts;
+  interrupts(ears: InterruptEars): Interrupts;
   /** Ends the process at once. */
   exit(status: number): void;
 }
@@ -78,12 +79,38 @@ const report = (error: unknown, io: Io, withStack: boolean): number => {
 
 const isVerbose = ({ daemon }: Config): boolean => daemon.log.level === "debug" || daemon.log.level === "trace";
 
+/** Reloads, which fail without an effect. One asked for while the daemon starts comes after that. */
+class Hangups {
+  private readonly io: Io;
+  private daemon: Pick<Daemon, "reload"> | undefined;
+  private isWaiting = false;
+
+  constructor(io: Io) {
+    this.io = io;
+  }
+
+  heard(): void {
+    if (this.daemon === undefined) this.isWaiting = true;
+    else this.daemon.reload().catch((error: unknown) => report(error, this.io, false));
+  }
+
+  serve(daemon: Pick<Daemon, "reload">): void {
+    this.daemon = daemon;
+    if (this.isWaiting) this.heard();
+  }
+}
+
 const serve = async (config: Config, configPath: string, io: Io, parts: DaemonParts): Promise<number> => {
-  const { signal, crash } = parts.interrupts(() => parts.exit(EXIT_INTERRUPTED));
+  const hangups = new Hangups(io);
+  const { signal, crash } = parts.interrupts({
+    onSecond: () => parts.exit(EXIT_INTERRUPTED),
+    onHangup: () => hangups.heard(),
+  });
   const withStack = isVerbose(config);
   try {
     const broken = crash.then((error) => Promise.reject(error));
     const daemon = await Promise.race([parts.start(config, { configPath, version: packageVersion() }), broken]);
+    hangups.serve(daemon);
     const failure = await Promise.race([
       signal.then(() => undefined),
       Promise.race([crash, daemon.failed]).then((error) => ({ error })),

@@ -3,6 +3,7 @@
  * text. The keys that it is read from are in schema.ts.
  */
 
+import type { Settings } from "../dataplane/desired-view.ts";
 import type { Encap } from "../tunnel/in-udp.ts";
 import type { ListenAddress } from "./address.ts";
 import type { Both } from "./gre-value.ts";
@@ -210,4 +211,6 @@ export interface Config {
   /** In the order of the file; names of digits only come first. */
   readonly tunnels: readonly TunnelConfig[];
   readonly hostGateways: readonly HostGatewayConfig[];
+  /** As it is written, without defaults. */
+  readonly settings: { readonly daemon: Settings; readonly tunnels: Readonly<Record<string, Settings>> };
 }

@@ -7,6 +7,7 @@ import { encapsOf } from "../tunnel/in-udp.ts";
 import { type HeaderOptions, hasVni } from "../tunnel/mode.ts";
 import { modeOf } from "../tunnel/modes.ts";
 import type { TunnelConfig } from "./config.ts";
+import { Conflicts } from "./conflict-report.ts";
 import {
   addressTwice,
   family,
@@ -26,7 +27,7 @@ import {
 } from "./contradictions.ts";
 import type { ConfigDocument } from "./document.ts";
 import { checkEmbedding } from "./embedding.ts";
-import { type KeyPath, type Problem, pathText, placeText } from "./problem.ts";
+import type { KeyPath, Problem } from "./problem.ts";
 import { checkRoutes } from "./route.ts";
 
 /** An underlay address of a tunnel and where it stands. */
@@ -36,29 +37,6 @@ interface Vtep {
 }
 
 const ZERO_MAC = "00:00:00:00:00:00";
-
-/** The problems of one file, each reported with the place of the value that it contradicts. */
-class Conflicts {
-  readonly problems: Problem[] = [];
-  readonly #document: ConfigDocument;
-
-  constructor(document: ConfigDocument) {
-    this.#document = document;
-  }
-
-  report(path: KeyPath, message: string): void {
-    this.problems.push({ code: "ERR_CONFIG_CONFLICT", place: this.#document.valuePlace(path), path, message });
-  }
-
-  isList(path: KeyPath): boolean {
-    return this.#document.valueAt([...path, 0]).present;
-  }
-
-  /** `tunnels.vx42.id (vtepd.yaml:5:9)` */
-  at(path: KeyPath): string {
-    return `${pathText(path)} (${placeText(this.#document.fileName, this.#document.valuePlace(path))})`;
-  }
-}
 
 /** ISATAP calls its flood list by another name. */
 const floodKey = ({ mode }: TunnelConfig): string => (mode === "isatap" ? "potential-routers" : "flood");

@@ -23,8 +23,6 @@ import type { KeyPath, Place, Problem } from "./problem.ts";
 import { placeText } from "./problem.ts";
 import { syntaxMessage, TOO_DEEP } from "./syntax-message.ts";
 
-const START: Place = { line: 1, column: 1 };
-
 /** The merge key `<<` has a symbol for its value, unless it is quoted and thus an ordinary key. */
 const isMergeKey = (key: unknown): boolean => isScalar(key) && typeof key.value === "symbol";
 
@@ -44,7 +42,6 @@ interface Entry {
 type Report = (node: unknown, message: string, code?: Problem["code"]) => void;
 
 export class ConfigDocument {
-  readonly fileName: string;
   /** Maps, lists and scalars; undefined when `problems` is not empty. May hold cycles, as aliases can make them. */
   readonly value: unknown;
   /** Why the text is not YAML that a configuration may consist of. */
@@ -52,9 +49,18 @@ export class ConfigDocument {
   readonly #document: Document.Parsed | undefined;
   readonly #lines = new LineCounter();
 
-  /** Never throws: whatever is wrong with the text is in `problems`. */
-  constructor(text: string, fileName: string) {
-    this.fileName = fileName;
+  /** Where a text begins. */
+  readonly #start: Place;
+
+  /** @param source a text and the name of its file, or the value that one would have. Never throws: whatever is wrong with a text is in `problems`. */
+  constructor(source: { readonly text: string; readonly file: string } | { readonly value: unknown }) {
+    this.#start = { file: "file" in source ? source.file : undefined, line: 1, column: 1 };
+    if ("value" in source) {
+      this.problems = [];
+      this.value = source.value;
+      return;
+    }
+    const { text } = source;
     try {
       this.#document = parseDocument(text, {
         lineCounter: this.#lines,
@@ -71,7 +77,7 @@ export class ConfigDocument {
       // The parser recurses, and an alias may be expanded too often: both end in an exception without a position.
       const got = error instanceof RangeError ? TOO_DEEP : (error as Error).message;
       this.problems = [
-        { code: "ERR_CONFIG_SYNTAX", place: START, path: [], message: `expected readable YAML, got ${got}` },
+        { code: "ERR_CONFIG_SYNTAX", place: this.#start, path: [], message: `expected readable YAML, got ${got}` },
       ];
     }
   }
@@ -106,7 +112,7 @@ export class ConfigDocument {
 
   #place(path: KeyPath, placeOfEntry: (entry: Entry) => Place | undefined): Place {
     let node: unknown = this.#document?.contents;
-    let place = this.#placeOf(node) ?? START;
+    let place = this.#placeOf(node) ?? this.#start;
     for (const step of path) {
       const entry = this.#entry(node, step);
       if (entry === undefined) {
@@ -125,7 +131,7 @@ export class ConfigDocument {
 
   #placeAt(offset: number): Place {
     const { line, col } = this.#lines.linePos(offset);
-    return line === 0 ? START : { line, column: col };
+    return line === 0 ? this.#start : { ...this.#start, line, column: col };
   }
 
   #resolve(node: unknown): unknown {
@@ -179,7 +185,7 @@ export class ConfigDocument {
   #nodeProblems(document: Document.Parsed): Problem[] {
     const problems: Problem[] = [];
     const report: Report = (node, message, code = "ERR_CONFIG_SYNTAX") => {
-      problems.push({ code, place: this.#placeOf(node) ?? START, path: [], message });
+      problems.push({ code, place: this.#placeOf(node) ?? this.#start, path: [], message });
     };
     visit(document, {
       Alias: (_, alias) => {
@@ -207,7 +213,7 @@ export class ConfigDocument {
       } else if (isScalar(key) && typeof key.value !== "string" && key.source !== text) {
         report(key, `expected a key that is plain text, got \`${key.source}\`, which YAML reads as ${text}: quote it`);
       } else if (first.has(text)) {
-        const place = placeText(this.fileName, this.#placeOf(first.get(text)) ?? START);
+        const place = placeText(this.#placeOf(first.get(text)) ?? this.#start);
         report(key, `expected each key once, got \`${text}\` again (first at ${place})`);
       } else {
         first.set(text, key);

@@ -55,6 +55,10 @@ export const schemaRoot = (): SchemaNode => {
   return root;
 };
 
+/** What may be written of one tunnel. */
+export const tunnelJsonSchema = (): SchemaNode =>
+  schemaRoot().properties?.["tunnels"]?.anyOf?.find(({ type }) => type === "object")?.additionalProperties || {};
+
 /** For editors and other programs: a JSON schema, draft 2020-12, as text. */
 export const printSchema = (): string => `${JSON.stringify(schemaRoot(), null, 2)}\n`;
 

@@ -2,6 +2,8 @@
 import { type ErrorCode, VtepdError } from "../errors.ts";
 
 export interface Place {
+  /** Undefined = what was said over the control socket, which has no lines. */
+  readonly file: string | undefined;
   /** Both count from 1; a column is a UTF-16 code unit, as in editors. */
   readonly line: number;
   readonly column: number;
@@ -40,13 +42,15 @@ export const pathText = (path: KeyPath): string =>
     })
     .join("");
 
-export const placeText = (fileName: string, place: Place): string => `${fileName}:${place.line}:${place.column}`;
+/** `vtepd.yaml:5:9`, or nothing. */
+export const placeText = ({ file, line, column }: Place): string =>
+  file === undefined ? "" : `${file}:${line}:${column}`;
 
 /** All problems in the order of the file, one per line; the code and the path are those of the first. */
-export const problemsError = (fileName: string, problems: readonly Problem[]): VtepdError => {
+export const problemsError = (problems: readonly Problem[]): VtepdError => {
   const ordered = problems.toSorted((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
   const lines = ordered.map(({ place, path, message }) =>
-    [placeText(fileName, place), ...(path.length > 0 ? [pathText(path)] : []), message].join(": "),
+    [placeText(place), path.length > 0 ? pathText(path) : "", message].filter((part) => part !== "").join(": "),
   );
   const first = ordered[0];
   return new VtepdError(first?.code ?? "ERR_INTERNAL", lines.join("\n"), {

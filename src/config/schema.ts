@@ -36,5 +36,6 @@ const fileOf = <Tunnel extends z.ZodType>(name: z.ZodType<string, string>, tunne
 export const configSchema: z.ZodType = fileOf(tunnelName, z.union([tunnelSchema, hostGatewaySchema]));
 
 /** The file around the tunnels, which are checked one by one, so that a wrong name does not hide a wrong value. */
-export const frameSchema: z.ZodType<Omit<Config, "tunnels" | "hostGateways"> & { tunnels: Record<string, unknown> }> =
-  fileOf(z.string(), z.unknown());
+export const frameSchema: z.ZodType<
+  Omit<Config, "tunnels" | "hostGateways" | "settings"> & { tunnels: Record<string, unknown> }
+> = fileOf(z.string(), z.unknown());

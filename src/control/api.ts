@@ -6,8 +6,10 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import type { Logger } from "pino";
+import type { DesiredState } from "../dataplane/desired-view.ts";
 import type { VtepService } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
+import { addDesiredRoutes } from "./desired-routes.ts";
 import { addEventRoutes } from "./event-routes.ts";
 import { addFdbRoutes } from "./fdb-routes.ts";
 import { addLinkRoutes } from "./link-routes.ts";
@@ -17,11 +19,13 @@ import { requestProblem } from "./request-problem.ts";
 import { addRouteRoutes } from "./route-routes.ts";
 import { addStatusRoutes } from "./status-routes.ts";
 
-/** Largest request body. Bytes. */
+/** Largest request body, and largest configuration. Bytes. */
 const MAX_BODY_BYTES = 1024 * 1024;
+const MAX_CONFIG_BYTES = 16 * MAX_BODY_BYTES;
 
 export interface ApiParts {
   readonly service: VtepService;
+  readonly desired: DesiredState;
   /** Text of /metrics, in the Prometheus exposition format. */
   readonly metrics: () => Promise<string>;
   readonly log: Logger;
@@ -32,7 +36,7 @@ const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 /** Reads are frequent and change nothing; writes are what an operator asks about later. */
 const isWrite = (method: string): boolean => method !== "GET" && method !== "HEAD";
 
-export const makeApi = ({ service, metrics, log }: ApiParts): OpenAPIHono => {
+export const makeApi = ({ service, desired, metrics, log }: ApiParts): OpenAPIHono => {
   const api = new OpenAPIHono({
     defaultHook: (result) => (result.success ? undefined : problemResponse(requestProblem(result))),
   });
@@ -42,16 +46,18 @@ export const makeApi = ({ service, metrics, log }: ApiParts): OpenAPIHono => {
     const { method, path } = context.req;
     log[isWrite(method) ? "info" : "debug"]({ method, path, status: context.res.status }, "control request");
   });
-  api.use(
+  const limit = (maxSize: number) =>
     bodyLimit({
-      maxSize: MAX_BODY_BYTES,
+      maxSize,
       onError: () =>
-        problemResponse(problem("ERR_USAGE", `expected a body of at most ${MAX_BODY_BYTES} bytes`, { status: 413 })),
-    }),
-  );
+        problemResponse(problem("ERR_USAGE", `expected a body of at most ${maxSize} bytes`, { status: 413 })),
+    });
+  const [configLimit, otherLimit] = [limit(MAX_CONFIG_BYTES), limit(MAX_BODY_BYTES)];
+  api.use((context, next) => (context.req.path === "/v1/config" ? configLimit : otherLimit)(context, next));
 
   addStatusRoutes(api, service);
   addLinkRoutes(api, service);
+  addDesiredRoutes(api, service, desired);
   addFdbRoutes(api, service);
   addNeighbourRoutes(api, service);
   addRouteRoutes(api, service);

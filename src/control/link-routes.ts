@@ -54,7 +54,7 @@ const shared = { bytes: count(), packets: count(), errors: count(), dropped: cou
 
 const rates = { broadcast: count().optional(), multicast: count().optional(), "unknown-unicast": count().optional() };
 
-const LinkSchema = z
+export const LinkSchema: z.ZodType<LinkJson> = z
   .object({
     ifindex: count(),
     ifname: z.string(),
@@ -131,7 +131,7 @@ const rekey = createRoute({
   responses: answersNothing("Done"),
 });
 
-const withStats = (link: LinkView, all: readonly LinkStats[]): LinkJson => {
+export const linkWithStats = (link: LinkView, all: readonly LinkStats[]): LinkJson => {
   const stats = all.find(({ name }) => name === link.name);
   if (stats === undefined) throw new VtepdError("ERR_INTERNAL", `tunnel ${link.name} has no counters`);
   return linkJson(link, stats);
@@ -140,11 +140,11 @@ const withStats = (link: LinkView, all: readonly LinkStats[]): LinkJson => {
 export const addLinkRoutes = (api: OpenAPIHono, service: VtepService): void => {
   api.openapi(listLinks, (context) => {
     const stats = service.stats();
-    return context.json(service.links().map((link) => withStats(link, stats)));
+    return context.json(service.links().map((link) => linkWithStats(link, stats)));
   });
   api.openapi(showLink, (context) => {
     const link = service.link(context.req.valid("param").name);
-    return context.json(withStats(link, service.stats(link.name)));
+    return context.json(linkWithStats(link, service.stats(link.name)));
   });
   api.openapi(rekey, (context) => {
     service.rekey(context.req.valid("param").name);

@@ -31,6 +31,11 @@ export class Ageing {
     this.aged[bd] = 0;
   }
 
+  /** Another ageing time. */
+  change(bd: number, ageingS: number): void {
+    this.ageingS[bd] = ageingS;
+  }
+
   /** Entries aged out since `set`. */
   count(bd: number): number {
     return this.aged[bd]!;

@@ -5,8 +5,8 @@
 import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
 import { type Config, OFFLOAD_TIERS } from "../config/config.ts";
-import { sendsFromOwnPort } from "../config/contradictions.ts";
 import { startControl } from "../control/server.ts";
+import type { Difference } from "../dataplane/desired-view.ts";
 import { allocateTableMemory, openTables } from "../dataplane/tables.ts";
 import type { RouteView } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
@@ -16,15 +16,15 @@ import { startMetrics } from "../metrics/server.ts";
 import { Ageing } from "./ageing.ts";
 import { monotonicS } from "./clock.ts";
 import { holdHeapDown } from "./collector.ts";
-import { planDevices } from "./device-plan.ts";
-import { setUpDevices } from "./device-setup.ts";
+import { Desired } from "./desired.ts";
 import { DeviceWatch } from "./device-watch.ts";
 import { DirectRoutes } from "./direct-routes.ts";
 import { Events } from "./events.ts";
 import { Eviction } from "./eviction.ts";
-import { HostGateways } from "./host-gateway.ts";
+import { Gateways } from "./gateways.ts";
 import { warnOfKernelTunnels } from "./kernel-tunnels.ts";
 import { LinkWatch } from "./link-watch.ts";
+import { Links } from "./links.ts";
 import { MoveWarnings } from "./move-warnings.ts";
 import { Names } from "./names.ts";
 import { type Offload, type OffloadRequest, probeOffload } from "./offload.ts";
@@ -36,8 +36,8 @@ import { Statistics } from "./statistics.ts";
 import { Strangers } from "./strangers.ts";
 import { Supervisor, type WorkerPlan } from "./supervisor.ts";
 import { Transmitters } from "./transmitters.ts";
-import { type Ground, Tunnel } from "./tunnel.ts";
-import { UnderlayPlanner } from "./underlay-plan.ts";
+import type { Tunnel } from "./tunnel.ts";
+import { Turns } from "./turns.ts";
 import { UnderlayWatch } from "./underlay-watch.ts";
 import { Undo } from "./undo.ts";
 import { Upcalls } from "./upcalls.ts";
@@ -52,6 +52,8 @@ export interface DaemonOptions {
 export interface Daemon {
   /** Removes everything the daemon made. */
   stop(): Promise<void>;
+  /** Reads the configuration again and brings it into effect. @throws VtepdError, then nothing has changed */
+  reload(): Promise<Difference>;
   /** Resolves when the daemon cannot go on by itself. */
   readonly failed: Promise<VtepdError>;
 }
@@ -123,13 +125,14 @@ const start = async (
   config: Config,
   { configPath, log, version }: DaemonOptions,
   undo: Undo,
-): Promise<Pick<Daemon, "failed">> => {
+): Promise<Omit<Daemon, "stop">> => {
   const offload = probeOffload(offloadRequest(config));
   log.info(offloadLog(offload), "offload");
   const memory = allocateTableMemory(config.daemon.fdbCapacity);
   const tables = openTables(memory);
   const tunnels = new Map<string, Tunnel>();
-  const watch = new DeviceWatch(tunnels, log);
+  const turns = new Turns();
+  const watch = new DeviceWatch(tunnels, turns, log);
   const recursion = new RouteRecursion(tunnels);
   const events = new Events((hasListeners) => {
     supervisor.watch(hasListeners);
@@ -159,8 +162,7 @@ const start = async (
   const transmitters = new Transmitters(tables, supervisor, offload);
   const onRefused = (port: number, refusal: string): void =>
     log.warn({ port, refusal }, "no receive offload in tier tunnel; UDP sockets are used");
-  const sendingPorts = new Set(config.tunnels.filter(sendsFromOwnPort).map(({ port }) => port));
-  const receivers = new Receivers(tables, supervisor, offload, onRefused, sendingPorts);
+  const receivers = new Receivers(tables, supervisor, offload, onRefused);
   const paths = new PathMtus(tables.remotes);
   const upcalls = new Upcalls({
     tunnels,
@@ -172,10 +174,10 @@ const start = async (
     events,
     remotes: tables.remotes,
   });
-  const hostGateways = new HostGateways(config.hostGateways, log);
-  const directRoutes = new DirectRoutes(config.tunnels, log);
-  const routes = (): RouteView[] => [...directRoutes.list(), ...hostGateways.list()];
-  const underlayWatch = new UnderlayWatch(tunnels, receivers, recursion, directRoutes, log);
+  const gateways = new Gateways(log);
+  const directRoutes = new DirectRoutes(log);
+  const routes = (): RouteView[] => [...directRoutes.list(), ...gateways.list()];
+  const underlayWatch = new UnderlayWatch(tunnels, turns, receivers, recursion, directRoutes, log);
   const linkWatch = new LinkWatch(tunnels, (event) => events.emit(event));
   const peerWatch = new PeerWatch(tunnels, supervisor.counters, (event) => events.emit(event));
   const watchLinks = (hasListeners: boolean): void => {
@@ -191,30 +193,21 @@ const start = async (
 
   const names = new Names(new NameResolver(config.daemon.resolver), log);
   undo.push(() => names.stop());
-  const releaseNames = await names.prepare(config.tunnels);
-
-  const planner = await UnderlayPlanner.look(config.tunnels);
-  const devices = planDevices(config.tunnels.length, supervisor.count);
   const sockets = { receivers, transmitters };
   const met = (tunnel: Tunnel, address: string): void => recursion.met(tunnel, address);
-  const ground: Ground = { tables, sockets, supervisor, names, met, offload, paths, devices };
-  try {
-    for (const tunnelConfig of config.tunnels) {
-      const tunnel = await Tunnel.open(tunnelConfig, planner.plan(tunnelConfig), ground);
-      undo.push(() => tunnel.close());
-      tunnels.set(tunnelConfig.name, tunnel);
-      ageing.set(tunnel.bd, tunnelConfig.ageingS);
-      eviction.reset(tunnel.bd);
-    }
-  } finally {
-    undo.push(() => Tunnel.strip([...tunnels.values()], ground)); // the first of these steps to be taken
-  }
-  releaseNames();
-  await receivers.activate();
-  await setUpDevices([...tunnels.values()]);
-  await recursion.refuseAny(); // The devices' addresses are routes, too.
-
-  warnOfKernelTunnels(tunnels.values(), log);
+  const ground = { tables, sockets, supervisor, names, met, offload, paths };
+  const links = new Links({ ground, recursion, ageing, eviction, log }, tunnels);
+  undo.push(() => links.close());
+  undo.push(() => gateways.stop());
+  undo.push(() => directRoutes.stop());
+  const onChange = (made: readonly Tunnel[]): void => {
+    warnOfKernelTunnels(made, log);
+    underlayWatch.look();
+  };
+  const desired = new Desired({ links, gateways, directRoutes, turns, configPath, log, onChange }, config);
+  await desired.start();
+  // What somebody has made by hand ends with its device, as the kernel's does.
+  watch.onDeleted = (name) => (desired.isByHand(name) ? desired.deleteLink(name) : undefined);
 
   const segmentWatch = watchSegments(statistics, log);
   const timer = setInterval(() => {
@@ -229,10 +222,6 @@ const start = async (
     segmentWatch();
     void transmitters.revive();
   }, TICK_MS);
-  undo.push(() => hostGateways.stop());
-  await hostGateways.start();
-  undo.push(() => directRoutes.stop());
-  await directRoutes.start();
   underlayWatch.start();
   undo.push(() => transmitters.settle());
   undo.push(() => clearInterval(timer));
@@ -244,6 +233,7 @@ const start = async (
     socket: control.socket,
     group: control.group,
     service: vtep,
+    desired,
     metrics: () => scrape(vtep),
     log,
   });
@@ -253,5 +243,5 @@ const start = async (
     undo.push(() => exporter.close());
   }
   log.info({ workers: supervisor.count, tunnels: tunnels.size, control: control.socket }, "vtepd is forwarding");
-  return { failed: supervisor.failed };
+  return { failed: supervisor.failed, reload: () => desired.reload(false) };
 };

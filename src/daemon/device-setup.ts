@@ -2,6 +2,7 @@
  * What iproute2 does on the tunnels' devices after they are made, with one `ip` process for each network namespace: their
  * addresses and routes, and the largest superframe the host's stack may make.
  */
+import type { TunnelConfig } from "../config/config.ts";
 import { networkOf } from "../config/network.ts";
 import { batchIp } from "../host/iproute.ts";
 import { routeWords } from "../host/own-routes.ts";
@@ -58,6 +59,18 @@ const byNamespace = (
 /** What depends on the devices' MTU. Only speed does, and an old iproute2 has no word for it: a superframe is then two sends. */
 export const setSegmentLimits = async (tunnels: readonly Tunnel[]): Promise<void> => {
   for (const [netns, lines] of byNamespace(tunnels, gsoLimit)) await batchIp(lines, netns).catch(() => {});
+};
+
+/** Takes addresses off that are not among these, and routes that nobody wants. Those that somebody else has taken off are no loss. */
+export const dropAddresses = async ({ config, device }: Tunnel, before: TunnelConfig): Promise<void> => {
+  const goneAddresses = before.addresses.filter((address) => !config.addresses.includes(address));
+  const kept = new Set(config.routes.map(({ to }) => to));
+  const goneRoutes = before.routes.filter(({ to, mayBeDirect }) => !kept.has(to) && !mayBeDirect);
+  const lines = [
+    ...goneRoutes.map(({ to }) => `route del ${to} dev ${device.spec.name}`),
+    ...goneAddresses.map((address) => `addr del ${address} dev ${device.spec.name}`),
+  ];
+  for (const line of lines) await batchIp([line], config.netns).catch(() => {});
 };
 
 /** @throws ERR_HOST_COMMAND */

@@ -10,6 +10,7 @@ import type { Logger } from "pino";
 import { VtepdError } from "../errors.ts";
 import { setUpDevices } from "./device-setup.ts";
 import type { Tunnel } from "./tunnel.ts";
+import type { Turns } from "./turns.ts";
 
 const DEVICES_PER_TICK = 64;
 const RETRY_MIN_MS = 1000;
@@ -17,15 +18,19 @@ const RETRY_MAX_MS = 30_000;
 
 export class DeviceWatch {
   private readonly tunnels: ReadonlyMap<string, Tunnel>;
+  private readonly turns: Turns;
   private readonly log: Logger;
+  /** Told of a tunnel whose device is gone; what it returns ends when the tunnel has, too. Undefined = the device is to come back. */
+  onDeleted: (name: string) => Promise<void> | undefined = () => undefined;
   private readonly missing = new Set<Tunnel>();
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly running = new Set<Promise<void>>();
   private stopped = false;
   private next = 0;
 
-  constructor(tunnels: ReadonlyMap<string, Tunnel>, log: Logger) {
+  constructor(tunnels: ReadonlyMap<string, Tunnel>, turns: Turns, log: Logger) {
     this.tunnels = tunnels;
+    this.turns = turns;
     this.log = log;
   }
 
@@ -34,8 +39,21 @@ export class DeviceWatch {
     const tunnel = [...this.tunnels.values()].find(({ device }) => device.spec.port === port);
     if (tunnel === undefined || this.stopped || this.missing.has(tunnel)) return;
     this.missing.add(tunnel);
-    this.log.warn({ link: tunnel.config.name }, "device was deleted; it will be made again");
-    this.retry(tunnel, RETRY_MIN_MS);
+    const link = tunnel.config.name;
+    const ended = this.onDeleted(link);
+    if (ended === undefined) {
+      this.log.warn({ link }, "device was deleted; it will be made again");
+      this.retry(tunnel, RETRY_MIN_MS);
+      return;
+    }
+    this.log.warn({ link }, "device was deleted; its tunnel, made by hand, goes with it");
+    const ending = ended
+      .catch((error: unknown) => this.log.error({ link, err: error }, "the tunnel of a deleted device is still there"))
+      .finally(() => {
+        this.missing.delete(tunnel);
+        this.running.delete(ending);
+      });
+    this.running.add(ending);
   }
 
   tick(): void {
@@ -56,7 +74,7 @@ export class DeviceWatch {
   private retry(tunnel: Tunnel, delayMs: number): void {
     const timer = setTimeout(() => {
       this.timers.delete(timer);
-      const attempt = this.reopen(tunnel, delayMs).finally(() => this.running.delete(attempt));
+      const attempt = this.turns.take(() => this.reopen(tunnel, delayMs)).finally(() => this.running.delete(attempt));
       this.running.add(attempt);
     }, delayMs);
     this.timers.add(timer);
@@ -64,6 +82,10 @@ export class DeviceWatch {
 
   private async reopen(tunnel: Tunnel, delayMs: number): Promise<void> {
     const link = tunnel.config.name;
+    if (this.stopped || this.tunnels.get(link) !== tunnel) {
+      this.missing.delete(tunnel);
+      return;
+    }
     try {
       await tunnel.reopenDevice();
       await setUpDevices([tunnel]);

@@ -30,6 +30,14 @@ export interface DeviceSpec {
   readonly port: number;
 }
 
+/** A device of before, in other hands now: its interface stays as it is, with all that others have set on it. */
+export interface HeldDevice {
+  readonly spec: DeviceSpec;
+  readonly fds: number[];
+  readonly macAddress: Uint8Array;
+  readonly givenMtu: number;
+}
+
 export class Device {
   readonly spec: DeviceSpec;
   /** Chosen once, so that a device made again has the address that others have learned. */
@@ -42,13 +50,26 @@ export class Device {
   /** What we gave it last. */
   private givenMtu: number;
 
-  constructor(spec: DeviceSpec, supervisor: Supervisor, offload: Offload) {
+  private readonly held: HeldDevice | undefined;
+
+  /** @param held a device to take over rather than to make one, if it is one that `suits` */
+  constructor(spec: DeviceSpec, supervisor: Supervisor, offload: Offload, held?: HeldDevice) {
     this.spec = spec;
+    this.held = held;
     this.wantedMtu = spec.mtu;
     this.givenMtu = spec.mtu;
     this.supervisor = supervisor;
     this.offload = offload;
-    this.macAddress = (spec.macAddress && parseMac(spec.macAddress)) || toLocalMac(new Uint8Array(randomBytes(6)));
+    this.macAddress =
+      held?.macAddress ??
+      ((spec.macAddress && parseMac(spec.macAddress)) || toLocalMac(new Uint8Array(randomBytes(6))));
+  }
+
+  /** Whether a tunnel's device may become another one's. */
+  static suits({ spec, macAddress }: HeldDevice, wanted: DeviceSpec): boolean {
+    const isSame = (["name", "kind", "netns", "queues"] as const).every((key) => spec[key] === wanted[key]);
+    const mac = wanted.macAddress === undefined ? undefined : parseMac(wanted.macAddress);
+    return isSame && (mac === undefined || Buffer.compare(mac, macAddress) === 0);
   }
 
   /** What it shall have; somebody else may have given it another. */
@@ -76,8 +97,14 @@ export class Device {
 
   /** Makes the device, up. @throws ERR_NO_TUN, ERR_PERMISSION, ERR_DEVICE_EXISTS, ERR_NETNS_NOT_FOUND, ERR_SYSCALL */
   open(): void {
-    const { name, netns, txQueueFrames } = this.spec;
     const mtu = this.wantedMtu;
+    if (this.held !== undefined && this.held.fds.length > 0) {
+      this.fds = this.held.fds.splice(0);
+      this.givenMtu = this.held.givenMtu;
+      this.changeMtu(mtu);
+      return;
+    }
+    const { name, netns, txQueueFrames } = this.spec;
     const tap = attempt(`TAP ${name}`, () =>
       addon.openTap({
         name,
@@ -118,6 +145,16 @@ export class Device {
   /** Removes the device, if it is still there. Workers must have let go of it. */
   close(): void {
     addon.removeTaps(Int32Array.from(this.fds.splice(0)));
+  }
+
+  /** Lets go of the device without an end to it; until `detach`, workers still use it. */
+  handOver(): HeldDevice {
+    return { spec: this.spec, fds: this.fds.splice(0), macAddress: this.macAddress, givenMtu: this.givenMtu };
+  }
+
+  /** Ends devices that nobody has taken over. */
+  static removeHeld(held: readonly HeldDevice[]): void {
+    addon.removeTaps(Int32Array.from(held.flatMap(({ fds }) => fds.splice(0))));
   }
 
   /** Removes many: one command for each worker, and the kernel's waiting is shared (removeTaps). */

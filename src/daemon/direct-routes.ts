@@ -34,6 +34,10 @@ interface WayRow {
   readonly type?: string;
 }
 
+/** Equal for what one route stands for. */
+const keyOf = ({ tunnel, route }: Pick<Direct, "tunnel" | "route">): string =>
+  JSON.stringify([tunnel.netns, tunnel.name, tunnel.link, route]);
+
 const throughTunnel = ({ name }: TunnelConfig, { to, gateway }: TunnelRouteConfig): OwnRoute => ({
   to,
   gateway,
@@ -47,19 +51,29 @@ export class DirectRoutes {
   private readonly directs = new Map<string | undefined, Direct[]>();
   private isStopped = false;
 
-  constructor(tunnels: readonly TunnelConfig[], log: Logger) {
+  constructor(log: Logger) {
     this.log = log;
+  }
+
+  /**
+   * Makes the networks those of these tunnels; what no tunnel routes any more is taken away. No `follow` may be running.
+   * @throws ERR_HOST_COMMAND, with half of it done: `set` again with the tunnels of before
+   */
+  async set(tunnels: readonly TunnelConfig[]): Promise<void> {
+    const before = new Map(this.all().map((direct) => [keyOf(direct), direct]));
+    this.directs.clear();
     for (const tunnel of tunnels) {
       for (const route of tunnel.routes.filter(({ mayBeDirect }) => mayBeDirect)) {
         const known = this.directs.get(tunnel.netns) ?? [];
-        known.push({ tunnel, route, now: throughTunnel(tunnel, route), problem: undefined });
+        const same = before.get(keyOf({ tunnel, route }));
+        known.push({ tunnel, route, now: same?.now ?? throughTunnel(tunnel, route), problem: same?.problem });
         this.directs.set(tunnel.netns, known);
       }
     }
-  }
-
-  /** @throws ERR_HOST_COMMAND; `stop` takes back what was done */
-  async start(): Promise<void> {
+    const routed = new Set(tunnels.flatMap(({ netns, routes }) => routes.map(({ to }) => `${netns} ${to}`)));
+    for (const { tunnel, now } of before.values()) {
+      if (!routed.has(`${tunnel.netns} ${now.to}`)) await removeRoute(now, tunnel.netns);
+    }
     await this.follow();
     for (const { problem } of this.all()) if (problem !== undefined) throw problem;
   }

@@ -9,7 +9,7 @@ import { monotonicS } from "./clock.ts";
 import { type Addresses, FLOOD_MAC, FloodList } from "./flood-list.ts";
 import type { TunnelRemotes } from "./remotes.ts";
 import { StaticEntries } from "./static-entries.ts";
-import type { Owner, Wish } from "./wish.ts";
+import { type Owner, type Wish, wishText } from "./wish.ts";
 
 /** What an entry that does not say otherwise has. */
 export interface Own {
@@ -37,6 +37,19 @@ export class Forwarding {
   change(verb: "add" | "append" | "replace", request: FdbRequest, owner: Owner): void {
     if (request.mac === FLOOD_MAC) this.flood.change(verb, this.toWish(request, owner));
     else this.statics.change(verb, request.mac, this.toWish(request, owner, true));
+  }
+
+  /** Makes the static entries of the configuration these. @param requests without flood-list members @throws ERR_LIMIT */
+  configure(requests: readonly FdbRequest[]): void {
+    const wanted = new Map(requests.map((request) => [request.mac, this.toWish(request, "config", true)]));
+    for (const mac of this.statics.macs()) {
+      const { wish } = this.statics.get(mac)!;
+      const next = wanted.get(mac);
+      const isSame = next !== undefined && wishText(next) === wishText(wish) && next.isSticky === wish.isSticky;
+      if (isSame && wish.owner === "config") wanted.delete(mac);
+      else if (next === undefined && wish.owner === "config") this.statics.delete(mac, undefined);
+    }
+    for (const [mac, wish] of wanted) this.statics.change("replace", mac, wish);
   }
 
   /** A request with the tunnel's own UDP port and VNI filled in. Its own interface is no `via`. */

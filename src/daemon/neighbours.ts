@@ -34,16 +34,15 @@ export class Neighbours {
   private readonly name: string;
   private readonly table: NeighbourTable;
   private readonly bd: number;
-  private readonly ageingS: number;
+  /** 0 = never. */
+  private ageingS = 0;
   private readonly known = new Map<string, Neighbour>();
   private learned = 0;
 
-  /** @param ageingS 0 = never */
-  constructor(name: string, table: NeighbourTable, bd: number, ageingS: number) {
+  constructor(name: string, table: NeighbourTable, bd: number) {
     this.name = name;
     this.table = table;
     this.bd = bd;
-    this.ageingS = ageingS;
   }
 
   /** @param request checked: canonical address, MAC in lower case. @throws ERR_NEIGHBOUR_EXISTS, ERR_LIMIT */
@@ -75,9 +74,13 @@ export class Neighbours {
     return goes.length;
   }
 
-  /** What `config` names; the rest of the configuration has checked it. */
-  configure(neighbours: readonly NeighbourConfig[]): void {
-    for (const neighbour of neighbours) this.change("add", neighbour, "config");
+  /** Makes those that `config` names these; the rest of the configuration has checked them. @param ageingS 0 = never */
+  configure(neighbours: readonly NeighbourConfig[], ageingS: number): void {
+    this.ageingS = ageingS;
+    const wanted = new Set(neighbours.map(({ address }) => address));
+    const goes = [...this.known].filter(([address, { owner }]) => owner === "config" && !wanted.has(address));
+    for (const [address, neighbour] of goes) this.drop(address, neighbour);
+    for (const neighbour of neighbours) this.change("replace", neighbour, "config");
   }
 
   /** A neighbour was heard behind a remote VTEP. Returns what that changed. */

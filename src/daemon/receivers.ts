@@ -80,28 +80,29 @@ export class Receivers {
   private readonly supervisor: Supervisor;
   private readonly offload: Offload;
   private readonly onRefused: (port: number, refusal: string) => void;
-  private readonly sendingPorts: ReadonlySet<number>;
+  /** UDP ports whose sockets send, too. */
+  private readonly sendingPorts = new Set<number>();
   private readonly receiveOffload = new ReceiveOffload();
   private readonly pool = new Pool<Receiver>();
   /** What makes the workers receive on those that are new. */
   private readonly waiting = new Map<Receiver, PortChange[][]>();
 
-  /**
-   * @param onRefused told why a port's packets cannot be received in the way of tier `tunnel`
-   * @param sendingPorts those whose sockets send, too
-   */
+  /** @param onRefused told why a port's packets cannot be received in the way of tier `tunnel` */
   constructor(
     tables: Tables,
     supervisor: Supervisor,
     offload: Offload,
     onRefused: (port: number, refusal: string) => void,
-    sendingPorts: ReadonlySet<number>,
   ) {
     this.tables = tables;
     this.supervisor = supervisor;
     this.offload = offload;
     this.onRefused = onRefused;
-    this.sendingPorts = sendingPorts;
+  }
+
+  /** Sockets of the UDP port that are opened from now on are going to send, too. */
+  sendsFrom(port: number): void {
+    this.sendingPorts.add(port);
   }
 
   /** @throws ERR_ADDRESS_IN_USE, ERR_ADDRESS_NOT_LOCAL, ERR_INTERFACE_NOT_FOUND, ERR_PERMISSION, ERR_LIMIT, ERR_SYSCALL */

@@ -7,40 +7,18 @@
  */
 import { PORT_TAP } from "../binding/abi.ts";
 import type { TunnelConfig } from "../config/config.ts";
-import {
-  BD_ACCEPT_ANY,
-  BD_ACCESS_PORT,
-  BD_DROP_UNKNOWN,
-  BD_GRE_REQUIRED,
-  BD_LEARNING,
-  BD_MAC_HI,
-  BD_MAC_LO,
-  BD_MSS_CLAMP,
-  BD_MTU,
-  BD_NEIGHBOURS,
-  BD_OUTER,
-  BD_OVERSIZE,
-  BD_PAYLOADS,
-  BD_VLAN,
-} from "../dataplane/bridge-domain.ts";
+import { BD_ACCESS_PORT, BD_MAC_HI, BD_MAC_LO, BD_MTU } from "../dataplane/bridge-domain.ts";
 import { clearRow, DROP_COLUMNS, LINK_COLUMNS } from "../dataplane/counters.ts";
 import { FDB_STATIC } from "../dataplane/fdb-memory.ts";
-import { clampWord } from "../dataplane/mss-clamp.ts";
-import { ANSWER, ECHO_KEEPALIVES, TELL_L2_MISS, TELL_L3_MISS } from "../dataplane/neighbourhood.ts";
-import { outerPolicy } from "../dataplane/outer-header.ts";
-import { OVERSIZE_DROP, OVERSIZE_FRAGMENT, OVERSIZE_ICMP } from "../dataplane/oversize.ts";
-import { BROADCAST, MULTICAST, TOO_BIG_ANSWER, UNKNOWN_UNICAST_CLASS } from "../dataplane/policers.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type { FloodMember } from "../dataplane/view.ts";
-import { VLAN_DROP, VLAN_PASS, VLAN_STRIP } from "../dataplane/vlan-tags.ts";
 import { VtepdError } from "../errors.ts";
 import { readMacHi, readMacLo } from "../wire/mac.ts";
 import { canReach } from "./admission.ts";
 import { Associations } from "./associations.ts";
 import { monotonicS } from "./clock.ts";
-import { Device } from "./device.ts";
+import { Device, type HeldDevice } from "./device.ts";
 import type { DevicePlan } from "./device-plan.ts";
-import { embeddingWords } from "./embedding.ts";
 import { Encapsulation } from "./encapsulation.ts";
 import { Endpoints, type Sockets } from "./endpoint.ts";
 import { FLOOD_MAC } from "./flood-list.ts";
@@ -49,6 +27,7 @@ import type { Names, TunnelNames } from "./names.ts";
 import { Neighbours } from "./neighbours.ts";
 import type { Offload } from "./offload.ts";
 import type { PathMtus } from "./path-mtu.ts";
+import { writePolicy } from "./policy.ts";
 import { Reception } from "./reception.ts";
 import { TunnelRemotes } from "./remotes.ts";
 import { Routes } from "./routes.ts";
@@ -56,13 +35,7 @@ import type { Supervisor } from "./supervisor.ts";
 import { type CompletePlan, configuredVias, type UnderlayPlan } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
 import { ViaSockets } from "./via-sockets.ts";
-import type { Wish } from "./wish.ts";
-
-const VLAN_MODES = { pass: VLAN_PASS, strip: VLAN_STRIP, drop: VLAN_DROP } as const;
-const OVERSIZE_POLICIES = { icmp: OVERSIZE_ICMP, fragment: OVERSIZE_FRAGMENT, drop: OVERSIZE_DROP } as const;
-/** ICMP messages to senders of oversize frames, a second and at once: one is enough for a sender that listens. */
-const TOO_BIG_RATE = 1000;
-const TOO_BIG_BURST = 100;
+import { type Wish, wishText } from "./wish.ts";
 
 /** What a tunnel is built on. */
 export interface Ground {
@@ -78,7 +51,7 @@ export interface Ground {
 }
 
 export class Tunnel {
-  readonly config: TunnelConfig;
+  private configured: TunnelConfig;
   readonly bd: number;
   readonly device: Device;
   readonly forwarding: Forwarding;
@@ -106,14 +79,14 @@ export class Tunnel {
     endpoints: Endpoints,
     device: Device,
   ) {
-    this.config = config;
+    this.configured = config;
     this.tables = ground.tables;
     this.sockets = ground.sockets;
     this.undo = undo;
     this.bd = bd;
     this.present = endpoints;
     this.device = device;
-    this.neighbours = new Neighbours(config.name, ground.tables.neighbours, bd, config.ageingS);
+    this.neighbours = new Neighbours(config.name, ground.tables.neighbours, bd);
     this.encapsulation = new Encapsulation(config);
     this.associations = new Associations(config, ground.tables.associations, bd);
     this.reception = new Reception(config, ground.tables, bd);
@@ -144,18 +117,24 @@ export class Tunnel {
     this.routes = new Routes(ground.tables, bd, remotes, own);
   }
 
-  /** @throws what bindings, device and tables throw; then nothing of the tunnel is left */
-  static async open(config: TunnelConfig, plan: CompletePlan, ground: Ground): Promise<Tunnel> {
+  /** @param held the device of a tunnel of before, used if it suits @throws what bindings, device and tables throw; then nothing of the tunnel is left */
+  static async open(config: TunnelConfig, plan: CompletePlan, ground: Ground, held?: HeldDevice): Promise<Tunnel> {
     const undo = new Undo();
     try {
-      return await Tunnel.make(config, plan, ground, undo);
+      return await Tunnel.make(config, plan, ground, undo, held);
     } catch (error) {
       await undo.run();
       throw error;
     }
   }
 
-  private static async make(config: TunnelConfig, plan: CompletePlan, ground: Ground, undo: Undo): Promise<Tunnel> {
+  private static async make(
+    config: TunnelConfig,
+    plan: CompletePlan,
+    ground: Ground,
+    undo: Undo,
+    held: HeldDevice | undefined,
+  ): Promise<Tunnel> {
     const { tables, sockets, supervisor, offload } = ground;
     const endpoints = await Endpoints.open(config, plan, sockets);
     let made: Tunnel | undefined;
@@ -171,7 +150,9 @@ export class Tunnel {
     const { txQueueFrames } = ground.devices;
     const kind = new Encapsulation(config).isEthernet ? "tap" : "tun";
     const spec = { name, kind, mtu: plan.mtu, macAddress, netns, queues, txQueueFrames, port } as const;
-    const device = new Device(spec, supervisor, offload);
+    const adopted = held !== undefined && Device.suits(held, spec) ? held : undefined;
+    if (held !== undefined && adopted === undefined) Device.removeHeld([held]);
+    const device = new Device(spec, supervisor, offload, adopted);
     const tunnel = new Tunnel(config, ground, undo, bd, endpoints, device);
     made = tunnel;
     tunnel.reception.check(endpoints.receivers);
@@ -205,6 +186,10 @@ export class Tunnel {
       `${path}: expected at most one queue for each of ${workers} workers, got ${queues}`,
       { path },
     );
+  }
+
+  get config(): TunnelConfig {
+    return this.configured;
   }
 
   get endpoints(): Endpoints {
@@ -254,29 +239,14 @@ export class Tunnel {
   /** Writes the bridge domain, the flood list and the static entries. */
   private fill(): void {
     const { bd, config } = this;
-    const { bridgeDomains, fdb } = this.tables;
-    bridgeDomains.set(bd, BD_LEARNING, config.macLearning && !this.encapsulation.isMirror ? 1 : 0);
-    fdb.accounts.setPolicy(bd, {
-      limit: config.limit,
-      limitPerRemote: config.limitPerRemote ?? 0,
-      isFair: config.eviction === "fair",
-      isDamped: config.moveDamping,
+    const { bridgeDomains, fdb, policers, sourcePolicers } = this.tables;
+    this.undo.push(() => {
+      policers.clear(bd);
+      sourcePolicers.clear(bd);
     });
-    this.setPolicers();
-    bridgeDomains.set(bd, BD_VLAN, VLAN_MODES[config.vlan]);
-    bridgeDomains.set(bd, BD_DROP_UNKNOWN, config.unknownUnicast === "drop" ? 1 : 0);
-    bridgeDomains.set(bd, BD_ACCEPT_ANY, config.accept === "any" ? 1 : 0);
-    bridgeDomains.set(bd, BD_MSS_CLAMP, clampWord(config.mssClamp));
-    bridgeDomains.set(bd, BD_OVERSIZE, OVERSIZE_POLICIES[config.oversize]);
-    this.tables.policers.set(bd, TOO_BIG_ANSWER, TOO_BIG_RATE, TOO_BIG_BURST);
-    const { encapsulation } = this;
-    bridgeDomains.set(bd, BD_OUTER, outerPolicy(config.tos, config.ttl, config.doNotFragment, encapsulation.greOuter));
-    bridgeDomains.set(bd, BD_PAYLOADS, encapsulation.payloads);
-    bridgeDomains.set(bd, BD_GRE_REQUIRED, encapsulation.greRequired);
-    for (const [word, value] of embeddingWords(config)) bridgeDomains.set(bd, word, value);
+    writePolicy(this.tables, bd, config, this.encapsulation);
     this.undo.push(() => void this.neighbours.flush("all"));
-    this.neighbours.configure(config.neighbours);
-    bridgeDomains.set(bd, BD_NEIGHBOURS, encapsulation.hasKeepalives ? ECHO_KEEPALIVES : neighbourhoodOf(config));
+    this.neighbours.configure(config.neighbours, config.ageingS);
     bridgeDomains.set(bd, BD_ACCESS_PORT, this.device.spec.port);
     if (config.group !== undefined) this.undo.push(this.forwarding.remotes.addSelf());
     this.undo.push(() => {
@@ -290,23 +260,22 @@ export class Tunnel {
     for (const entry of config.fdb) if (entry.mac !== FLOOD_MAC) this.forwarding.change("add", entry, "config");
   }
 
-  private setPolicers(): void {
-    const { bd, config } = this;
-    const { policers, sourcePolicers } = this.tables;
-    for (const [kind, name] of [
-      [BROADCAST, "broadcast"],
-      [MULTICAST, "multicast"],
-      [UNKNOWN_UNICAST_CLASS, "unknownUnicast"],
-    ] as const) {
-      const ofTunnel = config.policers[name];
-      const ofSource = config.sourcePolicers[name];
-      if (ofTunnel !== undefined) policers.set(bd, kind, ofTunnel.rate, ofTunnel.burst);
-      if (ofSource !== undefined) sourcePolicers.set(bd, kind, ofSource.rate, ofSource.burst);
-    }
-    this.undo.push(() => {
-      policers.clear(bd);
-      sourcePolicers.clear(bd);
-    });
+  /**
+   * Takes over other values of keys that are no reason to make it anew (config/difference.ts), at once: neither sockets nor
+   * device, what was learned nor what operators have said change. Host names must be prepared.
+   * @throws ERR_LIMIT, ERR_CONFIG_CONFLICT; `change` back undoes the half that is done
+   */
+  change(next: TunnelConfig): void {
+    const before = this.configured;
+    this.configured = next;
+    writePolicy(this.tables, this.bd, next, this.encapsulation);
+    this.neighbours.configure(next.neighbours, next.ageingS);
+    const byHand = this.forwarding.flood.members.filter(({ owner }) => owner === "control");
+    const wanted = new Map([...this.configuredFlood(), ...byHand].map((wish) => [wishText(wish), wish]));
+    this.forwarding.flood.set([...wanted.values()]);
+    this.routes.set(next.routes);
+    this.forwarding.configure(next.fdb.filter(({ mac }) => mac !== FLOOD_MAC));
+    if (next.mtu !== undefined && next.mtu !== before.mtu) this.followUnderlayMtu(next.mtu);
   }
 
   /** Members by `remote`, `group`, `flood` and all-zeros FDB entries, which the configuration has each once. */
@@ -361,15 +330,13 @@ export class Tunnel {
    * Takes from many tunnels what is quick for all at once and slow for each: the device (Device.removeAll), and what was
    * learned, which each would look for in the whole FDB. They must still be closed.
    */
-  static async strip(tunnels: readonly Tunnel[], { tables: { fdb }, supervisor }: Ground): Promise<void> {
+  static async strip(
+    tunnels: readonly Tunnel[],
+    { tables: { fdb }, supervisor }: Pick<Ground, "tables" | "supervisor">,
+  ): Promise<void> {
     for (const tunnel of tunnels) tunnel.reception.withdraw(tunnel.endpoints.receivers); // or they would learn again
     const devices = tunnels.map(({ device }) => device);
     await Device.removeAll(devices, supervisor);
     fdb.sweep(monotonicS(), (_bd, _target, flags) => (flags & FDB_STATIC) === 0);
   }
 }
-
-const neighbourhoodOf = ({ arpProxy, notifications }: TunnelConfig): number =>
-  (arpProxy ? ANSWER : 0) |
-  (notifications.includes("l2-miss") ? TELL_L2_MISS : 0) |
-  (notifications.includes("l3-miss") ? TELL_L3_MISS : 0);

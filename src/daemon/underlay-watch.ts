@@ -25,6 +25,7 @@ import { LocalPresence } from "./local-presence.ts";
 import type { Receiver, Receivers } from "./receivers.ts";
 import type { RouteRecursion } from "./route-recursion.ts";
 import type { Tunnel } from "./tunnel.ts";
+import type { Turns } from "./turns.ts";
 import { placeOf, type UnderlayFindings, type UnderlayPlan, UnderlayPlanner } from "./underlay-plan.ts";
 
 /** Changes come in bursts, and the state in the middle of one is nobody's wish. */
@@ -48,6 +49,7 @@ interface Round {
 
 export class UnderlayWatch {
   private readonly tunnels: ReadonlyMap<string, Tunnel>;
+  private readonly turns: Turns;
   private readonly receivers: Receivers;
   private readonly recursion: RouteRecursion;
   private readonly direct: DirectRoutes;
@@ -62,16 +64,19 @@ export class UnderlayWatch {
   private dueMs = Number.POSITIVE_INFINITY;
   private notBeforeMs = 0;
   private running: Promise<void> | undefined;
+  private isStarted = false;
   private stopped = false;
 
   constructor(
     tunnels: ReadonlyMap<string, Tunnel>,
+    turns: Turns,
     receivers: Receivers,
     recursion: RouteRecursion,
     direct: DirectRoutes,
     log: Logger,
   ) {
     this.tunnels = tunnels;
+    this.turns = turns;
     this.receivers = receivers;
     this.recursion = recursion;
     this.direct = direct;
@@ -79,9 +84,15 @@ export class UnderlayWatch {
   }
 
   start(): void {
+    this.isStarted = true;
     this.listen();
     this.schedule(PERIOD_MS);
     this.names = setInterval(() => this.lookAtNames(), NAMES_PERIOD_MS);
+  }
+
+  /** Which tunnels there are has changed. */
+  look(): void {
+    if (this.isStarted) this.schedule(0);
   }
 
   /** Resolves when no check is running any more. */
@@ -139,7 +150,7 @@ export class UnderlayWatch {
     const startedMs = performance.now();
     try {
       this.listen();
-      await this.check();
+      await this.turns.take(() => this.check());
     } catch (error) {
       this.log.error({ err: error }, "the underlay could not be looked at");
     }
@@ -151,6 +162,11 @@ export class UnderlayWatch {
 
   private async check(): Promise<void> {
     const tunnels = [...this.tunnels.values()];
+    for (const tunnel of [...this.waitingSinceMs.keys(), ...this.recursive]) {
+      if (tunnels.includes(tunnel)) continue;
+      this.waitingSinceMs.delete(tunnel);
+      this.recursive.delete(tunnel);
+    }
     await this.direct.follow();
     const recursive = await this.recursion.look();
     for (const tunnel of tunnels) tunnel.forwarding.remotes.setRecursive(new Set(recursive.get(tunnel)?.keys()));

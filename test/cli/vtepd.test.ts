@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { InterruptEars } from "../../src/cli/interrupts.ts";
 import { packageVersion } from "../../src/cli/version.ts";
 import { type DaemonParts, run } from "../../src/cli/vtepd.ts";
 import type { Config } from "../../src/config/config.ts";
@@ -30,6 +31,8 @@ class ScriptedDaemon implements DaemonParts {
   isWatching = false;
   startError: unknown;
   stopError: unknown;
+  reloadError: unknown;
+  hangup: () => void = () => {};
   signal: (name: NodeJS.Signals) => void = () => {};
   crash: (error: unknown) => void = () => {};
   fail: (error: VtepdError) => void = () => {};
@@ -44,6 +47,11 @@ class ScriptedDaemon implements DaemonParts {
     if (this.startError !== undefined) throw this.startError;
     return {
       failed: this.#failed,
+      reload: async () => {
+        this.calls.push("reload");
+        if (this.reloadError !== undefined) throw this.reloadError;
+        return { added: [], removed: [], changed: {}, remade: [], unchanged: 0, daemon: {} };
+      },
       stop: async () => {
         this.calls.push("stop");
         if (this.stopError !== undefined) throw this.stopError;
@@ -51,8 +59,9 @@ class ScriptedDaemon implements DaemonParts {
     };
   }
 
-  interrupts(onSecond: () => void) {
+  interrupts({ onSecond, onHangup }: InterruptEars) {
     this.second = onSecond;
+    this.hangup = onHangup;
     this.isWatching = true;
     return {
       signal: new Promise<NodeJS.Signals>((resolve) => {
@@ -100,6 +109,27 @@ describe("vtepd", () => {
     expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
     expect(stderr).toMatch(/^vtepd: ERR_USAGE: .*; try "vtepd --help"\n$/);
     expect(stderr).toContain(words);
+  });
+});
+
+describe("SIGHUP", () => {
+  it("reloads; one that comes while the daemon starts does so after that, and one that fails is told", async () => {
+    const parts = new ScriptedDaemon();
+    const start = parts.start.bind(parts);
+    parts.start = async (config, options) => {
+      parts.hangup();
+      return start(config, options);
+    };
+    const io = captureIo();
+    const status = run(["--config", file], io, parts);
+    await waitFor(() => parts.calls.includes("reload"), { what: "the first reload" });
+    expect(parts.calls).toEqual([`start ${file} ${packageVersion()}`, "reload"]);
+    parts.reloadError = new VtepdError("ERR_CONFIG_KEY", "vtepd.yaml:1:1: unknown key `x`");
+    parts.hangup();
+    await waitFor(() => io.stderr !== "", { what: "the error" });
+    expect(io.stderr).toBe("vtepd: ERR_CONFIG_KEY: vtepd.yaml:1:1: unknown key `x`\n");
+    parts.signal("SIGTERM");
+    expect(await status).toBe(0);
   });
 });
 
@@ -232,7 +262,7 @@ describe("watchInterrupts in a process of its own", () => {
       "--input-type=module",
       "-e",
       `import { watchInterrupts } from ${JSON.stringify(join(process.cwd(), "src/cli/interrupts.ts"))};
-       const { signal, crash } = watchInterrupts(() => process.exit(1));
+       const { signal, crash } = watchInterrupts({ onSecond: () => process.exit(1), onHangup: () => console.log("hangup") });
        const alive = setInterval(() => {}, 1000);
        signal.then((name) => console.log("signal", name));
        crash.then((error) => { console.log("crash", error.message); clearInterval(alive); });
@@ -243,6 +273,8 @@ describe("watchInterrupts in a process of its own", () => {
   it("takes the first signal for a request and the second for an order", async () => {
     const child = program("");
     await waitFor(() => child.stdout.includes("ready"), { what: "the program", timeoutMs: 15_000 });
+    child.signal("SIGHUP");
+    await waitFor(() => child.stdout.includes("hangup"), { what: "the hangup" });
     child.signal("SIGTERM");
     await waitFor(() => child.stdout.includes("signal SIGTERM"), { what: "the first signal" });
     child.signal("SIGINT");

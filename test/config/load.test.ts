@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import type { TunnelConfig } from "../../src/config/config.ts";
 import { loadConfig, parseConfig } from "../../src/config/load.ts";
 import { VtepdError } from "../../src/errors.ts";
@@ -42,6 +43,7 @@ describe("a configuration", () => {
       daemon: DEFAULT_DAEMON,
       tunnels: [],
       hostGateways: [],
+      settings: { daemon: parse(text).daemon ?? {}, tunnels: {} },
     });
   });
 
@@ -141,6 +143,7 @@ tunnels:
 `;
     expect(parseConfig(text, "vtepd.yaml")).toEqual({
       version: 1,
+      settings: { daemon: parse(text).daemon, tunnels: parse(text).tunnels },
       hostGateways: [],
       daemon: {
         control: { socket: "/run/x.sock", group: "vtepd" },

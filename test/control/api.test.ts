@@ -284,11 +284,13 @@ describe("GET", () => {
       Object.keys(methods).map((method) => `${method} ${path}`),
     );
     expect(routes.sort()).toEqual([
+      "delete /v1/links/{name}",
       "delete /v1/links/{name}/fdb",
       "delete /v1/links/{name}/fdb/{mac}",
       "delete /v1/links/{name}/flood",
       "delete /v1/links/{name}/neighbours",
       "delete /v1/links/{name}/neighbours/{address}",
+      "get /v1/config",
       "get /v1/events",
       "get /v1/fdb",
       "get /v1/links",
@@ -299,9 +301,13 @@ describe("GET", () => {
       "get /v1/routes",
       "get /v1/stats",
       "get /v1/status",
+      "patch /v1/links/{name}",
+      "post /v1/config/reload",
+      "post /v1/links",
       "post /v1/links/{name}/fdb",
       "post /v1/links/{name}/flood",
       "post /v1/links/{name}/neighbours",
+      "put /v1/config",
       "put /v1/links/{name}/associations",
       "put /v1/links/{name}/flood",
     ]);
@@ -505,7 +511,7 @@ describe("a request that fails", () => {
     ["GET", "/v2/links"],
     ["GET", "/"],
     ["PUT", "/v1/links"],
-    ["DELETE", "/v1/links/vx42"],
+    ["DELETE", "/v1/links"],
   ])("answers %s %s with a 404 problem", async (method, path) => {
     expect(problemOf(await unixHttp({ socket: control.socket, method, path }))).toMatchObject({
       status: 404,

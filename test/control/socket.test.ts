@@ -6,6 +6,7 @@ import { type ControlServer, startControl } from "../../src/control/server.ts";
 import { groupId } from "../../src/control/unix-group.ts";
 import { Child } from "../support/child.ts";
 import { temporaryDirectory } from "../support/control-fixture.ts";
+import { FakeDesired } from "../support/fake-desired.ts";
 import { FakeVtep } from "../support/fake-vtep.ts";
 import { captureLog } from "../support/log-capture.ts";
 import { unixHttp } from "../support/unix-http.ts";
@@ -15,7 +16,9 @@ let open: ControlServer[];
 
 const start = async (socket: string, group?: string): Promise<ControlServer> => {
   const { log } = captureLog();
-  const server = await startControl({ socket, group, service: new FakeVtep(), metrics: async () => "", log });
+  const service = new FakeVtep();
+  const desired = new FakeDesired(service);
+  const server = await startControl({ socket, group, service, desired, metrics: async () => "", log });
   open.push(server);
   return server;
 };

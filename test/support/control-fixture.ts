@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startControl } from "../../src/control/server.ts";
+import { FakeDesired } from "./fake-desired.ts";
 import { FakeVtep, FLOOD_MAC, fakeLink } from "./fake-vtep.ts";
 import { captureLog, type LogLine } from "./log-capture.ts";
 
@@ -10,6 +11,7 @@ export interface ControlFixture {
   readonly socket: string;
   readonly directory: string;
   readonly service: FakeVtep;
+  readonly desired: FakeDesired;
   readonly lines: LogLine[];
   close(): Promise<void>;
 }
@@ -68,11 +70,13 @@ export const controlFixture = async (service: FakeVtep = twoTunnels()): Promise<
   const directory = temporaryDirectory();
   const socket = join(directory, "control.sock");
   const { log, lines } = captureLog();
-  const server = await startControl({ socket, service, metrics: async () => "vtepd_test 1\n", log });
+  const desired = new FakeDesired(service);
+  const server = await startControl({ socket, service, desired, metrics: async () => "vtepd_test 1\n", log });
   return {
     socket,
     directory,
     service,
+    desired,
     lines,
     close: async () => {
       await server.close();

@@ -33,12 +33,17 @@ export interface FdbLine {
 export class RunningDaemon {
   readonly child: Child;
   readonly socket: string;
+  /** Its configuration file. */
+  readonly file: string;
   private readonly host: Host;
+  private readonly write: (tunnels: string) => void;
 
-  private constructor(host: Host, child: Child, socket: string) {
+  private constructor(host: Host, child: Child, socket: string, file: string, write: (tunnels: string) => void) {
     this.host = host;
     this.child = child;
     this.socket = socket;
+    this.file = file;
+    this.write = write;
   }
 
   /** Starts vtepd on a host without waiting. @param tunnels YAML of the map below `tunnels:`, in flow style */
@@ -48,10 +53,16 @@ export class RunningDaemon {
     const more = settings.daemon === undefined ? "" : `, ${settings.daemon}`;
     const daemon = `{ control: { socket: ${socket} }, workers: ${settings.workers ?? 1}${more} }`;
     const file = join(folder, "vtepd.yaml");
-    writeFileSync(file, `version: 1\ndaemon: ${daemon}\ntunnels: ${tunnels}\n`);
+    const write = (text: string): void => writeFileSync(file, `version: 1\ndaemon: ${daemon}\ntunnels: ${text}\n`);
+    write(tunnels);
     const child = host.spawn(process.execPath, [...(settings.nodeFlags ?? []), VTEPD, "--config", file]);
     void child.exited.then(() => rmSync(folder, { recursive: true, force: true }));
-    return new RunningDaemon(host, child, socket);
+    return new RunningDaemon(host, child, socket, file, write);
+  }
+
+  /** Writes other tunnels into its configuration file, which it does not read by itself. */
+  rewrite(tunnels: string): void {
+    this.write(tunnels);
   }
 
   /** As `launch`, and returns when it forwards. @throws Error with its output when it ends instead */

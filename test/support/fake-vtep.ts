@@ -123,6 +123,11 @@ export class FakeVtep implements VtepService {
     this.#stats.set(link.name, fakeStats(link.name, stats));
   }
 
+  removeLink(name: string): void {
+    this.#links.delete(name);
+    this.#stats.delete(name);
+  }
+
   /** As if a frame of `mac` had come from `dst` at some time. */
   learn(dev: string, mac: string, dst: string, usedS = 0, updatedS = 0): void {
     const link = this.#links.get(dev)?.link ?? null;

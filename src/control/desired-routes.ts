@@ -1,0 +1,143 @@
+/**
+ * What shall be: making, changing and deleting tunnels, and the configuration as a whole. Settings are those of the
+ * configuration file, and are checked by its own schema.
+ */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { DesiredState, Settings } from "../dataplane/desired-view.ts";
+import type { VtepService } from "../dataplane/view.ts";
+import { expectedGot } from "../errors.ts";
+import { nameInPath } from "./device-parameter.ts";
+import { LinkSchema, linkWithStats } from "./link-routes.ts";
+import { answersJson, answersNothing } from "./responses.ts";
+
+const YAML = "application/yaml";
+
+const settings = (schema: object): z.ZodType<Settings> =>
+  z
+    .record(z.string(), z.unknown(), { error: ({ input }) => expectedGot("a map", input) })
+    .openapi("Settings", schema as object) as z.ZodType<Settings>;
+
+const ValueChangeSchema = z.object({ from: z.unknown(), to: z.unknown() });
+const KeysSchema = z.record(z.string(), ValueChangeSchema);
+
+const DifferenceSchema = z
+  .object({
+    added: z.array(z.string()),
+    removed: z.array(z.string()),
+    changed: z.record(z.string(), KeysSchema),
+    remade: z
+      .array(z.string())
+      .openapi({ description: "Changed ones that are made anew, keeping their device if it fits." }),
+    unchanged: z.number().int(),
+    daemon: KeysSchema.openapi({ description: "Keys of `daemon` that take effect at the next start." }),
+  })
+  .openapi("Difference");
+
+const dryRun = () =>
+  z.strictObject({
+    "dry-run": z
+      .enum(["true", "false"], { error: ({ input }) => expectedGot("true or false", input) })
+      .optional()
+      .openapi({ param: { name: "dry-run", in: "query" } }),
+  });
+
+export const addDesiredRoutes = (api: OpenAPIHono, service: VtepService, desired: DesiredState): void => {
+  const SettingsSchema = settings(desired.settingsSchema());
+  const body = { required: true, content: { "application/json": { schema: SettingsSchema } } };
+  const link = (name: string) => linkWithStats(service.link(name), service.stats(name));
+
+  api.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/links",
+      summary: "Make a tunnel: its settings as in the configuration file, and its name as `name`",
+      request: { body },
+      responses: { ...answersJson("The tunnel", LinkSchema), 201: { description: "The tunnel" } },
+    }),
+    async (context) => {
+      const { name, ...written } = context.req.valid("json");
+      const text = typeof name === "string" ? name : String(name ?? "");
+      await desired.addLink(text, written);
+      return context.json(link(text), 201);
+    },
+  );
+  api.openapi(
+    createRoute({
+      method: "patch",
+      path: "/v1/links/{name}",
+      summary: "Change a tunnel that was made over this socket: other values of keys, null for the default",
+      request: { params: nameInPath(), body },
+      responses: answersJson("The tunnel", LinkSchema),
+    }),
+    async (context) => {
+      const { name } = context.req.valid("param");
+      await desired.changeLink(name, context.req.valid("json"));
+      return context.json(link(name));
+    },
+  );
+  api.openapi(
+    createRoute({
+      method: "delete",
+      path: "/v1/links/{name}",
+      summary: "Delete a tunnel that was made over this socket, with its device",
+      request: { params: nameInPath() },
+      responses: answersNothing("Done"),
+    }),
+    async (context) => {
+      await desired.deleteLink(context.req.valid("param").name);
+      return context.body(null, 204);
+    },
+  );
+  api.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/config",
+      summary: "What is written, of the daemon and of all tunnels",
+      responses: answersJson(
+        "As in the configuration file; who owns each tunnel stands beside",
+        z.object({
+          version: z.literal(1),
+          daemon: z.record(z.string(), z.unknown()),
+          tunnels: z.record(z.string(), SettingsSchema),
+          owners: z.record(z.string(), z.enum(["config", "control"])),
+        }),
+      ),
+    }),
+    (context) => {
+      const { daemon, tunnels } = desired.written();
+      const each = <Value>(of: (name: string) => Value) =>
+        Object.fromEntries(Object.keys(tunnels).map((name) => [name, of(name)]));
+      return context.json({
+        version: 1 as const,
+        daemon,
+        tunnels: each((name) => tunnels[name]!.settings),
+        owners: each((name) => tunnels[name]!.owner),
+      });
+    },
+  );
+  api.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/config/reload",
+      summary:
+        "Read the configuration file again and bring it into effect, or with `dry-run` only say what would change",
+      request: { query: dryRun() },
+      responses: answersJson("What has changed", DifferenceSchema),
+    }),
+    async (context) => context.json(await desired.reload(context.req.valid("query")["dry-run"] === "true")),
+  );
+  api.openapi(
+    createRoute({
+      method: "put",
+      path: "/v1/config",
+      summary: "Bring the text of a configuration file into effect, until the next reload or start",
+      request: {
+        query: dryRun(),
+        body: { required: true, content: { [YAML]: { schema: z.string() } } },
+      },
+      responses: answersJson("What has changed", DifferenceSchema),
+    }),
+    async (context) =>
+      context.json(await desired.applyText(await context.req.text(), context.req.valid("query")["dry-run"] === "true")),
+  );
+};

@@ -1,0 +1,191 @@
+/**
+ * The tunnels that are running, and the only place where they come, change and go: `apply` makes them those of a list,
+ * whole or not at all.
+ *
+ * What stays the same is not touched, nor looked at. What a running tunnel can take over (config/difference.ts) it takes over
+ * in place. The rest is made anew, with the device of before where it suits, so that the interface keeps its addresses and
+ * its routes, and with what was learned and said of it (carry-over.ts). First comes what can fail without an effect: the
+ * plan, the host names. Then what goes lets go of its sockets, because what comes may need them, but keeps its device until
+ * everything is there; a step that fails has all steps before it taken back.
+ *
+ * Callers take turns (turns.ts): a second `apply` during the first would see half of it. Main thread.
+ */
+import type { Logger } from "pino";
+import type { TunnelConfig } from "../config/config.ts";
+import { sendsFromOwnPort } from "../config/contradictions.ts";
+import { isSameTunnel, needsRemake } from "../config/difference.ts";
+import type { Ageing } from "./ageing.ts";
+import { type CarryOver, giveBack, takeAlong } from "./carry-over.ts";
+import { Device, type HeldDevice } from "./device.ts";
+import { planDevices } from "./device-plan.ts";
+import { dropAddresses, setUpDevices } from "./device-setup.ts";
+import type { Eviction } from "./eviction.ts";
+import type { RouteRecursion } from "./route-recursion.ts";
+import { type Ground, Tunnel } from "./tunnel.ts";
+import { type CompletePlan, UnderlayPlanner } from "./underlay-plan.ts";
+import { Undo } from "./undo.ts";
+
+export interface LinksParts {
+  readonly ground: Omit<Ground, "devices">;
+  readonly recursion: RouteRecursion;
+  readonly ageing: Ageing;
+  readonly eviction: Eviction;
+  readonly log: Logger;
+}
+
+/** A tunnel without sockets, which may come back. */
+interface Retired {
+  readonly config: TunnelConfig;
+  readonly plan: CompletePlan;
+  readonly carryOver: CarryOver;
+  /** Its device, in between owned by who came in its place. */
+  held: HeldDevice;
+}
+
+export class Links {
+  private readonly parts: LinksParts;
+  /** By name, in the order of creation. */
+  private readonly running: Map<string, Tunnel>;
+
+  /** @param running the same map for all who look at tunnels; only this class writes it */
+  constructor(parts: LinksParts, running: Map<string, Tunnel>) {
+    this.parts = parts;
+    this.running = running;
+  }
+
+  /**
+   * Makes the running tunnels these. Returns those that are new or were made anew.
+   * @throws what planning, sockets, devices and tables throw; then everything is as it was
+   */
+  async apply(wanted: readonly TunnelConfig[]): Promise<Tunnel[]> {
+    const byName = new Map(wanted.map((config) => [config.name, config]));
+    const old = [...this.running.values()].filter(({ config }) => !isSameAs(config, byName.get(config.name)));
+    const changed = old.filter(({ config }) => !isRemade(config, byName.get(config.name)));
+    const goes = old.filter((tunnel) => !changed.includes(tunnel));
+    const remade = new Set(goes.map(({ config }) => config.name));
+    const comes = wanted.filter(({ name }) => !this.running.has(name) || remade.has(name));
+
+    const planner = await UnderlayPlanner.look(comes);
+    const plans = comes.map((config) => planner.plan(config));
+    const next = changed.map(({ config }) => byName.get(config.name)!);
+    const releaseNames = await this.parts.ground.names.prepare([...comes, ...next]);
+    const undo = new Undo();
+    try {
+      const changes = changed.map((tunnel) => ({ tunnel, before: tunnel.config }));
+      for (const { tunnel, before } of changes) this.change(tunnel, byName.get(before.name)!, undo);
+      const retired = await this.retire(goes, undo);
+      const made = await this.open(comes, plans, retired, wanted.length, undo);
+      for (const { tunnel, before } of changes) await dropAddresses(tunnel, before);
+      await setUpDevices([...changed, ...made]);
+      await this.parts.recursion.refuseAny(); // the devices' addresses are routes, too
+      Device.removeHeld([...retired.values()].map(({ held }) => held));
+      return made;
+    } catch (error) {
+      await undo
+        .run()
+        .catch((err: unknown) => this.parts.log.error({ err }, "a change of tunnels could not be taken back whole"));
+      throw error;
+    } finally {
+      releaseNames();
+    }
+  }
+
+  /** Ends all tunnels. */
+  async close(): Promise<void> {
+    const tunnels = [...this.running.values()];
+    const undo = new Undo();
+    for (const tunnel of tunnels) undo.push(() => tunnel.close());
+    undo.push(() => Tunnel.strip(tunnels, this.parts.ground)); // the first of these steps to be taken
+    await undo.run();
+    this.running.clear();
+  }
+
+  private change(tunnel: Tunnel, next: TunnelConfig, undo: Undo): void {
+    const { ageing, eviction } = this.parts;
+    const before = tunnel.config;
+    const take = (config: TunnelConfig): void => {
+      tunnel.change(config);
+      ageing.change(tunnel.bd, config.ageingS);
+      eviction.reset(tunnel.bd);
+    };
+    undo.push(async () => {
+      take(before);
+      await dropAddresses(tunnel, next);
+      await setUpDevices([tunnel]);
+    });
+    take(next);
+  }
+
+  private async retire(tunnels: readonly Tunnel[], undo: Undo): Promise<Map<string, Retired>> {
+    const retired = new Map<string, Retired>();
+    const carryOvers = takeAlong(tunnels, this.parts.ground.tables);
+    for (const tunnel of tunnels) {
+      const { config, endpoints, device } = tunnel;
+      const plan = { ...endpoints.plan, mtu: device.mtu };
+      const former = { config, plan, carryOver: carryOvers.get(config.name)!, held: device.handOver() };
+      retired.set(config.name, former);
+      undo.push(() => this.reopen(former));
+      this.running.delete(config.name);
+      await tunnel.close();
+    }
+    return retired;
+  }
+
+  /** Puts a tunnel back that was retired. */
+  private async reopen({ config, plan, held, carryOver }: Retired): Promise<void> {
+    const tunnel = await this.openOne(config, plan, this.running.size + 1, held);
+    giveBack(carryOver, tunnel, this.parts.ground.tables);
+    await this.parts.ground.sockets.receivers.activate();
+    await setUpDevices([tunnel]);
+  }
+
+  private async open(
+    configs: readonly TunnelConfig[],
+    plans: readonly CompletePlan[],
+    retired: ReadonlyMap<string, Retired>,
+    count: number,
+    undo: Undo,
+  ): Promise<Tunnel[]> {
+    const made: Tunnel[] = [];
+    const { ground } = this.parts;
+    for (const [index, config] of configs.entries()) {
+      const former = retired.get(config.name);
+      const tunnel = await this.openOne(config, plans[index]!, count, former?.held);
+      undo.push(() => this.closeOne(tunnel, former));
+      if (former !== undefined) giveBack(former.carryOver, tunnel, ground.tables);
+      made.push(tunnel);
+    }
+    undo.push(() =>
+      Tunnel.strip(
+        made.filter(({ config }) => !retired.has(config.name)),
+        ground,
+      ),
+    );
+    await ground.sockets.receivers.activate();
+    return made;
+  }
+
+  private async openOne(config: TunnelConfig, plan: CompletePlan, count: number, held?: HeldDevice): Promise<Tunnel> {
+    const { ground, ageing, eviction } = this.parts;
+    if (sendsFromOwnPort(config)) ground.sockets.receivers.sendsFrom(config.port);
+    const devices = planDevices(count, ground.supervisor.count);
+    const tunnel = await Tunnel.open(config, plan, { ...ground, devices }, held);
+    this.running.set(config.name, tunnel);
+    ageing.set(tunnel.bd, config.ageingS);
+    eviction.reset(tunnel.bd);
+    return tunnel;
+  }
+
+  /** Its device goes back to whom it was taken from. */
+  private async closeOne(tunnel: Tunnel, former: Retired | undefined): Promise<void> {
+    this.running.delete(tunnel.config.name);
+    if (former !== undefined) former.held = tunnel.device.handOver();
+    await tunnel.close();
+  }
+}
+
+const isSameAs = (config: TunnelConfig, next: TunnelConfig | undefined): boolean =>
+  next !== undefined && isSameTunnel(config, next);
+
+const isRemade = (config: TunnelConfig, next: TunnelConfig | undefined): boolean =>
+  next === undefined || needsRemake(config, next);
