@@ -16,6 +16,7 @@
       'errno.cc',
       'esp.cc',
       'event.cc',
+      'fragments.cc',
       'frame.cc',
       'gre.cc',
       'header-layout.cc',

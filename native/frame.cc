@@ -11,7 +11,6 @@ namespace {
 
 // IP protocol numbers.
 constexpr uint8_t DCCP = 33;
-constexpr uint8_t FRAGMENT = 44;
 constexpr uint8_t SCTP = 132;
 constexpr uint8_t UDP_LITE = 136;
 // More than any honest sender uses; the bound keeps a frame of nothing but headers cheap.

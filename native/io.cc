@@ -134,6 +134,7 @@ void Io::Add(const Napi::CallbackInfo& info) {
   }
   if (static_cast<size_t>(*id) >= ports_.size()) ports_.resize(static_cast<size_t>(*id) + 1);
   gone_.reserve(ports_.size());
+  if (*kind == abi::PORT_PACKET_RX) receiver_.PrepareFragments();
   if (layout.IsSealed()) {
     esp_.Prepare(memory_.Associations(), memory_.OutboundAssociations());
     sender_.PrepareSealing();

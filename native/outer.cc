@@ -72,8 +72,9 @@ bool ReadIpv6(const uint8_t* ip, uint32_t room, Outer& outer, Carried& carried) 
   memcpy(outer.destination, ip + IPV6_ADDRESSES + 16, sizeof(outer.destination));
   outer.tos = static_cast<uint8_t>((ip[0] & 15) << 4 | ip[1] >> 4);
   carried = {IPV6, length, ip[IPV6_NEXT_HEADER], AddBytes(ip + IPV6_ADDRESSES, 32, 0)};
+  if (carried.protocol == FRAGMENT) return false;
   if (carried.protocol != DESTINATION_OPTIONS) return true;
-  if (length < IPV6_OPTIONS || ip[IPV6 + 1] != 0) return false;
+  if (length < IPV6_OPTIONS || ip[IPV6 + 1] != 0 || ip[IPV6] == FRAGMENT) return false;
   carried.offset += IPV6_OPTIONS;
   carried.length -= IPV6_OPTIONS;
   carried.protocol = ip[IPV6];

@@ -30,8 +30,8 @@ struct Outer {
 };
 
 // message: vnet header, link_header bytes (14 of Ethernet or none), IPv4 or IPv6, payload; what follows the IP packet
-// is padding. Of extension headers only one of 8 bytes with destination options is understood. False when it is none of
-// that, or ends early.
+// is padding. Of extension headers only one of 8 bytes with destination options is understood; a fragment is not. False
+// when it is none of that, or ends early.
 bool ReadOuter(const uint8_t* message, uint32_t length, uint32_t link_header, Outer& outer);
 
 }  // namespace vtepd

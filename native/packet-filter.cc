@@ -6,7 +6,8 @@
 // be the Ethernet header alone: virtio-net hands over large packets so.)
 //
 // Linux puts one destination-options header of 8 bytes between IPv6 and what a tunnel carries (the encapsulation limit,
-// RFC 2473); it is skipped. Other extension headers, and so fragments over IPv6, are left out: such a packet is IP's.
+// RFC 2473); it is skipped. Fragments over IPv6, behind such options or without them, are taken when they say that they
+// are of the protocol (fragments.h). Other extension headers are left out: such a packet is IP's.
 #include "packet-filter.h"
 
 #include <linux/if_packet.h>
@@ -62,9 +63,10 @@ class Program {
     Require(0);
   }
   void Reject() { Add(BPF_RET | BPF_K, 0); }
+  void Accept() { Add(BPF_RET | BPF_K, UINT32_MAX); }
 
   std::vector<sock_filter> Finish() {
-    Add(BPF_RET | BPF_K, UINT32_MAX);
+    Accept();
     return code_;
   }
 
@@ -108,6 +110,16 @@ void RequireIpv4(Program& program, const PacketSelection& selection) {
   program.MoveXByA();
 }
 
+// With the kind of an extension header in A, and that header IPV6 bytes behind X. Of UDP only a first fragment would
+// have the port, and sockets take such datagrams anyway.
+void TakeFragment(Program& program, const PacketSelection& selection) {
+  if (selection.protocol == PROTOCOL_UDP) return program.Reject();
+  program.Require(FRAGMENT);
+  program.Load8(IPV6);
+  program.Require(selection.protocol);
+  program.Accept();
+}
+
 // The same.
 void RequireIpv6(Program& program, const PacketSelection& selection) {
   for (uint32_t i = 0; i < 16; i += 4) {
@@ -116,12 +128,14 @@ void RequireIpv6(Program& program, const PacketSelection& selection) {
   }
   program.Load8(IPV6_NEXT_HEADER);
   program.Unless(selection.protocol, [&] {
-    program.Require(DESTINATION_OPTIONS);
-    program.Load8(IPV6);
-    program.Require(selection.protocol);
-    program.Load8(IPV6 + 1);
-    program.Require(0);  // Eight bytes.
-    program.MoveX(IPV6_OPTIONS);
+    program.Unless(FRAGMENT, [&] {
+      program.Require(DESTINATION_OPTIONS);
+      program.Load8(IPV6 + 1);
+      program.Require(0);  // Eight bytes.
+      program.MoveX(IPV6_OPTIONS);
+      program.Load8(IPV6 - IPV6_OPTIONS);
+    });
+    program.Unless(selection.protocol, [&] { TakeFragment(program, selection); });
   });
   program.MoveX(IPV6);
 }

@@ -7,8 +7,9 @@
 // bridges, bonds and VLANs, and never one that the host sends.
 //
 // Fragments over IPv4: the fanout group puts them together before the filter runs (PACKET_FANOUT_FLAG_DEFRAG); a packet
-// that is still a fragment then is not ours to take. Over IPv6 the kernel has no such thing: fragments are not
-// received.
+// that is still a fragment then is not ours to take. Over IPv6 the kernel has no such thing: fragments are put together
+// here (fragments.h); all of one packet come to one worker, because the flow hash looks at no more of them than the
+// addresses.
 #include "packet-socket.h"
 
 #include <arpa/inet.h>

@@ -30,6 +30,7 @@ inline constexpr uint8_t HOP_BY_HOP = 0;
 inline constexpr uint8_t PROTOCOL_TCP = 6;
 inline constexpr uint8_t PROTOCOL_UDP = 17;
 inline constexpr uint8_t ROUTING = 43;
+inline constexpr uint8_t FRAGMENT = 44;
 inline constexpr uint8_t DESTINATION_OPTIONS = 60;
 
 // Offsets in the headers.

@@ -2,6 +2,7 @@
 
 #include <linux/if_packet.h>
 #include <netinet/udp.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -97,10 +98,16 @@ int32_t UdpReceiver::Resume(Port& port, int32_t first) {
   int32_t next = first;
   for (; message_ < message_count_; message_++) {
     if (offset_ == 0) {
+      // What is read of a message with a fragment must be described at once: a second time it would be a repetition.
+      if (next == abi::BATCH_FRAMES && port.kind == abi::PORT_PACKET_RX) break;
       const Origin before = origin_;
       payload_ = {static_cast<uint8_t*>(buffers_[message_].iov_base), messages_[message_].msg_len};
       if (port.kind == abi::PORT_PACKET_RX) {
-        ReadOuterHeaders(port, message_);
+        if (!ReadOuterHeaders(port, message_)) {
+          origin_ = before;
+          Rearm(message_);
+          continue;
+        }
       } else {
         ReadOrigin(port, message_);
       }
@@ -221,21 +228,35 @@ void UdpReceiver::Describe(const Port& port, uint8_t* datagram, uint32_t size, H
   memcpy(frame.destination, origin_.destination, sizeof(frame.destination));
   frame.source_port = origin_.source_port;
   frame.tos = origin_.tos;
+  if (origin_.lost == 0) return;
+  frame.flags |= abi::FLAG_FRAGMENT;
+  frame.segments = origin_.lost;
 }
 
 // The same from the packet itself. What the socket's filter should not have let through becomes a datagram that is too
 // short for any header.
-void UdpReceiver::ReadOuterHeaders(Port& port, int32_t index) {
+bool UdpReceiver::ReadOuterHeaders(Port& port, int32_t index) {
   msghdr& message = messages_[index].msg_hdr;
   memset(&origin_, 0, sizeof(origin_));
   origin_.segment_size = UINT32_MAX;
   origin_.is_truncated = (message.msg_flags & MSG_TRUNC) != 0;
   static_assert(sizeof(sockaddr_ll) <= sizeof(sources_[0]));
   const uint32_t link_header = LinkHeaderBytes(reinterpret_cast<const sockaddr_ll&>(sources_[index]).sll_hatype);
+  ReadControl(port, message);  // The drop counter is all there is.
   Outer outer;
-  if (!ReadOuter(payload_.data, payload_.length, link_header, outer)) {
+  bool is_read = ReadOuter(payload_.data, payload_.length, link_header, outer);
+  if (!is_read) {
+    const Fragments::Outcome outcome = TakeFragment(port, link_header);
+    if (outcome == Fragments::Outcome::kWaiting || outcome == Fragments::Outcome::kInvalid) {
+      origin_.lost = fragments_.TakeLost();
+      payload_.length = 0;
+      return origin_.lost != 0;
+    }
+    is_read = outcome == Fragments::Outcome::kComplete && ReadOuter(payload_.data, payload_.length, link_header, outer);
+  }
+  if (!is_read) {
     payload_.length = 0;
-    return;
+    return true;
   }
   payload_ = {payload_.data + outer.offset, outer.length};
   memcpy(origin_.source, outer.source, sizeof(origin_.source));
@@ -246,7 +267,14 @@ void UdpReceiver::ReadOuterHeaders(Port& port, int32_t index) {
   origin_.is_vouched_for = outer.is_vouched_for;
   origin_.segment_size = outer.segment_size;
   origin_.inner_gso = outer.inner_gso_size | outer.inner_gso_type << 16;
-  ReadControl(port, message);  // The drop counter is all there is.
+  return true;
+}
+
+Fragments::Outcome UdpReceiver::TakeFragment(const Port& port, uint32_t link_header) {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return fragments_.Take(port.id, static_cast<int32_t>(now.tv_sec), link_header, payload_.data, payload_.length,
+                         abi::SLOT_BYTES - abi::SLOT_HEADROOM);
 }
 
 // A superframe as the kernel has it: the sum of its pseudo-header is in the checksum field, which is how it was

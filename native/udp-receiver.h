@@ -12,6 +12,7 @@
 
 #include "coalesce.h"
 #include "esp.h"
+#include "fragments.h"
 #include "memory.h"
 #include "parts.h"
 #include "port.h"
@@ -38,6 +39,9 @@ class UdpReceiver {
   // Receives and describes frames from descriptor `first` on. Returns their number; kGone when the descriptor is no
   // socket (any more). Only when there is room and nothing waits.
   int32_t Receive(Port& port, int32_t first, PortState& state);
+
+  // Before the first port of packets is received from.
+  void PrepareFragments() { fragments_.Prepare(); }
 
   // Whether datagrams wait to be described, and of which port they are.
   bool HasMore() const { return message_ < message_count_; }
@@ -69,11 +73,14 @@ class UdpReceiver {
     bool is_truncated;
     bool is_corrupt;
     bool is_vouched_for;  // Nobody need verify checksums of the payload.
+    int32_t lost;         // Packets whose fragments were given up; the message is about nothing else then.
   };
 
   void Rearm(int32_t index);
   void ReadOrigin(Port& port, int32_t index);
-  void ReadOuterHeaders(Port& port, int32_t index);
+  // False when there is nothing to describe.
+  bool ReadOuterHeaders(Port& port, int32_t index);
+  Fragments::Outcome TakeFragment(const Port& port, uint32_t link_header);
   void ReadControl(Port& port, msghdr& message);
   // Whether a GRE checksum has to be right and is not, as far as can be said before the frame is looked into.
   bool IsGreWrong(const Port& port, const uint8_t* datagram, uint32_t size, HeaderLayout::Extent header) const;
@@ -85,6 +92,7 @@ class UdpReceiver {
   Memory* memory_ = nullptr;
   Parts* parts_ = nullptr;
   Esp* esp_ = nullptr;
+  Fragments fragments_;
   mmsghdr messages_[abi::UDP_SLOTS] = {};
   iovec buffers_[abi::UDP_SLOTS] = {};
   sockaddr_in6 sources_[abi::UDP_SLOTS] = {};

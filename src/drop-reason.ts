@@ -53,6 +53,7 @@ export const ESP_FORGED = 32;
 // The kernel's names.
 export const IP_INVALID_SOURCE = 33;
 export const NEIGH_QUEUEFULL = 34;
+export const FRAG_REASM_TIMEOUT = 35;
 
 interface DropReasonRow {
   /** Label in metrics and JSON: the constant in lower case. */
@@ -106,6 +107,10 @@ export const DROP_REASONS: readonly DropReasonRow[] = [
     meaning: "inner addresses that cannot come from this outer source, in 6to4, 6rd and ISATAP",
   },
   { name: "neigh_queuefull", meaning: "more packets to a VTEP that has only just been heard of than wait for it" },
+  {
+    name: "frag_reasm_timeout",
+    meaning: "underlay packet over IPv6 whose fragments did not all come in a minute, or contradict each other",
+  },
 ];
 
 /** Number of counter columns a drop table needs; room for reasons to come without a new layout. */

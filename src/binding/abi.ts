@@ -90,7 +90,7 @@ export const FLAG_IPV4 = 2;
 export const FLAG_IPV6 = 4;
 export const FLAG_TCP = 8;
 export const FLAG_UDP = 16;
-/** Any IP fragment, first or later. */
+/** Any IP fragment, first or later. Of a datagram of no bytes: FRAME_SEGMENTS packets were given up whose fragments did not all come, or did not fit together. */
 export const FLAG_FRAGMENT = 32;
 /** The datagram was longer than a slot and is cut. */
 export const FLAG_TRUNCATED = 64;

@@ -10,10 +10,12 @@
  * one decision is right for all, and all are counted.
  */
 import {
+  FLAG_FRAGMENT,
   FLAG_IPV4,
   FLAG_PARTIAL_CSUM,
   FLAG_TCP,
   FRAME_BD,
+  FRAME_DATAGRAM_LENGTH,
   FRAME_DESTINATION,
   FRAME_FLAGS,
   FRAME_FLOW_HASH,
@@ -35,6 +37,7 @@ import {
 } from "../binding/abi.ts";
 import {
   DROP_REASON_COLUMNS,
+  FRAG_REASM_TIMEOUT,
   LOCAL_MAC,
   LOOPED_BACK,
   MAC_INVALID_SOURCE,
@@ -148,7 +151,8 @@ export class Decapsulator {
     const bd = this.demultiplexer.find(row, binding);
     if (bd === 0) {
       frames[row + FRAME_VERDICT] = DISCARD;
-      this.counters.socket[binding * DROP_REASON_COLUMNS + this.demultiplexer.reason]! += frames[row + FRAME_SEGMENTS]!;
+      const unknown = this.isOfLostFragments(row) ? FRAG_REASM_TIMEOUT : this.demultiplexer.reason;
+      this.counters.socket[binding * DROP_REASON_COLUMNS + unknown]! += frames[row + FRAME_SEGMENTS]!;
       return;
     }
     const remote = this.findRemote(bd, row);
@@ -156,10 +160,17 @@ export class Decapsulator {
     if (reason !== NOT_DROPPED) {
       frames[row + FRAME_VERDICT] = DISCARD;
       if (reason === HELD) return;
-      this.counters.drop[bd * DROP_COLUMNS + DECAP * DROP_REASON_COLUMNS + reason]! += frames[row + FRAME_SEGMENTS]!;
+      const counted = this.isOfLostFragments(row) ? FRAG_REASM_TIMEOUT : reason;
+      this.counters.drop[bd * DROP_COLUMNS + DECAP * DROP_REASON_COLUMNS + counted]! += frames[row + FRAME_SEGMENTS]!;
       return;
     }
     this.deliver(row, bd, remote);
+  }
+
+  /** No datagram at all, but packets of which there were only fragments. */
+  private isOfLostFragments(row: number): boolean {
+    const { frames } = this;
+    return frames[row + FRAME_DATAGRAM_LENGTH] === 0 && (frames[row + FRAME_FLAGS]! & FLAG_FRAGMENT) !== 0;
   }
 
   /** A keepalive's inner GRE part goes back to who sent it; it was counted as received. */

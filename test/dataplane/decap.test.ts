@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import {
+  FLAG_FRAGMENT,
   FLAG_IPV4,
   FLAG_IPV6,
   FLAG_PARTIAL_CSUM,
   FLAG_TCP,
   FLAG_UDP,
+  FRAME_SEGMENTS,
   GSO_TCPV4,
   GSO_TCPV6,
 } from "../../src/binding/abi.ts";
@@ -29,6 +31,7 @@ import { UPCALL_FDB_FULL } from "../../src/dataplane/upcall-ring.ts";
 import {
   DEV_READY,
   DROP_REASON_COLUMNS,
+  FRAG_REASM_TIMEOUT,
   FULL_RING,
   HDR_TRUNC,
   LOCAL_MAC,
@@ -258,6 +261,14 @@ describe("decap refuses", () => {
     vtep.tables.bridgeDomains.set(bd, BD_ACCEPT_ANY, 1);
     expect(vtep.fromUnderlay({ ...frame, from: "::" }).run()).toEqual([]);
     expect(dropped(UNKNOWN_VTEP)).toBe(1);
+  });
+
+  it("packets of which there were only fragments, by their number", () => {
+    const { vtep, frame, droppedOnSocket, link } = setUp();
+    vtep.fromUnderlay({ ...frame, datagramLength: 0, flags: FLAG_FRAGMENT });
+    vtep.batch.frames[FRAME_SEGMENTS] = 3;
+    expect(vtep.run()).toEqual([]);
+    expect([droppedOnSocket(FRAG_REASM_TIMEOUT), link(LINK_RX_FRAMES)]).toEqual([3, 0]);
   });
 
   it.each([

@@ -97,11 +97,16 @@ describe("a packet of an IP protocol", () => {
     send(6, DESTINATION_OPTIONS, FAR6, [...encapsulationLimit(IPIP), ...greOf([5])]);
     // Sixteen bytes of options.
     send(6, DESTINATION_OPTIONS, FAR6, [GRE, 1, 1, 12, ...new Array(12).fill(0), ...greOf([6])]);
-    // A fragment, the first of a packet.
+    // A fragment, the first of a packet whose rest never comes.
     send(6, FRAGMENT, FAR6, [GRE, 0, 0, 1, 0, 0, 0, 1, ...greOf([7, 7, 7, 7])]);
     send(4, GRE, FAR4, greOf([8]));
     send(6, GRE, FAR6, greOf([9]));
-    expect(lab.receive(2).map(({ bytes }) => [...bytes])).toEqual([[8], [9]]);
+    expect(
+      lab
+        .receive(2)
+        .map(({ bytes }) => bytes[0])
+        .sort(),
+    ).toEqual([8, 9]);
     expect(lab.receive(1, 100)).toEqual([]);
   });
 
