@@ -69,6 +69,16 @@ const modeKeys = (mode = "vxlan", end: End, folder: string): object => {
   };
 };
 
+/** Outer IPv4, UDP where there is, ESP's header, trailer and check value. */
+const ESP_OVERHEAD_BYTES = { bare: 20 + 16 + 2 + 16, inUdp: 20 + 8 + 16 + 2 + 16 } as const;
+
+/** Of the overlay; ESP leaves less than VXLAN does. */
+const mtuOf = ({ overlayMtu, underlayMtu }: SetUp, mode = "vxlan"): number => {
+  const [name, encap] = mode.split("-");
+  if (name !== "vti") return overlayMtu;
+  return Math.min(overlayMtu, underlayMtu - ESP_OVERHEAD_BYTES[encap === undefined ? "bare" : "inUdp"]);
+};
+
 const socketOf = ({ label }: End, folder: string): string => join(folder, `${label}.sock`);
 
 /** The configuration of one end: what the README calls the two-VTEP scenario. */
@@ -87,7 +97,7 @@ const configOf = (end: End, folder: string, { setUp = USUAL, tier, mode }: Vtepd
         ...modeKeys(mode, end, folder),
         local: end.local,
         ...(setUp.floodList.length === 0 ? { remote: end.remote } : { flood: setUp.floodList }),
-        mtu: setUp.overlayMtu,
+        mtu: mtuOf(setUp, mode),
         ...(setUp.fdbRoom === 0 ? {} : { limit: setUp.fdbRoom }),
         addresses: [end.overlay],
       },
