@@ -1,53 +1,9 @@
 /** A tunnel in the shape of `ip -d -s link show`, without the words whose values vtepd does not know. */
-import type { TunnelData, VniData } from "../control/link-info.ts";
 import type { LinkJson, LinkStats64, PolicersJson } from "../control/link-json.ts";
+import { linkInfoText } from "./link-info-text.ts";
 
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
 const MARGIN = "    ";
-
-const switchWord = (isOn: boolean, word: string): string => (isOn ? word : `no${word}`);
-
-const vniWords = (kind: string, data: VniData): (string | number)[] => {
-  const words: (string | number)[] = [kind, "id", data.id];
-  const group = data.group ?? data.group6;
-  const remote = data.remote ?? data.remote6;
-  if (group !== undefined) words.push("group", group);
-  if (remote !== undefined) words.push("remote", remote);
-  for (const local of [data.local, data.local6]) if (local !== undefined) words.push("local", local);
-  if (data.link !== undefined) words.push("dev", data.link);
-  words.push("srcport", data.port_range.low, data.port_range.high, "dstport", data.port);
-  if (!data.learning) words.push("nolearning");
-  for (const word of ["proxy", "l2miss", "l3miss"] as const) if (data[word]) words.push(word);
-  if (data.tos !== undefined) words.push("tos", data.tos === "inherit" ? "inherit" : `0x${data.tos.toString(16)}`);
-  words.push("ttl", data.ttl === 0 ? "auto" : data.ttl);
-  if (data.label !== undefined) words.push("flowlabel", data.label);
-  if (data.df !== "unset") words.push("df", data.df);
-  words.push("ageing", data.ageing === 0 ? "none" : data.ageing);
-  if (data.limit !== undefined) words.push("maxaddr", data.limit);
-  words.push(
-    switchWord(data.udp_csum, "udpcsum"),
-    switchWord(data.udp_zero_csum6_tx, "udp6zerocsumtx"),
-    switchWord(data.udp_zero_csum6_rx, "udp6zerocsumrx"),
-  );
-  return words;
-};
-
-const tunnelWords = (kind: string, data: TunnelData): (string | number)[] => {
-  const words: (string | number)[] = [kind];
-  if (data.proto !== undefined) words.push(data.proto);
-  words.push("remote", data.remote, "local", data.local);
-  if (data.link !== undefined) words.push("dev", data.link);
-  words.push("ttl", data.ttl === 0 ? "auto" : data.ttl);
-  if (data.tos !== undefined) words.push("tos", data.tos === "inherit" ? "inherit" : `0x${data.tos.toString(16)}`);
-  if (!data.pmtudisc) words.push("nopmtudisc");
-  if (data.ikey !== undefined) words.push("ikey", data.ikey);
-  if (data.okey !== undefined) words.push("okey", data.okey);
-  for (const word of ["iseq", "oseq", "icsum", "ocsum"] as const) if (data[word]) words.push(word);
-  return words;
-};
-
-const infoWords = ({ linkinfo: { info_kind, info_data } }: LinkJson): (string | number)[] =>
-  "id" in info_data ? vniWords(info_kind, info_data) : tunnelWords(info_kind, info_data);
 
 /** iproute2's columns: as wide as the widest of its headings in that place, or as the widest number. Characters. */
 const COLUMNS = [10, 7, 6, 7, 7, 7] as const;
@@ -134,11 +90,13 @@ const ownWords = ({
 
 /** Several lines, each with its newline. */
 export const linkText = (link: LinkJson, withStats: boolean): string => {
+  const { fwmark, ...rest } = link.vtepd;
+  const isMarkSaid = "fwmark" in link.linkinfo.info_data;
   const lines = [
     `${link.ifindex}: ${link.ifname}: <${link.flags.join(",")}> mtu ${link.mtu} state ${link.operstate}`,
     `${MARGIN}link/${link.link_type}${link.address === undefined ? "" : ` ${link.address} brd ${BROADCAST}`}`,
-    MARGIN + infoWords(link).join(" "),
-    MARGIN + ownWords(link.vtepd).join(" "),
+    MARGIN + linkInfoText(link.linkinfo),
+    MARGIN + ownWords({ ...rest, fwmark: isMarkSaid ? null : fwmark }).join(" "),
   ];
   if (withStats) lines.push(...statsLines(link.stats64));
   return `${lines.join("\n")}\n`;

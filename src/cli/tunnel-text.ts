@@ -1,6 +1,6 @@
 /** A tunnel of IP packets in the shape of `ip tunnel show` and `ip -6 tunnel show` (iproute2's iptunnel.c, ip6tunnel.c, tunnel.c). */
-import type { TunnelData } from "../control/link-info.ts";
 import type { LinkJson } from "../control/link-json.ts";
+import type { TunnelData } from "../control/tunnel-info.ts";
 
 /** What is inside and outside, in iproute2's words, by kind; an ip6tnl's is by what it carries. */
 const MODES: Readonly<Record<string, string>> = {
@@ -42,6 +42,13 @@ const keys = ({ ikey, okey }: TunnelData): Pick<TunnelJson, "key" | "ikey" | "ok
   };
 };
 
+/** `0x1` stands for the inner packet's. */
+const tosOf = ({ tos, tclass, ip6_tnl_f_use_orig_tclass: isInherited }: TunnelData): Pick<TunnelJson, "tos"> => {
+  if (isInherited === true || tos === "0x1") return { tos: "inherit" };
+  const given = tos ?? tclass;
+  return given === undefined || Number(given) === 0 ? {} : { tos: given };
+};
+
 /** iproute2's names in JSON, and its sentences in text. */
 const FLAGS = {
   rx_drop_ooseq: "Drop packets out of sequence.",
@@ -71,8 +78,8 @@ export const tunnelJson = (link: LinkJson): TunnelJson | undefined => {
     local: data.local === "" ? "any" : data.local,
     ...(data.link === undefined ? {} : { dev: data.link }),
     ...(typeof data.ttl === "number" && data.ttl > 0 ? { ttl: data.ttl } : {}),
-    ...(data.tos === undefined ? {} : { tos: data.tos === "inherit" ? "inherit" : `0x${data.tos.toString(16)}` }),
-    ...(data.pmtudisc ? {} : { nopmtudisc: null }),
+    ...tosOf(data),
+    ...(data.pmtudisc === false ? { nopmtudisc: null } : {}),
     ...keys(data),
     ...(link.linkinfo.info_kind.includes("gre") ? { flags: flagsOf(data) } : {}),
   };

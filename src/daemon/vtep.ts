@@ -227,6 +227,8 @@ export class Vtep implements VtepService {
       vni: config.id,
       isEthernet: encapsulation.isEthernet,
       gre: greView(config),
+      embedding: config.embedding ?? null,
+      encap: config.encap?.type ?? null,
       locals: endpoints.all.map(({ local }) => local.text),
       remote: this.remoteOf(tunnel),
       group: config.group ?? null,

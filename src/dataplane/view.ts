@@ -17,6 +17,10 @@ export interface LinkView {
     readonly checksum: { readonly input: boolean; readonly output: boolean };
     readonly sequence: { readonly input: boolean; readonly output: boolean };
   };
+  /** Of 6to4 and 6rd: the prefix of the addresses inside, and what all VTEPs' addresses begin with; `network/prefix`. */
+  readonly embedding: { readonly prefix: string; readonly base: string } | null;
+  /** What it is put into, when that is UDP and the mode is not one of UDP. */
+  readonly encap: string | null;
   /** Interface index in the device's present namespace; 0 when the device is gone. */
   readonly ifindex: number;
   readonly vni: number;

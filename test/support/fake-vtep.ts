@@ -35,6 +35,8 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
     checksum: { input: false, output: false },
     sequence: { input: false, output: false },
   },
+  embedding: null,
+  encap: null,
   ifindex: 4,
   vni: 42,
   locals: ["192.0.2.1"],
