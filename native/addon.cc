@@ -13,6 +13,7 @@
 #include "tap-removal.h"
 #include "tap.h"
 #include "thread.h"
+#include "tunnel-program.h"
 #include "udp.h"
 
 using namespace vtepd;
@@ -26,6 +27,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openUdp", Napi::Function::New<OpenUdp>(env, "openUdp"));
   exports.Set("openRaw", Napi::Function::New<OpenRaw>(env, "openRaw"));
   exports.Set("openPacketSockets", Napi::Function::New<OpenPacketSockets>(env, "openPacketSockets"));
+  exports.Set("attachTunnelProgram", Napi::Function::New<AttachTunnelProgram>(env, "attachTunnelProgram"));
   exports.Set("pathMtu", Napi::Function::New<PathMtu>(env, "pathMtu"));
   exports.Set("routeInterface", Napi::Function::New<RouteInterface>(env, "routeInterface"));
   exports.Set("rejoinGroup", Napi::Function::New<RejoinGroup>(env, "rejoinGroup"));
@@ -35,6 +37,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("closeFd", Napi::Function::New<CloseFd>(env, "closeFd"));
   exports.Set("probeUdp", Napi::Function::New<ProbeUdp>(env, "probeUdp"));
   exports.Set("probeTap", Napi::Function::New<ProbeTap>(env, "probeTap"));
+  exports.Set("probeTunnelProgram", Napi::Function::New<ProbeTunnelProgram>(env, "probeTunnelProgram"));
   exports.Set("pinThread", Napi::Function::New<PinThread>(env, "pinThread"));
   exports.Set("Io", Io::DefineIn(env));
   return exports;

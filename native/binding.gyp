@@ -42,6 +42,7 @@
       'tap-queue.cc',
       'tap-removal.cc',
       'thread.cc',
+      'tunnel-program.cc',
       'udp.cc',
       'udp-receiver.cc',
       'udp-sender.cc',

@@ -220,6 +220,11 @@ interface Addon {
   /** Packet sockets for what is for an address, IP protocol and UDP port, with a vnet header in front of each (native/packet-socket.cc). */
   openPacketSockets(options: PacketSocketOptions): number[];
   /**
+   * Puts the program on an uplink's device by which the kernel cuts superframes in GRE, IPIP and SIT
+   * (native/tunnel-program.cc), for as long as the returned descriptor is open.
+   */
+  attachTunnelProgram(options: { device: string; netns?: string }): number;
+  /**
    * Bytes of the largest packet on the way to an address (4 or 16 bytes, as the socket's family) that the kernel knows of, 0
    * when it knows no way; `port` is 0 for a raw socket. What ICMP told this host of the path counts; the socket is connected by it, and must serve nothing else.
    */
@@ -238,6 +243,8 @@ interface Addon {
   probeUdp(): UdpProbe;
   /** What this kernel's TAPs can do, tried on a device that exists for a moment (named vtepd<number>). */
   probeTap(): TapProbe;
+  /** Why there can be no such program as `attachTunnelProgram` puts on devices; "" when it can. */
+  probeTunnelProgram(): string;
   /** Binds the calling thread to one CPU. */
   pinThread(cpu: number): void;
   readonly Io: new (memory: IoMemory, wakeFd: number) => Io;

@@ -19,12 +19,7 @@ import {
 } from "../tunnel/mode.ts";
 import { modeOf } from "../tunnel/modes.ts";
 import { GRE_CHECKSUM, GRE_SEQUENCE } from "../wire/gre.ts";
-import {
-  PROTOCOL_UDP,
-  UNDERLAY_HEADER_BYTES,
-  type UnderlayHeaders,
-  writeUnderlayHeaders,
-} from "../wire/underlay-headers.ts";
+import { PROTOCOL_UDP } from "../wire/underlay-headers.ts";
 
 /** What stands before a payload; IPv6 packets may have another, as long. */
 export interface Templates {
@@ -97,15 +92,6 @@ export class Encapsulation {
       template: mode.writeHeader(options, first ?? "ethernet"),
       ipv6Template: first === "ipv6" || second === "ipv6" ? mode.writeHeader(options, "ipv6") : undefined,
     };
-  }
-
-  /** All headers from Ethernet on, for an uplink. */
-  packetTemplate(vni: number, underlay: UnderlayHeaders): Uint8Array {
-    const { template } = this.templates(vni);
-    const packet = new Uint8Array(UNDERLAY_HEADER_BYTES + template.length);
-    writeUnderlayHeaders(packet, 0, underlay);
-    packet.set(template, UNDERLAY_HEADER_BYTES);
-    return packet;
   }
 
   /** BD_PAYLOADS */

@@ -135,13 +135,13 @@ const transmit = async (
   config: TunnelConfig,
   plan: UnderlayPlan,
   local: LocalAddress,
-  { carriers, mode }: Encapsulation,
+  encapsulation: Encapsulation,
   { transmitters }: Sockets,
   undo: Undo,
 ): Promise<Transmitter[]> => {
   const all: Transmitter[] = [];
-  for (const carrier of carriers) {
-    const transmitter = await transmitters.acquire(transmitterSpec(config, plan, local, carrier, mode.layout));
+  for (const carrier of encapsulation.carriers) {
+    const transmitter = await transmitters.acquire(transmitterSpec(config, plan, local, carrier, encapsulation));
     undo.push(() => transmitters.release(transmitter));
     all.push(transmitter);
   }
@@ -153,7 +153,7 @@ const asTransmitter = (receiver: Receiver, config: TunnelConfig, plan: UnderlayP
   if (receiver.kind === "packet") throw needsSockets(config);
   const { address, scopeId } = receiver.spec;
   const carrier = { protocol: receiver.spec.protocol, port: receiver.spec.port };
-  const spec = transmitterSpec(config, plan, { address, scopeId }, carrier, receiver.spec.header);
+  const spec = transmitterSpec(config, plan, { address, scopeId }, carrier, new Encapsulation(config));
   return {
     spec,
     port: receiver.port,
@@ -198,13 +198,14 @@ const transmitterSpec = (
   plan: UnderlayPlan,
   { address: local, scopeId }: LocalAddress,
   carrier: Carrier,
-  header: number,
+  { mode, greOuter, isMirror }: Encapsulation,
 ): TransmitterSpec => ({
   local,
   protocol: carrier.protocol,
   // Sequence numbers are counted by the socket's port.
   owner: config.greSequence.output ? config.name : "",
-  header,
+  header: mode.layout,
+  needsSocket: greOuter !== 0 || isMirror,
   link: config.link,
   scopeId,
   df: config.doNotFragment,

@@ -19,6 +19,8 @@ export interface Offload {
   /** Each offload: in use or not, and why not. */
   readonly capabilities: readonly CapabilityView[];
   readonly tap: { readonly vnetHeader: boolean; readonly offload: NonNullable<TapOptions["offload"]> };
+  /** Whether an uplink takes superframes in GRE and IP tunnels, too. */
+  readonly cutsIpTunnels: boolean;
   /** UDP_GRO on receiving sockets. */
   readonly mergeDatagrams: boolean;
   /** FEATURE_* sums for `Io.add`. */
@@ -62,8 +64,16 @@ const refusalOf = (trial: Trial, request: OffloadRequest): string => {
 
 const TUNNEL: CapabilityView = { name: "tunnel-gso", inUse: true, reason: "" };
 
-/** Decides from given probes; pure, for tests. @throws ERR_TUNNEL_OFFLOAD */
-export const chooseOffload = (request: OffloadRequest, udp: UdpProbe, tap: TapProbe): Offload => {
+/**
+ * Decides from given probes; pure, for tests. @throws ERR_TUNNEL_OFFLOAD
+ * @param tunnelProgram what became of the trial with a program for uplinks, "" = works; asked for in tier `tunnel` alone
+ */
+export const chooseOffload = (
+  request: OffloadRequest,
+  udp: UdpProbe,
+  tap: TapProbe,
+  tunnelProgram: string,
+): Offload => {
   const isTunnel = request.tier === "tunnel";
   if (isTunnel && tap.tunnel !== "") {
     const message = `offload tier tunnel: expected TAPs that take superframes in UDP tunnels (Linux 6.17), got: ${tap.tunnel}`;
@@ -84,9 +94,11 @@ export const chooseOffload = (request: OffloadRequest, udp: UdpProbe, tap: TapPr
   const bit = (name: OffloadName, feature: number): number => (uses(name) ? feature : 0);
   const anySocket = uses("udp-segment") || uses("udp-gro") || uses("tap-tso") || uses("merge-tcp");
   const capabilities = [...refusals].map(([name, reason]): CapabilityView => ({ name, inUse: reason === "", reason }));
+  const ipTunnels = { name: "ip-tunnel-gso", inUse: tunnelProgram === "", reason: tunnelProgram };
   return {
     tier: isTunnel ? "tunnel" : vnetHeader ? (anySocket ? "socket" : "mmsg") : "plain",
-    capabilities: isTunnel ? [TUNNEL, ...capabilities] : capabilities,
+    capabilities: isTunnel ? [TUNNEL, ipTunnels, ...capabilities] : capabilities,
+    cutsIpTunnels: isTunnel && ipTunnels.inUse,
     tap: { vnetHeader, offload: uses("tap-uso") ? "uso" : uses("tap-tso") ? "tso" : "none" },
     mergeDatagrams: uses("udp-gro"),
     tapFeatures: bit("vnet-header", FEATURE_VNET_HEADER),
@@ -97,4 +109,9 @@ export const chooseOffload = (request: OffloadRequest, udp: UdpProbe, tap: TapPr
 
 /** Tries the kernel and decides. */
 export const probeOffload = (request: OffloadRequest): Offload =>
-  chooseOffload(request, addon.probeUdp(), addon.probeTap());
+  chooseOffload(
+    request,
+    addon.probeUdp(),
+    addon.probeTap(),
+    request.tier === "tunnel" ? addon.probeTunnelProgram() : "not asked for",
+  );

@@ -9,11 +9,13 @@ import { type Counters, clearRow, REMOTE_COLUMNS } from "../dataplane/counters.t
 import { RECURSIVE_TX_PORT, type RemoteWay } from "../dataplane/remote-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { parseVtepAddress } from "../dataplane/vtep-address.ts";
+import { underlayHeaderBytes, underlayHeaders } from "../wire/underlay-headers.ts";
 import { monotonicS } from "./clock.ts";
 import type { Encapsulation, Templates } from "./encapsulation.ts";
 import type { Endpoints, Exit } from "./endpoint.ts";
 import type { PathKey, PathMtus } from "./path-mtu.ts";
 import type { Reception } from "./reception.ts";
+import type { Transmitter } from "./transmitters.ts";
 import type { ViaSockets } from "./via-sockets.ts";
 
 /** What Linux sends with by default, and one more for the hop from the uplink to the underlay. */
@@ -258,13 +260,14 @@ export class TunnelRemotes {
 
   private wayTo(endpoints: Endpoints, key: RemoteKey): RemoteWay {
     const exit = this.exitTo(endpoints, key);
-    const { port, mask, dfStep } = exit.transmitter;
+    const { port, mask, dfStep, uplink, spec } = exit.transmitter;
     return {
       scopeId: exit.scopeId,
       txPort: this.recursive.has(key.address) ? RECURSIVE_TX_PORT : port,
       txMask: mask,
       txDfStep: dfStep,
       txIpv6Step: exit.ipv6Transmitter === undefined ? 0 : exit.ipv6Transmitter.port - port,
+      underlayBytes: uplink === undefined ? 0 : underlayHeaderBytes(spec.protocol),
       ...this.templates(exit, key),
     };
   }
@@ -279,18 +282,21 @@ export class TunnelRemotes {
     return { probeFd: transmitter.probeFd, address: parseVtepAddress(key.address), port: key.port, scopeId };
   }
 
-  private templates({ local, transmitter: { uplink } }: Exit, { address, port, vni }: RemoteKey): Templates {
-    const { encapsulation } = this.parts;
-    if (uplink === undefined) return encapsulation.templates(vni);
-    const template = encapsulation.packetTemplate(vni, {
-      dstMac: uplink.macAddress,
-      srcMac: uplink.macAddress,
-      src: local.bytes,
-      dst: parseVtepAddress(address).bytes,
-      dstPort: port,
-      ttl: UPLINK_TTL,
-    });
-    return { template, ipv6Template: undefined };
+  private templates({ local, transmitter, ipv6Transmitter }: Exit, { address, port, vni }: RemoteKey): Templates {
+    const plain = this.parts.encapsulation.templates(vni);
+    const behindUnderlay = (tunnelHeader: Uint8Array, { spec, uplink }: Transmitter): Uint8Array => {
+      if (uplink === undefined) return tunnelHeader;
+      const { macAddress } = uplink;
+      const [src, dst] = [local.bytes, parseVtepAddress(address).bytes];
+      const { protocol } = spec;
+      const headers = { dstMac: macAddress, srcMac: macAddress, src, dst, protocol, dstPort: port, ttl: UPLINK_TTL };
+      return Uint8Array.of(...underlayHeaders(headers), ...tunnelHeader);
+    };
+    const { template, ipv6Template } = plain;
+    return {
+      template: behindUnderlay(template, transmitter),
+      ipv6Template: ipv6Template && behindUnderlay(ipv6Template, ipv6Transmitter ?? transmitter),
+    };
   }
 }
 

@@ -11,8 +11,8 @@
  * DF is a property of a socket, not of a datagram: where it depends on the inner packet there are two sets, the second with
  * DF, `dfStep` ports behind the first.
  *
- * In tier `tunnel` VXLAN's IPv4 transmitter sends through an uplink instead (uplink.ts), where each packet has its own source
- * port and flags. One that is pinned to an underlay interface, or asks for anything that an uplink cannot do, does not:
+ * In tier `tunnel` IPv4 transmitters of VXLAN, GRE, IPIP and SIT send through an uplink instead (uplink.ts), where each packet
+ * has its own source port and flags. One that is pinned to an underlay interface, or asks for anything that an uplink cannot do, does not:
  * what the uplink sends goes where the routing table says.
  */
 import { AF_INET, PORT_UDP_TX, PORT_UPLINK } from "../binding/abi.ts";
@@ -23,7 +23,7 @@ import type { VtepAddress } from "../dataplane/vtep-address.ts";
 import type { PortChange } from "../dataplane/worker.ts";
 import { VtepdError } from "../errors.ts";
 import { netnsPath } from "../host/netns.ts";
-import { PROTOCOL_UDP } from "../wire/underlay-headers.ts";
+import { PROTOCOL_GRE, PROTOCOL_IPIP, PROTOCOL_IPV6, PROTOCOL_UDP } from "../wire/underlay-headers.ts";
 import { VNI_HEADER_BYTES } from "../wire/vni-header.ts";
 import { attempt } from "./native-error.ts";
 import type { Offload } from "./offload.ts";
@@ -40,6 +40,9 @@ const TX_SOCKETS = 16;
 const FRAGMENT_AS_NEEDED = 0;
 const NEVER_FRAGMENT = 2;
 
+/** What the kernel can cut when it is not in UDP. */
+const IN_IP: readonly number[] = [PROTOCOL_GRE, PROTOCOL_IPIP, PROTOCOL_IPV6];
+
 export interface PortRange {
   readonly first: number;
   readonly last: number;
@@ -53,6 +56,8 @@ export interface TransmitterSpec {
   readonly owner: string;
   /** Header layout of the tunnel (binding/abi.ts, HEADER_*). */
   readonly header: number;
+  /** Whether each packet has a header of its own (GRE's checksum and sequence number), or none is sent at all. */
+  readonly needsSocket: boolean;
   readonly link: string | undefined;
   readonly scopeId: number;
   readonly df: "unset" | "set" | "inherit";
@@ -138,28 +143,32 @@ export class Transmitters {
     }
   }
 
-  private wantsUplink({ local, protocol, header, link, checksum, mark, netns, sourcePorts }: TransmitterSpec): boolean {
+  private wantsUplink(spec: TransmitterSpec): boolean {
+    const { local, protocol, header, needsSocket, link, checksum, mark, netns, sourcePorts } = spec;
     const isPlain =
-      protocol === PROTOCOL_UDP &&
-      header === VNI_HEADER_BYTES &&
+      local.family === AF_INET &&
+      !needsSocket &&
       link === undefined &&
       netns === undefined &&
-      checksum &&
       mark === 0 &&
       sourcePorts === undefined;
-    return this.offload.tier === "tunnel" && local.family === AF_INET && isPlain;
+    if (this.offload.tier !== "tunnel" || !isPlain) return false;
+    if (protocol === PROTOCOL_UDP) return header === VNI_HEADER_BYTES && checksum;
+    return this.offload.cutsIpTunnels && IN_IP.includes(protocol);
   }
 
   private async openUplink(spec: TransmitterSpec, undo: Undo): Promise<Transmitter> {
     const { ports } = this.tables;
     const port = ports.allocate(PORT_UPLINK, 0);
     undo.push(() => ports.release(port));
-    const uplink = new Uplink(port, this.supervisor);
+    const isUdp = spec.protocol === PROTOCOL_UDP;
+    const uplink = new Uplink(port, this.supervisor, !isUdp);
     await uplink.open();
     undo.push(() => uplink.close());
     undo.push(() => void this.lost.delete(uplink));
     undo.push(() => uplink.detach());
     await uplink.attach();
+    if (!isUdp) this.openSocket(spec, FRAGMENT_AS_NEEDED, 0, undo); // the one that hears
     return { spec, port, mask: 0, dfStep: 0, uplink, tier: "tunnel", probeFd: openProbe(spec, undo) };
   }
 
@@ -240,9 +249,23 @@ const openInRange = (
 const discoveryOf = (df: "unset" | "set"): number => (df === "set" ? NEVER_FRAGMENT : FRAGMENT_AS_NEEDED);
 
 const keyOf = (spec: TransmitterSpec): string => {
-  const { local, protocol, owner, header, link, scopeId, df, checksum, mark, flowLabel, netns, epoch, sourcePorts } =
-    spec;
-  return `${owner} ${protocol} ${header} ${netns ?? ""} ${epoch} ${local.text} ${link ?? ""} ${scopeId} ${df} ${checksum} ${mark} ${flowLabel} ${sourcePorts?.first}-${sourcePorts?.last}`;
+  const {
+    local,
+    protocol,
+    owner,
+    header,
+    needsSocket,
+    link,
+    scopeId,
+    df,
+    checksum,
+    mark,
+    flowLabel,
+    netns,
+    epoch,
+    sourcePorts,
+  } = spec;
+  return `${owner} ${protocol} ${header} ${needsSocket} ${netns ?? ""} ${epoch} ${local.text} ${link ?? ""} ${scopeId} ${df} ${checksum} ${mark} ${flowLabel} ${sourcePorts?.first}-${sourcePorts?.last}`;
 };
 
 const sendingUdp = (spec: TransmitterSpec): Omit<UdpOptions, "port" | "reusePort"> => ({

@@ -1,7 +1,8 @@
 /**
- * An uplink: a TAP in the daemon's network namespace that the data plane writes whole VXLAN packets to, addressed to the
- * device itself, so that the host's stack forwards them to the underlay. The kernel cuts superframes on the way out (UDP
- * tunnel segmentation, Linux 6.17), or hands them to a network card that can. Tier `tunnel`, IPv4 only.
+ * An uplink: a TAP in the daemon's network namespace that the data plane writes whole VXLAN, GRE, IPIP or SIT packets to,
+ * addressed to the device itself, so that the host's stack forwards them to the underlay. The kernel cuts superframes on the
+ * way out (UDP tunnel segmentation, Linux 6.17), or hands them to a network card that can; what is not in UDP needs a BPF
+ * program on the device for that (native/tunnel-program.cc). Tier `tunnel`, IPv4 only.
  *
  * What forwarding needs is set on this device alone and goes away with it: `forwarding` (of packets that come in here; the
  * host as a whole need not be a router), `accept_local` (their source is an address of this host), no `rp_filter`. What
@@ -33,12 +34,16 @@ export class Uplink {
   /** Chosen once: remote VTEPs' ready-made headers are addressed to it. */
   readonly macAddress: Uint8Array = toLocalMac(new Uint8Array(randomBytes(6)));
   private readonly supervisor: Supervisor;
+  private readonly hasProgram: boolean;
+  private program: number | undefined;
   private fds: number[] = [];
   private deviceName = "";
 
-  constructor(port: number, supervisor: Supervisor) {
+  /** @param hasProgram for what is not in UDP */
+  constructor(port: number, supervisor: Supervisor, hasProgram: boolean) {
     this.port = port;
     this.supervisor = supervisor;
+    this.hasProgram = hasProgram;
   }
 
   /** Empty before the first `open`. */
@@ -84,6 +89,8 @@ export class Uplink {
 
   /** Removes the device, if it is still there. Workers must have let go of it. */
   close(): void {
+    if (this.program !== undefined) addon.closeFd(this.program);
+    this.program = undefined;
     for (const fd of this.fds.splice(0)) addon.closeFd(fd);
   }
 
@@ -113,6 +120,9 @@ export class Uplink {
 
   private async prepare(): Promise<void> {
     const { name } = this;
+    if (this.hasProgram) {
+      this.program = attempt(`uplink ${name}`, () => addon.attachTunnelProgram({ device: name }));
+    }
     const chain = await chainThatDrops(name);
     if (chain !== undefined) {
       const message = `offload tier tunnel: the packet filter's chain ${chain} drops what ${name} would forward; \`nft insert rule ${chain} iifname "${NAME_PREFIX}*" accept\` lets it through`;

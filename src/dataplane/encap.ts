@@ -60,6 +60,7 @@ import {
   REMOTE_TX_IPV6_STEP,
   REMOTE_TX_MASK,
   REMOTE_TX_PORT,
+  REMOTE_UNDERLAY_BYTES,
   REMOTE_WORDS,
   TEMPLATE_BYTES,
   TEMPLATE_IPV6_BYTES,
@@ -166,9 +167,10 @@ export class Encapsulator {
 
   /** Back to its remote VTEP, with nothing in front: the frame is a tunnel header itself. */
   private echo(frame: number, row: number): void {
-    this.toRemote(frame, row, this.frames[row + FRAME_TARGET]!);
+    const remote = this.frames[row + FRAME_TARGET]!;
+    this.toRemote(frame, row, remote);
     const action = (this.count - 1) * ACTION_WORDS;
-    this.actions[action + ACTION_TEMPLATE_LENGTH] = 0;
+    this.actions[action + ACTION_TEMPLATE_LENGTH] = this.remotes[remote * REMOTE_WORDS + REMOTE_UNDERLAY_BYTES]!;
     this.actions[action + ACTION_OUTER] = 0;
   }
 

@@ -16,9 +16,9 @@ import { addressWords, type VtepAddress } from "./vtep-address.ts";
 
 export const MAX_REMOTES: number = 1 << 18;
 /** Room for the longest tunnel header of any mode to come, and for outer headers before it (native/uplink.cc). */
-export const TEMPLATE_BYTES = 64;
+export const TEMPLATE_BYTES = 128;
 /** In a tunnel of IP packets the header of IPv6 ones stands here: it has another protocol type. */
-export const TEMPLATE_IPV6_BYTES = 32;
+export const TEMPLATE_IPV6_BYTES = 64;
 
 export const REMOTE_WORDS = 16;
 export const REMOTE_BD = 0; // 0 = free
@@ -38,6 +38,8 @@ export const REMOTE_IS_SELF = 11;
 export const REMOTE_FRAME_LIMIT = 12;
 /** Added to the sending port for an IPv6 packet of a tunnel of IP packets, where it has an IP protocol of its own. */
 export const REMOTE_TX_IPV6_STEP = 13;
+/** How many bytes of the template are before the tunnel header. */
+export const REMOTE_UNDERLAY_BYTES = 14;
 export const UNLIMITED = 0x7fffffff;
 
 /**
@@ -65,6 +67,8 @@ export interface RemoteWay {
   readonly txDfStep: number;
   /** Default 0. */
   readonly txIpv6Step?: number;
+  /** How many bytes of the templates are before the tunnel header; default 0. */
+  readonly underlayBytes?: number;
   /** What to prepend: the tunnel header, or all headers from Ethernet on, at most TEMPLATE_BYTES. */
   readonly template: Uint8Array;
   /** The same for IPv6 packets, where they have another; as long. */
@@ -147,8 +151,9 @@ export class RemoteTable {
    * Other sockets for what goes to the slot; workers may be sending. A worker that reads in the middle of it may pair the
    * old port with the new mask: so both ways must have as many sockets, as those of one tunnel do. Main thread.
    */
-  setWay(slot: number, { scopeId, txPort, txMask, txDfStep, txIpv6Step, template, ipv6Template }: RemoteWay): void {
+  setWay(slot: number, way: RemoteWay): void {
     const { words } = this;
+    const { scopeId, txPort, txMask, txDfStep, template, ipv6Template } = way;
     const row = slot * REMOTE_WORDS;
     this.memory.templates.set(template, slot * TEMPLATE_BYTES);
     if (ipv6Template !== undefined)
@@ -156,7 +161,8 @@ export class RemoteTable {
     words[row + REMOTE_TEMPLATE_LENGTH] = template.length;
     words[row + REMOTE_TX_MASK] = txMask;
     words[row + REMOTE_TX_DF_STEP] = txDfStep;
-    words[row + REMOTE_TX_IPV6_STEP] = txIpv6Step ?? 0;
+    words[row + REMOTE_TX_IPV6_STEP] = way.txIpv6Step ?? 0;
+    words[row + REMOTE_UNDERLAY_BYTES] = way.underlayBytes ?? 0;
     const sockaddr = slot * VTEP_ADDRESS_BYTES;
     const isIpv6 = new Uint16Array(this.memory.vteps.slice(sockaddr, sockaddr + 2).buffer)[0] !== AF_INET;
     if (isIpv6) this.memory.vteps.set(new Uint8Array(Uint32Array.of(scopeId).buffer), sockaddr + 24);

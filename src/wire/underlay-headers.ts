@@ -1,6 +1,6 @@
 /**
  * The headers between the underlay's wire and a tunnel header, for a path that writes them itself: Ethernet (IEEE 802.3),
- * IPv4 without options (RFC 791) and UDP (RFC 768). 42 bytes, network byte order.
+ * IPv4 without options (RFC 791) and, where it is its protocol, UDP (RFC 768). 34 or 42 bytes, network byte order.
  *
  *  byte  0..5 destination   6..11 source   12..13 ethertype
  *        14 version, IHL   15 TOS   16..17 total length   18..19 identification   20..21 flags, fragment offset
@@ -11,7 +11,8 @@
  * (native/uplink.cc).
  */
 
-export const UNDERLAY_HEADER_BYTES = 42;
+const IP_HEADER_END = 34;
+const UDP_HEADER_BYTES = 8;
 
 const ETHERTYPE_IPV4 = 0x0800;
 const VERSION_AND_IHL = 0x45;
@@ -29,23 +30,31 @@ export interface UnderlayHeaders {
   /** IPv4 addresses, 4 bytes each. */
   readonly src: Uint8Array;
   readonly dst: Uint8Array;
+  readonly protocol: number;
+  /** Of UDP. */
   readonly dstPort: number;
   /** 1..255. */
   readonly ttl: number;
 }
 
-/** Writes all UNDERLAY_HEADER_BYTES; DF is clear, TOS is 0. */
-export const writeUnderlayHeaders = (bytes: Uint8Array, offset: number, headers: UnderlayHeaders): void => {
-  bytes.fill(0, offset, offset + UNDERLAY_HEADER_BYTES);
-  bytes.set(headers.dstMac, offset);
-  bytes.set(headers.srcMac, offset + 6);
-  bytes[offset + 12] = ETHERTYPE_IPV4 >>> 8;
-  bytes[offset + 13] = ETHERTYPE_IPV4 & 255;
-  bytes[offset + 14] = VERSION_AND_IHL;
-  bytes[offset + 22] = headers.ttl;
-  bytes[offset + 23] = PROTOCOL_UDP;
-  bytes.set(headers.src, offset + 26);
-  bytes.set(headers.dst, offset + 30);
-  bytes[offset + 36] = headers.dstPort >>> 8;
-  bytes[offset + 37] = headers.dstPort & 255;
+export const underlayHeaderBytes = (protocol: number): number =>
+  protocol === PROTOCOL_UDP ? IP_HEADER_END + UDP_HEADER_BYTES : IP_HEADER_END;
+
+/** DF is clear, TOS is 0. */
+export const underlayHeaders = (headers: UnderlayHeaders): Uint8Array => {
+  const bytes = new Uint8Array(underlayHeaderBytes(headers.protocol));
+  bytes.set(headers.dstMac);
+  bytes.set(headers.srcMac, 6);
+  bytes[12] = ETHERTYPE_IPV4 >>> 8;
+  bytes[13] = ETHERTYPE_IPV4 & 255;
+  bytes[14] = VERSION_AND_IHL;
+  bytes[22] = headers.ttl;
+  bytes[23] = headers.protocol;
+  bytes.set(headers.src, 26);
+  bytes.set(headers.dst, 30);
+  if (headers.protocol === PROTOCOL_UDP) {
+    bytes[36] = headers.dstPort >>> 8;
+    bytes[37] = headers.dstPort & 255;
+  }
+  return bytes;
 };

@@ -12,7 +12,8 @@ const choose = (
   { tier, disabled = [] }: { tier?: OffloadTier; disabled?: readonly OffloadName[] } = {},
   udp: Partial<UdpProbe> = {},
   tap: Partial<TapProbe> = {},
-): Offload => chooseOffload({ tier, disabled }, { ...UDP, ...udp }, { ...TAP, ...tap });
+  program = "",
+): Offload => chooseOffload({ tier, disabled }, { ...UDP, ...udp }, { ...TAP, ...tap }, program);
 
 /** Reason by name of what is not in use. */
 const refusals = ({ capabilities }: Offload): Record<string, string> =>
@@ -23,10 +24,11 @@ const SUBSETS = Array.from({ length: 1 << OFFLOADS.length }, (_, bits) => OFFLOA
 
 describe("where everything works", () => {
   it("all is used, tier socket", () => {
-    expect(chooseOffload(NONE, UDP, TAP)).toEqual({
+    expect(chooseOffload(NONE, UDP, TAP, "")).toEqual({
       tier: "socket",
       capabilities: OFFLOADS.map((name) => ({ name, inUse: true, reason: "" })),
       tap: { vnetHeader: true, offload: "uso" },
+      cutsIpTunnels: false,
       mergeDatagrams: true,
       tapFeatures: FEATURE_VNET_HEADER,
       rxFeatures: FEATURE_MERGE_TCP | FEATURE_MERGE_UDP,
@@ -163,15 +165,22 @@ describe("every combination of switches and tiers", () => {
 
 describe("tier tunnel", () => {
   it("is never chosen unasked", () => {
-    expect(chooseOffload(NONE, UDP, TAP).tier).toBe("socket");
+    expect(chooseOffload(NONE, UDP, TAP, "").tier).toBe("socket");
   });
 
   it("is tier socket with another way out", () => {
     const { tier, capabilities, ...rest } = choose({ tier: "tunnel" });
     const { tier: _tier, capabilities: others, ...socket } = choose();
     expect(tier).toBe("tunnel");
-    expect(capabilities).toEqual([{ name: "tunnel-gso", inUse: true, reason: "" }, ...others]);
-    expect(rest).toEqual(socket);
+    const offloads = ["tunnel-gso", "ip-tunnel-gso"].map((name) => ({ name, inUse: true, reason: "" }));
+    expect(capabilities).toEqual([...offloads, ...others]);
+    expect(rest).toEqual({ ...socket, cutsIpTunnels: true });
+  });
+
+  it("is for UDP tunnels alone where a program is not allowed", () => {
+    const { tier, cutsIpTunnels, capabilities } = choose({ tier: "tunnel" }, {}, {}, "bpf(BPF_PROG_LOAD): EPERM");
+    expect([tier, cutsIpTunnels]).toEqual(["tunnel", false]);
+    expect(capabilities[1]).toEqual({ name: "ip-tunnel-gso", inUse: false, reason: "bpf(BPF_PROG_LOAD): EPERM" });
   });
 
   it("is refused, not replaced, where the kernel cannot", () => {

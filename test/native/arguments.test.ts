@@ -81,6 +81,11 @@ describe("openRaw", () => {
   });
 });
 
+it("attachTunnelProgram refuses no device, and one that there is not", () => {
+  expect(() => addon.attachTunnelProgram({} as never)).toThrow("attachTunnelProgram: device: expected a string");
+  expect(() => addon.attachTunnelProgram({ device: "none" })).toThrow(expect.objectContaining({ code: "ENODEV" }));
+});
+
 describe("openPacketSockets", () => {
   const GRE: PacketSocketOptions = {
     address: Uint8Array.of(127, 0, 0, 1),

@@ -16,7 +16,7 @@ import {
   PORT_UPLINK,
 } from "../../src/binding/abi.ts";
 import { addon } from "../../src/binding/addon.ts";
-import { UNDERLAY_HEADER_BYTES, writeUnderlayHeaders } from "../../src/wire/underlay-headers.ts";
+import { PROTOCOL_UDP, underlayHeaderBytes, underlayHeaders } from "../../src/wire/underlay-headers.ts";
 import { writeVxlan } from "../../src/wire/vxlan.ts";
 import { SegmentLab, wordsOf } from "./segment-lab.ts";
 import { superframe } from "./superframes.ts";
@@ -43,10 +43,12 @@ describe.skipIf(addon.probeTap().tunnel !== "")("an uplink", () => {
     lab.far.io.add(RECEIVER, socket, PORT_UDP_RX, 8, 0);
     const address = Uint8Array.from(ADDRESS);
     const dstPort = addon.udpPort(socket);
-    const headers = { dstMac: MAC, srcMac: MAC, src: address, dst: address, dstPort, ttl: 65 };
+    const protocol = PROTOCOL_UDP;
     const { templates } = lab.near.memory;
-    writeUnderlayHeaders(templates, 0, headers);
-    writeVxlan(templates, UNDERLAY_HEADER_BYTES, VNI);
+    templates.set(
+      underlayHeaders({ dstMac: MAC, srcMac: MAC, src: address, dst: address, protocol, dstPort, ttl: 65 }),
+    );
+    writeVxlan(templates, underlayHeaderBytes(protocol), VNI);
   });
   afterEach(() => lab.close());
 
