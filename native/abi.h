@@ -53,6 +53,7 @@ inline constexpr int32_t FRAME_VERDICT = 26;
 inline constexpr int32_t FRAME_TARGET = 27;
 inline constexpr int32_t FRAME_BD = 28;
 inline constexpr int32_t FRAME_ASSOCIATION = 29;
+inline constexpr int32_t FRAME_REASON = 30;
 
 inline constexpr int32_t FLAG_PARTIAL_CSUM = 1;
 inline constexpr int32_t FLAG_IPV4 = 2;
@@ -296,7 +297,8 @@ static_assert(SLOT_BYTES % 64 == 0 && SLOT_BYTES / 64 % 2 == 1);
 // The largest UDP payload is 65527 bytes (IPv6), the largest TAP frame 65535 and an Ethernet header with two tags.
 static_assert(SLOT_BYTES - SLOT_HEADROOM >= 65535 + 22);
 static_assert(FRAME_DESTINATION == FRAME_SOURCE + 4 && FRAME_SOURCE_PORT == FRAME_DESTINATION + 4);
-static_assert(FRAME_TARGET == FRAME_VERDICT + 1 && FRAME_BD < FRAME_ASSOCIATION && FRAME_ASSOCIATION < FRAME_WORDS);
+static_assert(FRAME_TARGET == FRAME_VERDICT + 1 && FRAME_BD < FRAME_ASSOCIATION && FRAME_ASSOCIATION < FRAME_REASON &&
+              FRAME_REASON < FRAME_WORDS);
 static_assert(STATUS_NOW_MS < STATUS_WORDS);
 
 // The VTEP address table holds sockaddrs as the kernel takes them; TypeScript writes them by byte offset.

@@ -77,6 +77,8 @@ export const FRAME_TARGET = 27;
 export const FRAME_BD = 28;
 /** Of a datagram from a port with HEADER_PAYLOAD_SEALED: the row of its association + 1, or ESP_* when it could not be opened. */
 export const FRAME_ASSOCIATION = 29;
+/** Owned by the data plane: why the frame was dropped. Read only while a capture runs, which clears it first. */
+export const FRAME_REASON = 30;
 
 /** In FRAME_INNER_IP: nobody may fragment the packet (IPv4 with DF, all IPv6). */
 export const INNER_DF: number = 1 << 24;

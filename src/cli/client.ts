@@ -60,6 +60,14 @@ export class ControlClient {
     await this.#read(deliver, "GET", path, { accept: "application/x-ndjson" });
   }
 
+  /** Bytes as they come; the next ones when `take` has done with these. @throws as getJson does */
+  async postForBytes(path: string, body: unknown, take: (bytes: Uint8Array) => Promise<void>): Promise<void> {
+    const deliver = async (response: IncomingMessage): Promise<void> => {
+      for await (const chunk of response) await take(chunk as Uint8Array);
+    };
+    await this.#read(deliver, "POST", path, { "content-type": "application/json" }, JSON.stringify(body));
+  }
+
   /** @throws as getJson does */
   async send(method: Method, path: string, body?: unknown): Promise<void> {
     await this.#send(method, path, body);

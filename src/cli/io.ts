@@ -4,6 +4,10 @@ import { spawnSync } from "node:child_process";
 export interface Io {
   /** Standard output, as it is. */
   out(text: string): void;
+  /** The same for bytes; resolves when there is room for more. */
+  outBytes(bytes: Uint8Array): Promise<void>;
+  /** Whether somebody looks at standard output as it comes. */
+  readonly isTerminal: boolean;
   /** Standard error, as it is. */
   err(text: string): void;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -37,6 +41,10 @@ export const processIo = (): Io => {
   process.stderr.on("error", endOnClosedPipe);
   return {
     out: (text) => void process.stdout.write(text),
+    outBytes: async (bytes) => {
+      if (!process.stdout.write(bytes)) await new Promise<void>((resolve) => process.stdout.once("drain", resolve));
+    },
+    isTerminal: process.stdout.isTTY === true,
     err: (text) => void process.stderr.write(text),
     env: process.env,
     execute,

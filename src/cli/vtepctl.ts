@@ -48,7 +48,7 @@ const execute = async (command: Command, io: Io): Promise<number> => {
     const run = COMMANDS[`${object.name} ${verb.names[0]}`]!;
     const client = new ControlClient(socketPath(command, io));
     const { out, execute } = io;
-    await run({ ...command, client, out, execute, note: (text) => io.err(`vtepctl: ${text}\n`) });
+    await run({ ...command, client, out, io, execute, note: (text) => io.err(`vtepctl: ${text}\n`) });
   }
   return EXIT_OK;
 };

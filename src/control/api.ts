@@ -9,6 +9,7 @@ import type { Logger } from "pino";
 import type { DesiredState } from "../dataplane/desired-view.ts";
 import type { VtepService } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
+import { addCaptureRoutes } from "./capture-routes.ts";
 import { addDesiredRoutes } from "./desired-routes.ts";
 import { addEventRoutes } from "./event-routes.ts";
 import { addFdbRoutes } from "./fdb-routes.ts";
@@ -62,6 +63,7 @@ export const makeApi = ({ service, desired, metrics, log }: ApiParts): OpenAPIHo
   addNeighbourRoutes(api, service);
   addRouteRoutes(api, service);
   addEventRoutes(api, service);
+  addCaptureRoutes(api, service);
   api.get("/metrics", async (context) => context.body(await metrics(), 200, { "content-type": METRICS_TYPE }));
   api.get("/healthz", (context) => context.text("ok\n"));
   api.doc31("/openapi.json", {

@@ -30,6 +30,12 @@ export const answersJson = (description: string, schema: z.ZodType): RouteRespon
 
 export const answersNothing = (description: string): RouteResponses => ({ 204: { description }, ...refusal });
 
+/** Bytes of a format of their own. */
+export const answersBytes = (description: string, type: string): RouteResponses => ({
+  200: { description, content: { [type]: { schema: z.string().openapi({ format: "binary" }) } } },
+  ...refusal,
+});
+
 /** A stream of lines, or with `Accept: text/event-stream` of server-sent events. */
 export const answersEvents = (description: string, event: z.ZodType): RouteResponses => ({
   200: { description, content: { "application/x-ndjson": { schema: event }, "text/event-stream": { schema: event } } },

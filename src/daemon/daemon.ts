@@ -14,6 +14,7 @@ import { NameResolver } from "../host/name-resolver.ts";
 import { scrape } from "../metrics/scrape.ts";
 import { startMetrics } from "../metrics/server.ts";
 import { Ageing } from "./ageing.ts";
+import { Captures } from "./captures.ts";
 import { monotonicS } from "./clock.ts";
 import { holdHeapDown } from "./collector.ts";
 import { Desired } from "./desired.ts";
@@ -188,7 +189,21 @@ const start = async (
   };
   const ageing = new Ageing(tables);
   const statistics = new Statistics(supervisor.memory, tables.fdb.accounts, ageing, eviction);
-  const parts = { tables, receivers, statistics, tunnels, routes, recursion, events, offload, configPath, version };
+  const captures = new Captures({ tables, receivers, transmitters, supervisor, tunnels, version });
+  undo.push(() => captures.stop());
+  const parts = {
+    tables,
+    receivers,
+    statistics,
+    tunnels,
+    routes,
+    recursion,
+    events,
+    captures,
+    offload,
+    configPath,
+    version,
+  };
   const vtep = new Vtep(parts);
 
   const names = new Names(new NameResolver(config.daemon.resolver), log);

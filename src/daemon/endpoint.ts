@@ -162,6 +162,7 @@ const asTransmitter = (receiver: Receiver, config: TunnelConfig, plan: UnderlayP
     uplink: undefined,
     tier: "socket",
     probeFd: openProbe(spec, undo),
+    fds: [],
   };
 };
 

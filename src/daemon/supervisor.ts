@@ -8,6 +8,7 @@
 import { Worker } from "node:worker_threads";
 import { addon } from "../binding/addon.ts";
 import { allocateBatch } from "../dataplane/batch.ts";
+import type { CaptureSetup } from "../dataplane/capture-tap.ts";
 import { allocateCounters, type Counters } from "../dataplane/counters.ts";
 import type { TableMemory } from "../dataplane/tables.ts";
 import { allocateUpcalls, UPCALL_KIND, UPCALL_UNKNOWN_VTEP, UpcallRing } from "../dataplane/upcall-ring.ts";
@@ -96,6 +97,19 @@ export class Supervisor {
       changes.map((list, id) =>
         list.length === 0 ? undefined : this.command(id, { type: "ports", number: this.nextNumber++, changes: list }),
       ),
+    );
+  }
+
+  /** Begins a capture in all workers. @param setups one for each */
+  async beginCapture(id: number, setups: readonly CaptureSetup[]): Promise<void> {
+    await Promise.all(
+      setups.map((setup, worker) => this.command(worker, { type: "capture", number: this.nextNumber++, id, setup })),
+    );
+  }
+
+  async endCapture(id: number): Promise<void> {
+    await Promise.all(
+      this.members.map((_, worker) => this.command(worker, { type: "capture-end", number: this.nextNumber++, id })),
     );
   }
 

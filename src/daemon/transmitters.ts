@@ -20,7 +20,6 @@ import { addon, type RawOptions, type UdpOptions } from "../binding/addon.ts";
 import type { OffloadTier } from "../config/config.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type { VtepAddress } from "../dataplane/vtep-address.ts";
-import type { PortChange } from "../dataplane/worker.ts";
 import { VtepdError } from "../errors.ts";
 import { netnsPath } from "../host/netns.ts";
 import { PROTOCOL_GRE, PROTOCOL_IPIP, PROTOCOL_IPV6, PROTOCOL_UDP } from "../wire/underlay-headers.ts";
@@ -86,6 +85,18 @@ export interface Transmitter {
   readonly tier: OffloadTier;
   /** A socket set as those that send, through which the kernel is asked about paths (path-mtu.ts). */
   readonly probeFd: number;
+  /** The sockets of each worker, in the order of their ports; none with an uplink. */
+  readonly fds: readonly (readonly number[])[];
+}
+
+/** What a port of the data plane sends through. */
+export interface SendingSocket {
+  readonly local: VtepAddress;
+  readonly protocol: number;
+  readonly hasDf: boolean;
+  readonly isUplink: boolean;
+  /** The worker's; undefined for an uplink. */
+  readonly fd: number | undefined;
 }
 
 export class Transmitters {
@@ -111,6 +122,22 @@ export class Transmitters {
 
   release(transmitter: Transmitter): Promise<void> {
     return this.pool.release(transmitter);
+  }
+
+  /** Undefined for a port that is none of theirs. */
+  socketOf(port: number, worker: number): SendingSocket | undefined {
+    const found = this.pool.list().find((transmitter) => port >= transmitter.port && port < endOf(transmitter));
+    if (found === undefined) return undefined;
+    const { spec, dfStep, uplink, fds } = found;
+    const index = port - found.port;
+    const hasDf = spec.df === "set" || (dfStep > 0 && index >= dfStep);
+    return {
+      local: spec.local,
+      protocol: spec.protocol,
+      hasDf,
+      isUplink: uplink !== undefined,
+      fd: fds[worker]?.[index],
+    };
   }
 
   /** A worker lost the device behind a port. Returns its name when it is an uplink and the first to say so. */
@@ -169,7 +196,7 @@ export class Transmitters {
     undo.push(() => uplink.detach());
     await uplink.attach();
     if (!isUdp) this.openSocket(spec, FRAGMENT_AS_NEEDED, 0, undo); // the one that hears
-    return { spec, port, mask: 0, dfStep: 0, uplink, tier: "tunnel", probeFd: openProbe(spec, undo) };
+    return { spec, port, mask: 0, dfStep: 0, uplink, tier: "tunnel", probeFd: openProbe(spec, undo), fds: [] };
   }
 
   private async openSockets(spec: TransmitterSpec, undo: Undo): Promise<Transmitter> {
@@ -186,9 +213,10 @@ export class Transmitters {
     const features = isUdp && spec.checksum ? this.offload.txFeatures : 0;
     const additions = Array.from({ length: this.supervisor.count }, (_, worker) =>
       sets.flatMap((mtuDiscover, set) =>
-        Array.from({ length: count }, (_, n): PortChange => {
+        Array.from({ length: count }, (_, n) => {
           const fd = this.openSocket(spec, mtuDiscover, worker * total + set * count + n, undo);
-          return { verb: "add", port: port + set * count + n, fd, kind: PORT_UDP_TX, header: spec.header, features };
+          const { header } = spec;
+          return { verb: "add", port: port + set * count + n, fd, kind: PORT_UDP_TX, header, features } as const;
         }),
       ),
     );
@@ -197,7 +225,8 @@ export class Transmitters {
     await this.supervisor.changePorts(additions);
     const tier = this.offload.tier === "tunnel" ? "socket" : this.offload.tier;
     const dfStep = sets.length === 2 ? count : 0;
-    return { spec, port, mask: count - 1, dfStep, uplink: undefined, tier, probeFd: openProbe(spec, undo) };
+    const fds = additions.map((changes) => changes.map(({ fd }) => fd));
+    return { spec, port, mask: count - 1, dfStep, uplink: undefined, tier, probeFd: openProbe(spec, undo), fds };
   }
 
   /** @param n counts the sockets of this transmitter */
@@ -215,6 +244,9 @@ export class Transmitters {
     return fd;
   }
 }
+
+/** The first port behind its own. */
+const endOf = ({ port, mask, dfStep }: Transmitter): number => port + (mask + 1) * (dfStep > 0 ? 2 : 1);
 
 /** @param undo gets what closes it @throws as the opening of any socket */
 export const openProbe = (spec: TransmitterSpec, undo: Undo): number => {

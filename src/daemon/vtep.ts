@@ -4,6 +4,7 @@
  */
 import type { TunnelConfig } from "../config/config.ts";
 import { memberTwice } from "../config/contradictions.ts";
+import type { CaptureRequest, CaptureSink } from "../dataplane/capture-view.ts";
 import type { EventView } from "../dataplane/event-view.ts";
 import type { FdbEntry } from "../dataplane/fdb.ts";
 import { FDB_CONTROL, FDB_STATIC, FDB_STICKY } from "../dataplane/fdb-memory.ts";
@@ -30,9 +31,11 @@ import { formatVtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
 import { admitEntry, admitFdb, admitNeighbour, admitRemote, admitVia } from "./admission.ts";
+import type { Captures } from "./captures.ts";
 import { monotonicS } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Events } from "./events.ts";
+import { takes, waitingMacs } from "./fdb-flush.ts";
 import { FLOOD_MAC } from "./flood-list.ts";
 import { kernelModulesOf } from "./kernel-tunnels.ts";
 import type { Offload } from "./offload.ts";
@@ -51,6 +54,7 @@ export interface VtepParts {
   readonly routes: () => RouteView[];
   readonly recursion: RouteRecursion;
   readonly events: Events;
+  readonly captures: Captures;
   readonly offload: Offload;
   readonly configPath: string;
   readonly version: string;
@@ -188,6 +192,11 @@ export class Vtep implements VtepService {
 
   listen(listener: (event: EventView) => void): () => void {
     return this.parts.events.listen(listener);
+  }
+
+  async capture(request: CaptureRequest, sink: CaptureSink): Promise<() => void> {
+    if (request.dev !== undefined) this.tunnel(request.dev);
+    return this.parts.captures.start(request, sink);
   }
 
   stats(dev?: string): LinkStats[] {
@@ -329,38 +338,6 @@ function* floodEntries(tunnel: Tunnel, nowS: number): Generator<FdbEntryView> {
     };
   }
 }
-
-/** Whether a flush takes the entry. */
-const takes = (filter: FdbFilter, { config }: Tunnel, entry: FdbEntryView): boolean => {
-  const { mac, dst, port, vni, state = "learned", idleS = 0, ageS = 0 } = filter;
-  return (
-    (state === "all" || entry.origin === state) &&
-    (mac === undefined || entry.mac === mac) &&
-    (dst === undefined || entry.dst === dst || entry.name === dst) &&
-    (port === undefined || (entry.port ?? config.port) === port) &&
-    (vni === undefined || (entry.vni ?? config.id) === vni) &&
-    entry.usedS >= idleS &&
-    entry.updatedS >= ageS
-  );
-};
-
-/** Static entries whose host name has no address yet, and which a flush takes. */
-const waitingMacs = ({ forwarding: { statics } }: Tunnel, filter: FdbFilter): string[] => {
-  const { mac, dst, port, vni, state = "learned", idleS = 0, ageS = 0 } = filter;
-  if (state === "learned") return [];
-  const madeBeforeS = monotonicS() - Math.max(idleS, ageS);
-  return statics.macs().filter((candidate) => {
-    const { wish, remote } = statics.get(candidate)!;
-    return (
-      remote === undefined &&
-      (mac === undefined || candidate === mac) &&
-      (dst === undefined || wish.dst === dst) &&
-      (port === undefined || wish.port === port) &&
-      (vni === undefined || wish.vni === vni) &&
-      wish.sinceS <= madeBeforeS
-    );
-  });
-};
 
 const nameOf = (wish: Wish | undefined): { name?: string } =>
   wish !== undefined && isHostName(wish.dst) ? { name: wish.dst } : {};

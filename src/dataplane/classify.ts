@@ -12,6 +12,7 @@ import {
   FRAME_FLAGS,
   FRAME_LENGTH,
   FRAME_OFFSET,
+  FRAME_REASON,
   FRAME_SEGMENTS,
   FRAME_SRC_HI,
   FRAME_SRC_LO,
@@ -203,6 +204,7 @@ export class Classifier {
 
   private discard(row: number, bd: number, reason: number): void {
     this.frames[row + FRAME_VERDICT] = DISCARD;
+    this.frames[row + FRAME_REASON] = reason;
     this.drop[bd * DROP_COLUMNS + ENCAP * DROP_REASON_COLUMNS + reason]! += this.frames[row + FRAME_SEGMENTS]!;
   }
 }

@@ -25,6 +25,7 @@ import {
   FRAME_INNER_IP,
   FRAME_LENGTH,
   FRAME_OFFSET,
+  FRAME_REASON,
   FRAME_SEGMENTS,
   FRAME_SOURCE,
   FRAME_SRC_HI,
@@ -152,6 +153,7 @@ export class Decapsulator {
     if (bd === 0) {
       frames[row + FRAME_VERDICT] = DISCARD;
       const unknown = this.isOfLostFragments(row) ? FRAG_REASM_TIMEOUT : this.demultiplexer.reason;
+      frames[row + FRAME_REASON] = unknown;
       this.counters.socket[binding * DROP_REASON_COLUMNS + unknown]! += frames[row + FRAME_SEGMENTS]!;
       return;
     }
@@ -161,6 +163,8 @@ export class Decapsulator {
       frames[row + FRAME_VERDICT] = DISCARD;
       if (reason === HELD) return;
       const counted = this.isOfLostFragments(row) ? FRAG_REASM_TIMEOUT : reason;
+      frames[row + FRAME_REASON] = counted;
+      frames[row + FRAME_BD] = bd;
       this.counters.drop[bd * DROP_COLUMNS + DECAP * DROP_REASON_COLUMNS + counted]! += frames[row + FRAME_SEGMENTS]!;
       return;
     }

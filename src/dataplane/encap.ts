@@ -25,6 +25,7 @@ import {
   FRAME_FLOW_HASH,
   FRAME_INNER_IP,
   FRAME_LENGTH,
+  FRAME_REASON,
   FRAME_SEGMENTS,
   FRAME_TARGET,
   FRAME_VERDICT,
@@ -86,7 +87,7 @@ export class Encapsulator {
   private readonly floods: Int32Array;
   private readonly remotes: Int32Array;
   private readonly counters: Counters;
-  private readonly sender: Sender;
+  private sender: Sender;
   private readonly oversize: Oversize;
   private readonly mssClamp: MssClamp;
   private readonly upcalls: UpcallRing;
@@ -120,6 +121,11 @@ export class Encapsulator {
       else frame = this.flood(frame, end) - 1;
     }
     this.flush();
+  }
+
+  /** From the next batch on. */
+  sendThrough(sender: Sender): void {
+    this.sender = sender;
   }
 
   private unicast(frame: number, row: number, remote: number): void {
@@ -186,6 +192,7 @@ export class Encapsulator {
       segments += frames[row + FRAME_SEGMENTS]!;
     }
     if (members === 0) {
+      for (let frame = first; frame < end; frame++) frames[frame * FRAME_WORDS + FRAME_REASON] = NO_TX_TARGET;
       counters.drop[bd * DROP_COLUMNS + ENCAP * DROP_REASON_COLUMNS + NO_TX_TARGET]! += segments;
       return end;
     }
@@ -269,6 +276,8 @@ export class Encapsulator {
         told = remote;
         this.tellTooBig(bd, remote);
       }
+      // Of a flooded frame only a copy is lost.
+      if (frames[row + FRAME_VERDICT] !== FLOOD) frames[row + FRAME_REASON] = reason;
       const direction = remote === 0 ? DECAP : ENCAP;
       counters.drop[bd * DROP_COLUMNS + direction * DROP_REASON_COLUMNS + reason]! += segments;
       if (remote === 0) {

@@ -4,6 +4,7 @@
  */
 import { FRAME_DST_HI, FRAME_DST_LO, FRAME_PORT, FRAME_WORDS, PORT_TAP } from "../binding/abi.ts";
 import type { Batch } from "./batch.ts";
+import { type CaptureSetup, CaptureTap } from "./capture-tap.ts";
 import { Classifier } from "./classify.ts";
 import { type Counters, WORKER_BATCHES, WORKER_FRAMES } from "./counters.ts";
 import { Decapsulator } from "./decap.ts";
@@ -31,12 +32,18 @@ export class Forwarder {
   private readonly decapsulator: Decapsulator;
   private readonly encapsulator: Encapsulator;
   private readonly unknown: UnknownVteps;
+  private readonly makeTap: () => CaptureTap;
+  /** Undefined while nothing is captured. */
+  private tap: CaptureTap | undefined;
+  private readonly sender: Sender;
 
   constructor(batch: Batch, tables: Tables, counters: Counters, upcalls: UpcallRing, sender: Sender) {
     this.frames = batch.frames;
     this.ports = tables.ports.words;
     this.worker = counters.worker;
     this.fdb = tables.fdb;
+    this.sender = sender;
+    this.makeTap = () => new CaptureTap(batch, tables, sender);
     this.unknown = new UnknownVteps(batch, upcalls);
     const embedded = new EmbeddedVtep(batch, tables, this.unknown);
     const misses = new Misses(batch.status, upcalls);
@@ -49,10 +56,26 @@ export class Forwarder {
   /** Forwards the first `count` frames of the batch. */
   forward(count: number): void {
     if (this.unknown.isHolding) this.resume(false);
+    if (this.tap !== undefined) this.tap.before(count);
     this.classify(count);
     this.encapsulator.run(0, count);
+    if (this.tap !== undefined) this.tap.after(count);
     this.worker[WORKER_BATCHES]!++;
     this.worker[WORKER_FRAMES]! += count;
+  }
+
+  /** Begins a capture, between batches. */
+  beginCapture(id: number, setup: CaptureSetup): void {
+    this.tap ??= this.makeTap();
+    this.tap.begin(id, setup);
+    this.encapsulator.sendThrough(this.tap);
+  }
+
+  endCapture(id: number): void {
+    this.tap?.end(id);
+    if (this.tap?.isOn !== false) return;
+    this.tap = undefined;
+    this.encapsulator.sendThrough(this.sender);
   }
 
   /** Whether frames wait for a remote VTEP. */

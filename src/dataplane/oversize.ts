@@ -15,6 +15,7 @@ import {
   FRAME_INNER_IP,
   FRAME_LENGTH,
   FRAME_OFFSET,
+  FRAME_REASON,
   FRAME_SEGMENTS,
   INNER_DF,
   OUTER_DF,
@@ -80,6 +81,7 @@ export class Oversize {
       this.mayAnswer(row, this.sizeOf(row), limit) &&
       this.policers.take(bd, TOO_BIG_ANSWER, 1, this.status[STATUS_NOW_MS]!);
     const reason = answers ? PKT_TOO_BIG_TOLD : PKT_TOO_BIG;
+    frames[row + FRAME_REASON] = reason;
     this.counters.drop[bd * DROP_COLUMNS + ENCAP * DROP_REASON_COLUMNS + reason]! += segments;
     if (answers) this.answer(row, limit);
     return answers;

@@ -2,6 +2,7 @@
  * What the rest of vtepd may know of the data plane: plain values, made when somebody asks, by the main thread.
  * Control and metrics both read these; neither sees shared memory.
  */
+import type { CaptureRequest, CaptureSink } from "./capture-view.ts";
 import type { EventView } from "./event-view.ts";
 
 /** One tunnel as it runs. Addresses are canonical text; times are seconds. */
@@ -352,6 +353,11 @@ export interface VtepService {
   routes(): RouteView[];
   /** Calls `listener` for each event from now on, until the returned function is called. */
   listen(listener: (event: EventView) => void): () => void;
+  /**
+   * Begins a capture; the function that it resolves to ends it.
+   * @throws ERR_LINK_NOT_FOUND, ERR_CONFIG_VALUE (path `filter`), ERR_LIMIT
+   */
+  capture(request: CaptureRequest, sink: CaptureSink): Promise<() => void>;
   stats(dev?: string): LinkStats[];
   sockets(): SocketStats[];
 }

@@ -10,6 +10,7 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "
 import { STATUS_GONE, STATUS_WOKEN } from "../binding/abi.ts";
 import { addon, type Io } from "../binding/addon.ts";
 import type { Batch } from "./batch.ts";
+import type { CaptureSetup } from "./capture-tap.ts";
 import { type Counters, WORKER_WAKEUPS } from "./counters.ts";
 import { Forwarder } from "./forwarder.ts";
 import { openTables, type TableMemory } from "./tables.ts";
@@ -44,6 +45,8 @@ export type PortChange =
 /** From the main thread. Answered, in order, by `done` with the same number. */
 export type WorkerCommand =
   | { readonly type: "ports"; readonly number: number; readonly changes: readonly PortChange[] }
+  | { readonly type: "capture"; readonly number: number; readonly id: number; readonly setup: CaptureSetup }
+  | { readonly type: "capture-end"; readonly number: number; readonly id: number }
   | { readonly type: "stop"; readonly number: number };
 
 /** To the main thread. `gone`: the device behind a port was deleted; the port is no longer polled. `upcalls`: look at the ring. */
@@ -56,9 +59,17 @@ export type WorkerEvent =
   | { readonly type: "gone"; readonly ports: readonly number[] }
   | { readonly type: "upcalls" };
 
+type Change = Exclude<WorkerCommand, { readonly type: "stop" }>;
+
 const changePort = (io: Io, change: PortChange): void => {
   if (change.verb === "add") io.add(change.port, change.fd, change.kind, change.header, change.features);
   else io.remove(change.port);
+};
+
+const carryOut = (command: Change, io: Io, forwarder: Forwarder): void => {
+  if (command.type === "capture") forwarder.beginCapture(command.id, command.setup);
+  else if (command.type === "capture-end") forwarder.endCapture(command.id);
+  else for (const change of command.changes) changePort(io, change);
 };
 
 /** Carries out all waiting commands. Returns false when told to stop. */
@@ -74,7 +85,7 @@ const takeCommands = (port: MessagePort, io: Io, forwarder: Forwarder): boolean 
     // A port's number may soon be another's.
     if (forwarder.isHolding) forwarder.resume(true);
     try {
-      for (const change of message.changes) changePort(io, change);
+      carryOut(message, io, forwarder);
       port.postMessage({ type: "done", number: message.number } satisfies WorkerEvent);
     } catch (error) {
       const { code, syscall, message: text } = error as { code: string; syscall: string; message: string };

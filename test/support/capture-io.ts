@@ -28,6 +28,10 @@ export const captureIo = (
     out: (text) => {
       io.stdout += text;
     },
+    outBytes: async (bytes) => {
+      io.stdout += Buffer.from(bytes).toString("latin1");
+    },
+    isTerminal: false,
     err: (text) => {
       io.stderr += text;
     },

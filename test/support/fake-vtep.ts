@@ -3,6 +3,7 @@
  * interface (static wins, `append` for flood-list members, all or nothing) over plain arrays; counters are whatever the
  * test says they are.
  */
+import type { CaptureRequest, CaptureSink } from "../../src/dataplane/capture-view.ts";
 import type { EventView } from "../../src/dataplane/event-view.ts";
 import type {
   FdbEntryView,
@@ -328,6 +329,18 @@ export class FakeVtep implements VtepService {
   listen(listener: (event: EventView) => void): () => void {
     this.listeners.add(listener);
     return () => void this.listeners.delete(listener);
+  }
+
+  /** Of the last capture. */
+  captured: { request: CaptureRequest; sink: CaptureSink; hasEnded: boolean } | undefined;
+
+  async capture(request: CaptureRequest, sink: CaptureSink): Promise<() => void> {
+    if (request.dev !== undefined) this.link(request.dev);
+    const captured = { request, sink, hasEnded: false };
+    this.captured = captured;
+    return () => {
+      captured.hasEnded = true;
+    };
   }
 
   stats(dev?: string): LinkStats[] {

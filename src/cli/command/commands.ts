@@ -1,5 +1,6 @@
 /** What each command asks of the daemon and prints: every object and verb of the grammar. */
 import type { Commands } from "./call.ts";
+import { captureCommands } from "./capture.ts";
 import { fdbCommands } from "./fdb.ts";
 import { floodCommands } from "./flood.ts";
 import { linkCommands } from "./link.ts";
@@ -17,5 +18,6 @@ export const COMMANDS: Commands = {
   ...neighbourCommands,
   ...routeCommands,
   ...monitorCommands,
+  ...captureCommands,
   ...statsCommands,
 };

@@ -1,4 +1,5 @@
 /** All objects. One that belongs to nobody else's words is a row here, larger ones have a file each. */
+import { capture } from "./capture.ts";
 import { fdb } from "./fdb.ts";
 import { flood } from "./flood.ts";
 import { link } from "./link.ts";
@@ -16,6 +17,7 @@ export const OBJECTS: readonly CommandObject[] = [
   neighbour,
   { name: "route", summary: "routes of the host that vtepd keeps", verbs: [{ names: SHOW, values: [] }] },
   monitor,
+  capture,
   { name: "stats", summary: "counters", verbs: [{ names: SHOW, values: [dev] }] },
   { name: "status", summary: "the daemon itself", verbs: [{ names: SHOW, values: [] }] },
 ];

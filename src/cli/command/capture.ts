@@ -1,0 +1,60 @@
+/** `capture`: pcapng to a file, or to standard output for tcpdump and Wireshark. */
+import { closeSync, openSync, writeSync } from "node:fs";
+import { VtepdError } from "../../errors.ts";
+import type { Call, Commands, Run } from "./call.ts";
+
+interface Target {
+  take(bytes: Uint8Array): Promise<void>;
+  close(): void;
+}
+
+const fileTarget = (path: string): Target => {
+  try {
+    const fd = openSync(path, "w", 0o600);
+    return {
+      take: async (bytes) => {
+        for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      },
+      close: () => closeSync(fd),
+    };
+  } catch (cause) {
+    throw new VtepdError("ERR_USAGE", `cannot write ${path}: ${(cause as Error).message}`, { cause });
+  }
+};
+
+const targetOf = ({ values, io }: Call): Target => {
+  const path = values.get("write");
+  if (path !== undefined && path !== "-") return fileTarget(path);
+  if (io.isTerminal) {
+    const message = "a capture is binary: give `write FILE`, or a pipe: vtepctl capture | tcpdump -nr -";
+    throw new VtepdError("ERR_USAGE", message);
+  }
+  return { take: io.outBytes, close: () => {} };
+};
+
+/** @param layer undefined = both */
+const capture =
+  (layer?: "inner" | "outer"): Run =>
+  async (call) => {
+    const { client, values } = call;
+    const number = (key: string): number | undefined => (values.has(key) ? Number(values.get(key)) : undefined);
+    const { take, close } = targetOf(call);
+    const request = {
+      dev: values.get("dev"),
+      layer,
+      filter: values.get("filter"),
+      snaplen: number("snaplen"),
+      count: number("count"),
+    };
+    try {
+      await client.postForBytes("/v1/capture", request, take);
+    } finally {
+      close();
+    }
+  };
+
+export const captureCommands: Commands = {
+  "capture all": capture(),
+  "capture inner": capture("inner"),
+  "capture outer": capture("outer"),
+};
