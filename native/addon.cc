@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "abi-object.h"
+#include "describe.h"
 #include "descriptors.h"
 #include "event.h"
 #include "io.h"
@@ -20,6 +21,7 @@ using namespace vtepd;
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("abi", abi::MakeAbiObject(env));
+  exports.Set("describeFrame", Napi::Function::New<DescribeFrame>(env, "describeFrame"));
   exports.Set("openTap", Napi::Function::New<OpenTap>(env, "openTap"));
   exports.Set("removeTaps", Napi::Function::New<RemoveTaps>(env, "removeTaps"));
   exports.Set("tapInfo", Napi::Function::New<TapInfo>(env, "tapInfo"));

@@ -12,6 +12,7 @@
       'addon.cc',
       'checksum.cc',
       'coalesce.cc',
+      'describe.cc',
       'descriptors.cc',
       'errno.cc',
       'esp.cc',

@@ -209,6 +209,11 @@ export interface Io {
 interface Addon {
   /** The addon's own idea of abi.ts, by constant name. */
   readonly abi: Readonly<Record<string, number>>;
+  /**
+   * Fills the words of a descriptor (FRAME_WORDS of them) that tell of a frame's headers, as `receive` does. `isFromOverlay`:
+   * with what is there of frames from a device only, else with what is there of those out of datagrams only.
+   */
+  describeFrame(bytes: Uint8Array, frame: Int32Array, isPacket: boolean, isFromOverlay: boolean): void;
   openTap(options: TapOptions): Tap;
   /** Closes descriptors of TAPs and removes the devices, all at once: thousands in seconds, where one by one takes minutes. */
   removeTaps(fds: Int32Array): void;

@@ -19,6 +19,7 @@ import { problem, problemOf, problemResponse } from "./problem.ts";
 import { requestProblem } from "./request-problem.ts";
 import { addRouteRoutes } from "./route-routes.ts";
 import { addStatusRoutes } from "./status-routes.ts";
+import { addTraceRoutes } from "./trace-routes.ts";
 
 /** Largest request body, and largest configuration. Bytes. */
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -64,6 +65,7 @@ export const makeApi = ({ service, desired, metrics, log }: ApiParts): OpenAPIHo
   addRouteRoutes(api, service);
   addEventRoutes(api, service);
   addCaptureRoutes(api, service);
+  addTraceRoutes(api, service);
   api.get("/metrics", async (context) => context.body(await metrics(), 200, { "content-type": METRICS_TYPE }));
   api.get("/healthz", (context) => context.text("ok\n"));
   api.doc31("/openapi.json", {

@@ -36,6 +36,7 @@ import { RouteRecursion } from "./route-recursion.ts";
 import { Statistics } from "./statistics.ts";
 import { Strangers } from "./strangers.ts";
 import { Supervisor, type WorkerPlan } from "./supervisor.ts";
+import { Traces } from "./traces.ts";
 import { Transmitters } from "./transmitters.ts";
 import type { Tunnel } from "./tunnel.ts";
 import { Turns } from "./turns.ts";
@@ -200,6 +201,7 @@ const start = async (
     recursion,
     events,
     captures,
+    traces: new Traces({ memory, tables, receivers, transmitters }),
     offload,
     configPath,
     version,

@@ -11,6 +11,7 @@ import { FDB_CONTROL, FDB_STATIC, FDB_STICKY } from "../dataplane/fdb-memory.ts"
 import { isHostName } from "../dataplane/host-name.ts";
 import { REMOTE_UDP_PORT, REMOTE_VNI } from "../dataplane/remote-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
+import type { TraceRequest, TraceView } from "../dataplane/trace-view.ts";
 import type {
   FdbEntryView,
   FdbFilter,
@@ -42,6 +43,7 @@ import type { Offload } from "./offload.ts";
 import type { Receivers } from "./receivers.ts";
 import type { RouteRecursion } from "./route-recursion.ts";
 import type { Statistics } from "./statistics.ts";
+import type { Traces } from "./traces.ts";
 import type { Tunnel } from "./tunnel.ts";
 import { type Wish, wishText } from "./wish.ts";
 
@@ -55,6 +57,7 @@ export interface VtepParts {
   readonly recursion: RouteRecursion;
   readonly events: Events;
   readonly captures: Captures;
+  readonly traces: Traces;
   readonly offload: Offload;
   readonly configPath: string;
   readonly version: string;
@@ -197,6 +200,10 @@ export class Vtep implements VtepService {
   async capture(request: CaptureRequest, sink: CaptureSink): Promise<() => void> {
     if (request.dev !== undefined) this.tunnel(request.dev);
     return this.parts.captures.start(request, sink);
+  }
+
+  trace(dev: string, request: TraceRequest): TraceView {
+    return this.parts.traces.trace(this.tunnel(dev), request);
   }
 
   stats(dev?: string): LinkStats[] {

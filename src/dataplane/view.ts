@@ -4,6 +4,7 @@
  */
 import type { CaptureRequest, CaptureSink } from "./capture-view.ts";
 import type { EventView } from "./event-view.ts";
+import type { TraceRequest, TraceView } from "./trace-view.ts";
 
 /** One tunnel as it runs. Addresses are canonical text; times are seconds. */
 export interface LinkView {
@@ -358,6 +359,8 @@ export interface VtepService {
    * @throws ERR_LINK_NOT_FOUND, ERR_CONFIG_VALUE (path `filter`), ERR_LIMIT
    */
   capture(request: CaptureRequest, sink: CaptureSink): Promise<() => void>;
+  /** What would happen to a frame now. @throws ERR_LINK_NOT_FOUND, ERR_USAGE, ERR_CONFIG_CONFLICT */
+  trace(dev: string, request: TraceRequest): TraceView;
   stats(dev?: string): LinkStats[];
   sockets(): SocketStats[];
 }

@@ -308,6 +308,7 @@ describe("GET", () => {
       "post /v1/links/{name}/fdb",
       "post /v1/links/{name}/flood",
       "post /v1/links/{name}/neighbours",
+      "post /v1/links/{name}/trace",
       "put /v1/config",
       "put /v1/links/{name}/associations",
       "put /v1/links/{name}/flood",

@@ -5,6 +5,7 @@
  */
 import type { CaptureRequest, CaptureSink } from "../../src/dataplane/capture-view.ts";
 import type { EventView } from "../../src/dataplane/event-view.ts";
+import type { TraceRequest, TraceView } from "../../src/dataplane/trace-view.ts";
 import type {
   FdbEntryView,
   FdbFilter,
@@ -341,6 +342,16 @@ export class FakeVtep implements VtepService {
     return () => {
       captured.hasEnded = true;
     };
+  }
+
+  trace(dev: string, { frame, from }: TraceRequest): TraceView {
+    this.link(dev);
+    const steps = [
+      { step: "parse", text: `${frame.length} bytes` },
+      { step: "outcome", text: "dropped" },
+    ];
+    const direction = from === undefined ? "out" : "in";
+    return { dev, direction, outcome: "dropped", reason: "no_tx_target", steps, copies: [] };
   }
 
   stats(dev?: string): LinkStats[] {

@@ -47,7 +47,7 @@ import {
 } from "../../src/dataplane/bridge-domain.ts";
 import { allocateCounters, type Counters } from "../../src/dataplane/counters.ts";
 import { Forwarder } from "../../src/dataplane/forwarder.ts";
-import { allocateTableMemory, openTables, type Tables } from "../../src/dataplane/tables.ts";
+import { allocateTableMemory, openTables, type TableMemory, type Tables } from "../../src/dataplane/tables.ts";
 import { allocateUpcalls, UpcallRing } from "../../src/dataplane/upcall-ring.ts";
 import { addressWords, formatVtepAddress, parseVtepAddress } from "../../src/dataplane/vtep-address.ts";
 import { parseMac, readMacHi, readMacLo } from "../../src/wire/mac.ts";
@@ -105,6 +105,7 @@ const WHOLE_FRAME_STRIDE = 4096;
 
 export class MemoryVtep {
   readonly batch: Batch = allocateBatch();
+  readonly memory: TableMemory;
   readonly tables: Tables;
   readonly counters: Counters = allocateCounters();
   readonly upcalls: UpcallRing = new UpcallRing(allocateUpcalls());
@@ -119,7 +120,8 @@ export class MemoryVtep {
   nowMs = 1000;
 
   constructor(fdbCapacity = 4096) {
-    this.tables = openTables(allocateTableMemory(fdbCapacity));
+    this.memory = allocateTableMemory(fdbCapacity);
+    this.tables = openTables(this.memory);
     this.forwarder = new Forwarder(this.batch, this.tables, this.counters, this.upcalls, {
       send: (count) => this.send(count),
     });

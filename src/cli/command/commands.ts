@@ -8,6 +8,7 @@ import { monitorCommands } from "./monitor.ts";
 import { neighbourCommands } from "./neighbour.ts";
 import { routeCommands } from "./route.ts";
 import { statsCommands } from "./stats.ts";
+import { traceCommands } from "./trace.ts";
 import { tunnelCommands } from "./tunnel.ts";
 
 export const COMMANDS: Commands = {
@@ -19,5 +20,6 @@ export const COMMANDS: Commands = {
   ...routeCommands,
   ...monitorCommands,
   ...captureCommands,
+  ...traceCommands,
   ...statsCommands,
 };

@@ -7,6 +7,7 @@ import { monitor } from "./monitor.ts";
 import { neighbour } from "./neighbour.ts";
 import { dev, SHOW } from "./shared-values.ts";
 import type { CommandObject } from "./table.ts";
+import { trace } from "./trace.ts";
 import { tunnel } from "./tunnel.ts";
 
 export const OBJECTS: readonly CommandObject[] = [
@@ -18,6 +19,7 @@ export const OBJECTS: readonly CommandObject[] = [
   { name: "route", summary: "routes of the host that vtepd keeps", verbs: [{ names: SHOW, values: [] }] },
   monitor,
   capture,
+  trace,
   { name: "stats", summary: "counters", verbs: [{ names: SHOW, values: [dev] }] },
   { name: "status", summary: "the daemon itself", verbs: [{ names: SHOW, values: [] }] },
 ];
