@@ -65,11 +65,17 @@ export class Learner {
     const { fdb } = this;
     const nowS = this.status[STATUS_NOW_S]!;
     const entry = fdb.find(bd, macHi, macLo);
+    if (entry >= 0 && fdb.target(entry) === remote) {
+      fdb.touch(entry, nowS);
+      return NOT_DROPPED;
+    }
+    return this.place(bd, macHi, macLo, entry, remote, nowS);
+  }
+
+  /** The MAC is not known there. In a function of its own, so that the common case is small enough to be inlined. */
+  private place(bd: number, macHi: number, macLo: number, entry: number, remote: number, nowS: number): number {
+    const { fdb } = this;
     if (entry >= 0) {
-      if (fdb.target(entry) === remote) {
-        fdb.touch(entry, nowS);
-        return NOT_DROPPED;
-      }
       if (fdb.isStatic(entry)) return this.staticSource(bd, entry, remote);
       if (fdb.isHeld(entry, nowS)) {
         this.link[bd * LINK_COLUMNS + LINK_MOVES_DAMPED]!++;
