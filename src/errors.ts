@@ -50,6 +50,7 @@ export type ErrorCode =
   | "ERR_KEY_FILE"
   | "ERR_LIMIT"
   | "ERR_OPEN_FILES"
+  | "ERR_JOURNAL"
   | "ERR_CONTROL_SOCKET"
   | "ERR_WORKER"
   | "ERR_INTERNAL";
@@ -86,6 +87,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorKind>> = {
   ERR_KEY_FILE: refused("a key file cannot be read, may be read by others, or is not understood"),
   ERR_LIMIT: refused("a fixed table is full"),
   ERR_OPEN_FILES: refused("the limit of open files is reached", 500),
+  ERR_JOURNAL: refused("the change cannot be kept on the disk", 503),
   ERR_CONTROL_SOCKET: refused("the control socket cannot be opened or reached", 503),
   ERR_WORKER: refused("a data-plane worker ended unexpectedly", 500),
   ERR_INTERNAL: refused("a bug in vtepd", 500),

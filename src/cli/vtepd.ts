@@ -16,10 +16,11 @@ const EXIT_OK = 0;
 const EXIT_INTERRUPTED = 1;
 const EXIT_FAILED = 2;
 
-const HELP = `Usage: vtepd [ --config FILE ] [ --check ]
+const HELP = `Usage: vtepd [ --config FILE ] [ --fresh | --check ]
        vtepd { --print-schema | --version | --help }
 
   -c, --config FILE   configuration file; default ${DEFAULT_CONFIG}
+      --fresh         forget what was made over the control socket, and what was learned
       --check         check the configuration and touch nothing
       --print-schema  print the JSON schema of the configuration
   -V, --version       print the version
@@ -32,6 +33,7 @@ Exit status: 0 stopped as asked or checked, 1 wrong command line or configuratio
 
 const OPTIONS = {
   config: { type: "string", short: "c", default: DEFAULT_CONFIG },
+  fresh: { type: "boolean", default: false },
   check: { type: "boolean", default: false },
   "print-schema": { type: "boolean", default: false },
   version: { type: "boolean", short: "V", default: false },
@@ -40,7 +42,7 @@ const OPTIONS = {
 
 /** The daemon's side of things; a test brings its own. */
 export interface DaemonParts {
-  start(config: Config, options: { configPath: string; version: string }): Promise<Daemon>;
+  start(config: Config, options: { configPath: string; version: string; isFresh: boolean }): Promise<Daemon>;
   interrupts(ears: InterruptEars): Interrupts;
   /** Ends the process at once. */
   exit(status: number): void;
@@ -100,7 +102,12 @@ class Hangups {
   }
 }
 
-const serve = async (config: Config, configPath: string, io: Io, parts: DaemonParts): Promise<number> => {
+const serve = async (
+  config: Config,
+  { configPath, isFresh }: { configPath: string; isFresh: boolean },
+  io: Io,
+  parts: DaemonParts,
+): Promise<number> => {
   const hangups = new Hangups(io);
   const { signal, crash } = parts.interrupts({
     onSecond: () => parts.exit(EXIT_INTERRUPTED),
@@ -109,7 +116,10 @@ const serve = async (config: Config, configPath: string, io: Io, parts: DaemonPa
   const withStack = isVerbose(config);
   try {
     const broken = crash.then((error) => Promise.reject(error));
-    const daemon = await Promise.race([parts.start(config, { configPath, version: packageVersion() }), broken]);
+    const daemon = await Promise.race([
+      parts.start(config, { configPath, version: packageVersion(), isFresh }),
+      broken,
+    ]);
     hangups.serve(daemon);
     const failure = await Promise.race([
       signal.then(() => undefined),
@@ -132,7 +142,7 @@ export const run = async (argv: readonly string[], io: Io, parts: DaemonParts = 
     else if (options["print-schema"]) io.out((await import("../config/json-schema.ts")).printSchema());
     else {
       const config = await loadConfig(options.config);
-      if (!options.check) return await serve(config, options.config, io, parts);
+      if (!options.check) return await serve(config, { configPath: options.config, isFresh: options.fresh }, io, parts);
       io.out(`${options.config}: ok\n`);
     }
     return EXIT_OK;

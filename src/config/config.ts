@@ -52,6 +52,8 @@ export interface DaemonConfig {
   };
   /** Entries of all tunnels together. */
   readonly fdbCapacity: number;
+  /** Absolute path; undefined = nothing is kept over restarts. */
+  readonly stateDirectory?: string | undefined;
   /** `192.0.2.53:53`, `[2001:db8::53]:53`; empty = the host's own. */
   readonly resolver: readonly string[];
 }

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { listenAddress, nameServer } from "./address.ts";
 import { type DaemonConfig, LOG_LEVELS, OFFLOAD_TIERS, OFFLOADS } from "./config.ts";
 import { key, listOf, section } from "./map.ts";
-import { autoOrInteger, groupName, integer, oneOf, socketPath } from "./value.ts";
+import { autoOrInteger, groupName, integer, oneOf, socketPath, stateDirectory } from "./value.ts";
 
 export const MAX_FDB_ENTRIES = 1_048_576;
 
@@ -33,6 +33,11 @@ const keys = section({
   log: key(
     section({ level: key(oneOf(LOG_LEVELS).default("info"), "What is logged: this level and louder ones.") }),
     "The daemon's log.",
+  ),
+  "state-directory": key(
+    stateDirectory().default("/var/lib/vtepd"),
+    "Where tunnels and entries made over the control socket are kept over restarts, and learned entries. `none` keeps nothing. " +
+      "`STATE_DIRECTORY` in the environment, which systemd sets, wins over the default.",
   ),
   resolver: key(
     listOf(nameServer()).default([]),
@@ -73,6 +78,7 @@ const daemonConfig = (given: z.output<typeof keys>): DaemonConfig => ({
   busyPollUs: given["busy-poll"],
   offload: { tier: given.offload === "auto" ? undefined : given.offload, disabled: given["offload-disable"] },
   fdbCapacity: given["fdb-capacity"],
+  stateDirectory: given["state-directory"] === "none" ? undefined : given["state-directory"],
   resolver: given.resolver,
 });
 

@@ -144,6 +144,14 @@ export const socketPath = (): z.ZodType<string, string> =>
     })
     .meta({ title: "path" });
 
+const STATE_DIRECTORY = "an absolute path, or `none`";
+
+export const stateDirectory = (): z.ZodType<string, string> =>
+  z
+    .string({ error: STATE_DIRECTORY })
+    .refine((path) => path === "none" || (/^\/./.test(path) && !path.includes("\0")), { error: STATE_DIRECTORY })
+    .meta({ title: "path" });
+
 const GROUP = "the name of a group";
 
 export const groupName = (): z.ZodType<string, string> =>

@@ -6,10 +6,12 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import type { Logger } from "pino";
+import type { ChangeService } from "../dataplane/change.ts";
 import type { DesiredState } from "../dataplane/desired-view.ts";
 import type { VtepService } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
 import { addCaptureRoutes } from "./capture-routes.ts";
+import { addChangeRoutes } from "./change-routes.ts";
 import { addDesiredRoutes } from "./desired-routes.ts";
 import { addEventRoutes } from "./event-routes.ts";
 import { addFdbRoutes } from "./fdb-routes.ts";
@@ -21,13 +23,15 @@ import { addRouteRoutes } from "./route-routes.ts";
 import { addStatusRoutes } from "./status-routes.ts";
 import { addTraceRoutes } from "./trace-routes.ts";
 
-/** Largest request body, and largest configuration. Bytes. */
+/** Largest request body, of most requests and of those that have everything at once. Bytes. */
 const MAX_BODY_BYTES = 1024 * 1024;
-const MAX_CONFIG_BYTES = 16 * MAX_BODY_BYTES;
+const MAX_LONG_BODY_BYTES = 32 * MAX_BODY_BYTES;
+const LONG_BODIES: readonly string[] = ["/v1/config", "/v1/changes"];
 
 export interface ApiParts {
   readonly service: VtepService;
   readonly desired: DesiredState;
+  readonly changes: ChangeService;
   /** Text of /metrics, in the Prometheus exposition format. */
   readonly metrics: () => Promise<string>;
   readonly log: Logger;
@@ -38,7 +42,7 @@ const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 /** Reads are frequent and change nothing; writes are what an operator asks about later. */
 const isWrite = (method: string): boolean => method !== "GET" && method !== "HEAD";
 
-export const makeApi = ({ service, desired, metrics, log }: ApiParts): OpenAPIHono => {
+export const makeApi = ({ service, desired, changes, metrics, log }: ApiParts): OpenAPIHono => {
   const api = new OpenAPIHono({
     defaultHook: (result) => (result.success ? undefined : problemResponse(requestProblem(result))),
   });
@@ -54,14 +58,15 @@ export const makeApi = ({ service, desired, metrics, log }: ApiParts): OpenAPIHo
       onError: () =>
         problemResponse(problem("ERR_USAGE", `expected a body of at most ${maxSize} bytes`, { status: 413 })),
     });
-  const [configLimit, otherLimit] = [limit(MAX_CONFIG_BYTES), limit(MAX_BODY_BYTES)];
-  api.use((context, next) => (context.req.path === "/v1/config" ? configLimit : otherLimit)(context, next));
+  const [long, short] = [limit(MAX_LONG_BODY_BYTES), limit(MAX_BODY_BYTES)];
+  api.use((context, next) => (LONG_BODIES.includes(context.req.path) ? long : short)(context, next));
 
   addStatusRoutes(api, service);
   addLinkRoutes(api, service);
-  addDesiredRoutes(api, service, desired);
-  addFdbRoutes(api, service);
-  addNeighbourRoutes(api, service);
+  addDesiredRoutes(api, service, desired, changes);
+  addChangeRoutes(api, changes);
+  addFdbRoutes(api, service, changes);
+  addNeighbourRoutes(api, service, changes);
   addRouteRoutes(api, service);
   addEventRoutes(api, service);
   addCaptureRoutes(api, service);

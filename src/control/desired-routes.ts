@@ -3,6 +3,7 @@
  * configuration file, and are checked by its own schema.
  */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { ChangeService } from "../dataplane/change.ts";
 import type { DesiredState, Settings } from "../dataplane/desired-view.ts";
 import type { VtepService } from "../dataplane/view.ts";
 import { expectedGot } from "../errors.ts";
@@ -41,7 +42,12 @@ const dryRun = () =>
       .openapi({ param: { name: "dry-run", in: "query" } }),
   });
 
-export const addDesiredRoutes = (api: OpenAPIHono, service: VtepService, desired: DesiredState): void => {
+export const addDesiredRoutes = (
+  api: OpenAPIHono,
+  service: VtepService,
+  desired: DesiredState,
+  changes: ChangeService,
+): void => {
   const SettingsSchema = settings(desired.settingsSchema());
   const body = { required: true, content: { "application/json": { schema: SettingsSchema } } };
   const link = (name: string) => linkWithStats(service.link(name), service.stats(name));
@@ -57,7 +63,7 @@ export const addDesiredRoutes = (api: OpenAPIHono, service: VtepService, desired
     async (context) => {
       const { name, ...written } = context.req.valid("json");
       const text = typeof name === "string" ? name : String(name ?? "");
-      await desired.addLink(text, written);
+      await changes.run([{ op: "link-add", name: text, settings: written }]);
       return context.json(link(text), 201);
     },
   );
@@ -71,7 +77,7 @@ export const addDesiredRoutes = (api: OpenAPIHono, service: VtepService, desired
     }),
     async (context) => {
       const { name } = context.req.valid("param");
-      await desired.changeLink(name, context.req.valid("json"));
+      await changes.run([{ op: "link-set", name, settings: context.req.valid("json") }]);
       return context.json(link(name));
     },
   );
@@ -84,7 +90,7 @@ export const addDesiredRoutes = (api: OpenAPIHono, service: VtepService, desired
       responses: answersNothing("Done"),
     }),
     async (context) => {
-      await desired.deleteLink(context.req.valid("param").name);
+      await changes.run([{ op: "link-del", name: context.req.valid("param").name }]);
       return context.body(null, 204);
     },
   );

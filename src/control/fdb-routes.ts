@@ -1,50 +1,17 @@
 /** The FDB: dumps as streams, single static entries in and out. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { INTERFACE_NAME, isInterfaceName } from "../dataplane/interface-name.ts";
-import type { FloodMember, VtepService } from "../dataplane/view.ts";
-import { REMOTE_VTEP, readRemoteOrGroup } from "../dataplane/vtep-text.ts";
-import { expectedGot } from "../errors.ts";
-import { FDB_MAC, fdbMacHint, parseMac } from "../wire/mac.ts";
+import type { ChangeService } from "../dataplane/change.ts";
+import type { VtepService } from "../dataplane/view.ts";
 import { deviceInQuery, nameInPath } from "./device-parameter.ts";
 import type { FdbJson } from "./fdb-json.ts";
 import { fdbStream } from "./fdb-stream.ts";
+import { FdbChangeSchema, fdbMac, interfaceName, MAX_VNI, MemberSchema, remoteAddress } from "./request-values.ts";
 import { answersJson, answersNothing, answersStream } from "./responses.ts";
 
 const NDJSON = "application/x-ndjson";
-const MAX_VNI = 0xffffff;
 const MAX_SECONDS = 2_147_483_647;
 
 const count = (): z.ZodNumber => z.number().int().nonnegative();
-const mac = (): z.ZodType<string, string> =>
-  z
-    .string({ error: ({ input }) => expectedGot(FDB_MAC, input) })
-    .transform((text, context) => {
-      const hint = fdbMacHint(text);
-      if (parseMac(text) !== undefined && hint === undefined) return text.toLowerCase();
-      context.addIssue({ code: "custom", message: expectedGot(FDB_MAC, text, hint) });
-      return z.NEVER;
-    })
-    .openapi({ example: "02:00:00:00:00:05" });
-/** Canonical text, or a host name. A multicast group is for the tunnel to judge. */
-const address = (): z.ZodType<string, string> =>
-  z
-    .string({ error: ({ input }) => expectedGot(REMOTE_VTEP, input) })
-    .transform((text, context) => {
-      const { address, hint } = readRemoteOrGroup(text);
-      if (address !== undefined) return address;
-      context.addIssue({ code: "custom", message: expectedGot(REMOTE_VTEP, text, hint) });
-      return z.NEVER;
-    })
-    .openapi({ example: "192.0.2.2" });
-const integer = (min: number, max: number): z.ZodNumber => {
-  const error = ({ input }: { input?: unknown }): string => expectedGot(`an integer from ${min} to ${max}`, input);
-  return z.number({ error }).int({ error }).min(min, { error }).max(max, { error });
-};
-
-const interfaceName = (): z.ZodString => {
-  const error = ({ input }: { input?: unknown }): string => expectedGot(INTERFACE_NAME, input);
-  return z.string({ error }).refine(isInterfaceName, { error });
-};
 
 const EntrySchema = z
   .object({
@@ -61,21 +28,6 @@ const EntrySchema = z
     vtepd: z.object({ owner: z.enum(["config", "control", "learned"]), name: z.string().optional() }).optional(),
   })
   .openapi("FdbEntry") as z.ZodType<FdbJson>;
-
-const ChangeSchema = z
-  .strictObject({
-    verb: z.enum(["add", "append", "replace"]),
-    mac: mac(),
-    dst: address(),
-    port: integer(1, 65_535).optional(),
-    vni: integer(0, MAX_VNI).optional(),
-    via: interfaceName().optional().openapi({ description: "Underlay interface that copies to it leave by." }),
-    sticky: z
-      .boolean({ error: ({ input }) => expectedGot("true or false", input) })
-      .optional()
-      .openapi({ description: "Frames of the MAC from elsewhere are delivered, not dropped." }),
-  })
-  .openapi("FdbChange");
 
 const dumpAll = createRoute({
   method: "get",
@@ -99,7 +51,7 @@ const change = createRoute({
   summary: "Add, append or replace a static entry; a zero MAC is a flood-list member",
   request: {
     params: nameInPath(),
-    body: { required: true, content: { "application/json": { schema: ChangeSchema } } },
+    body: { required: true, content: { "application/json": { schema: FdbChangeSchema } } },
   },
   responses: answersNothing("Done"),
 });
@@ -109,9 +61,9 @@ const remove = createRoute({
   path: "/v1/links/{name}/fdb/{mac}",
   summary: "Delete an entry; without `dst` all entries of the MAC",
   request: {
-    params: nameInPath().extend({ mac: mac().openapi({ param: { name: "mac", in: "path" } }) }),
+    params: nameInPath().extend({ mac: fdbMac().openapi({ param: { name: "mac", in: "path" } }) }),
     query: z.strictObject({
-      dst: address()
+      dst: remoteAddress()
         .optional()
         .openapi({ param: { name: "dst", in: "query" } }),
     }),
@@ -136,10 +88,10 @@ const flush = createRoute({
   request: {
     params: nameInPath(),
     query: z.strictObject({
-      mac: mac()
+      mac: fdbMac()
         .optional()
         .openapi({ param: { name: "mac", in: "query" } }),
-      dst: address()
+      dst: remoteAddress()
         .optional()
         .openapi({ param: { name: "dst", in: "query" } }),
       port: number("port", 1, 65_535),
@@ -154,8 +106,6 @@ const flush = createRoute({
   },
   responses: answersJson("How many went", z.object({ flushed: count() })),
 });
-
-const MemberSchema = ChangeSchema.omit({ verb: true, mac: true, sticky: true }).openapi("FloodMember");
 
 const showFlood = createRoute({
   method: "get",
@@ -194,7 +144,7 @@ const removeFlood = createRoute({
   request: {
     params: nameInPath(),
     query: z.strictObject({
-      dst: address().openapi({ param: { name: "dst", in: "query" } }),
+      dst: remoteAddress().openapi({ param: { name: "dst", in: "query" } }),
       port: number("port", 1, 65_535),
       vni: number("vni", 0, MAX_VNI),
       via: interfaceName()
@@ -205,7 +155,7 @@ const removeFlood = createRoute({
   responses: answersNothing("Done"),
 });
 
-export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
+export const addFdbRoutes = (api: OpenAPIHono, service: VtepService, changes: ChangeService): void => {
   const dump = (dev: string | undefined, accept: string | undefined): Response => {
     const lines = accept?.includes(NDJSON) === true;
     const body = fdbStream(service.fdb(dev), { format: lines ? "ndjson" : "json", withDevice: dev === undefined });
@@ -214,51 +164,34 @@ export const addFdbRoutes = (api: OpenAPIHono, service: VtepService): void => {
 
   api.openapi(dumpAll, ({ req }) => dump(req.valid("query").dev, req.header("accept")));
   api.openapi(dumpOne, ({ req }) => dump(req.valid("param").name, req.header("accept")));
-  /** Makes a change when what it needs is there: addresses of host names, sockets of interfaces. */
-  const prepared = async (
-    name: string,
-    wanted: FloodMember | readonly FloodMember[],
-    change: () => void,
-  ): Promise<void> => {
-    const release = await service.prepare(name, wanted);
-    try {
-      change();
-    } finally {
-      release();
-    }
-  };
-
   api.openapi(change, async (context) => {
     const { name } = context.req.valid("param");
-    const { verb, ...request } = context.req.valid("json");
-    await prepared(name, request, () => service.changeFdb(name, verb, request));
+    await changes.run([{ op: "fdb", dev: name, ...context.req.valid("json") }]);
     return context.body(null, 204);
   });
-  api.openapi(flush, (context) => {
+  api.openapi(flush, async (context) => {
     const { idle, age, ...rest } = context.req.valid("query");
     const filter = { ...rest, idleS: idle, ageS: age };
-    return context.json({ flushed: service.flushFdb(context.req.valid("param").name, filter) });
+    return context.json({ flushed: await changes.flushFdb(context.req.valid("param").name, filter) });
   });
   api.openapi(showFlood, (context) => context.json(service.flood(context.req.valid("param").name)));
   api.openapi(replaceFlood, async (context) => {
     const { name } = context.req.valid("param");
-    const members = context.req.valid("json");
-    await prepared(name, members, () => service.setFlood(name, members));
+    await changes.run([{ op: "flood-set", dev: name, members: context.req.valid("json") }]);
     return context.body(null, 204);
   });
   api.openapi(addFlood, async (context) => {
     const { name } = context.req.valid("param");
-    const member = context.req.valid("json");
-    await prepared(name, member, () => service.addFlood(name, member));
+    await changes.run([{ op: "flood", dev: name, ...context.req.valid("json") }]);
     return context.body(null, 204);
   });
-  api.openapi(removeFlood, (context) => {
-    service.deleteFlood(context.req.valid("param").name, context.req.valid("query"));
+  api.openapi(removeFlood, async (context) => {
+    await changes.run([{ op: "flood-del", dev: context.req.valid("param").name, ...context.req.valid("query") }]);
     return context.body(null, 204);
   });
-  api.openapi(remove, (context) => {
+  api.openapi(remove, async (context) => {
     const { name, mac } = context.req.valid("param");
-    service.deleteFdb(name, mac, context.req.valid("query").dst);
+    await changes.run([{ op: "fdb-del", dev: name, mac, dst: context.req.valid("query").dst }]);
     return context.body(null, 204);
   });
 };

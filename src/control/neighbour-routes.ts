@@ -1,35 +1,11 @@
 /** Neighbours: dumps, and those that an operator names in and out. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { ChangeService } from "../dataplane/change.ts";
 import type { NeighbourView, VtepService } from "../dataplane/view.ts";
-import { readVtep, VTEP_ADDRESS } from "../dataplane/vtep-text.ts";
-import { expectedGot } from "../errors.ts";
-import { parseMac, STATION_MAC, stationMacHint } from "../wire/mac.ts";
 import { deviceInQuery, nameInPath } from "./device-parameter.ts";
 import { type NeighbourJson, neighbourJson } from "./neighbour-json.ts";
+import { NeighbourChangeSchema, neighbourAddress } from "./request-values.ts";
 import { answersJson, answersNothing } from "./responses.ts";
-
-/** Canonical text. */
-const address = (): z.ZodType<string, string> =>
-  z
-    .string({ error: ({ input }) => expectedGot(VTEP_ADDRESS, input) })
-    .transform((text, context) => {
-      const { address, hint } = readVtep(text);
-      if (address !== undefined) return address;
-      context.addIssue({ code: "custom", message: expectedGot(VTEP_ADDRESS, text, hint) });
-      return z.NEVER;
-    })
-    .openapi({ example: "10.42.0.2" });
-
-const mac = (): z.ZodType<string, string> =>
-  z
-    .string({ error: ({ input }) => expectedGot(STATION_MAC, input) })
-    .transform((text, context) => {
-      const hint = stationMacHint(text);
-      if (parseMac(text) !== undefined && hint === undefined) return text.toLowerCase();
-      context.addIssue({ code: "custom", message: expectedGot(STATION_MAC, text, hint) });
-      return z.NEVER;
-    })
-    .openapi({ example: "02:00:00:00:00:02" });
 
 const seconds = (description: string): z.ZodNumber => z.number().openapi({ description });
 
@@ -46,15 +22,6 @@ const NeighbourSchema = z
   })
   .openapi("Neighbour") as z.ZodType<NeighbourJson>;
 
-const ChangeSchema = z
-  .strictObject({
-    verb: z.enum(["add", "replace"]),
-    address: address(),
-    mac: mac(),
-    router: z.boolean({ error: ({ input }) => expectedGot("true or false", input) }).optional(),
-  })
-  .openapi("NeighbourChange");
-
 const dumpAll = createRoute({
   method: "get",
   path: "/v1/neighbours",
@@ -69,7 +36,7 @@ const change = createRoute({
   summary: "Add or replace a neighbour",
   request: {
     params: nameInPath(),
-    body: { required: true, content: { "application/json": { schema: ChangeSchema } } },
+    body: { required: true, content: { "application/json": { schema: NeighbourChangeSchema } } },
   },
   responses: answersNothing("Done"),
 });
@@ -79,7 +46,7 @@ const remove = createRoute({
   path: "/v1/links/{name}/neighbours/{address}",
   summary: "Delete a neighbour",
   request: {
-    params: nameInPath().extend({ address: address().openapi({ param: { name: "address", in: "path" } }) }),
+    params: nameInPath().extend({ address: neighbourAddress().openapi({ param: { name: "address", in: "path" } }) }),
   },
   responses: answersNothing("Done"),
 });
@@ -102,20 +69,19 @@ const flush = createRoute({
 
 const json = (neighbours: Iterable<NeighbourView>): NeighbourJson[] => Array.from(neighbours, neighbourJson);
 
-export const addNeighbourRoutes = (api: OpenAPIHono, service: VtepService): void => {
+export const addNeighbourRoutes = (api: OpenAPIHono, service: VtepService, changes: ChangeService): void => {
   api.openapi(dumpAll, (context) => context.json(json(service.neighbours(context.req.valid("query").dev))));
-  api.openapi(change, (context) => {
-    const { verb, address, mac, router } = context.req.valid("json");
-    service.changeNeighbour(context.req.valid("param").name, verb, { address, mac, router });
+  api.openapi(change, async (context) => {
+    await changes.run([{ op: "neighbour", dev: context.req.valid("param").name, ...context.req.valid("json") }]);
     return context.body(null, 204);
   });
-  api.openapi(remove, (context) => {
+  api.openapi(remove, async (context) => {
     const { name, address } = context.req.valid("param");
-    service.deleteNeighbour(name, address);
+    await changes.run([{ op: "neighbour-del", dev: name, address }]);
     return context.body(null, 204);
   });
-  api.openapi(flush, (context) => {
-    const flushed = service.flushNeighbours(context.req.valid("param").name, context.req.valid("query").state);
+  api.openapi(flush, async (context) => {
+    const flushed = await changes.flushNeighbours(context.req.valid("param").name, context.req.valid("query").state);
     return context.json({ flushed });
   });
 };

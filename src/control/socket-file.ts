@@ -58,6 +58,12 @@ const clear = async (path: string): Promise<void> => {
   unlinkSync(path);
 };
 
+/** @throws ERR_CONTROL_SOCKET when somebody answers there */
+export const expectNobody = async (path: string): Promise<void> => {
+  if (statOrUndefined(path)?.isSocket() !== true || (await probe(path)) !== undefined) return;
+  throw new VtepdError("ERR_CONTROL_SOCKET", `another vtepd answers on ${path}`);
+};
+
 const bind = (server: Server, path: string): Promise<void> =>
   new Promise((resolve, reject) => {
     server.once("error", reject);

@@ -2,6 +2,7 @@
  * What a tunnel takes along when it is made anew: what operators have said of it over the control socket, and what it has
  * learned. Whatever does not fit the new one any more stays behind.
  */
+import type { Change } from "../dataplane/change.ts";
 import { FDB_STATIC } from "../dataplane/fdb-memory.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type { FdbRequest, NeighbourRequest } from "../dataplane/view.ts";
@@ -30,7 +31,7 @@ export interface CarryOver extends HandMade {
   readonly learned: readonly Learned[];
 }
 
-export const handMadeOf = (tunnel: Tunnel): HandMade => {
+const handMadeOf = (tunnel: Tunnel): HandMade => {
   const { forwarding, neighbours } = tunnel;
   const members = forwarding.flood.members.filter(isByHand).map((wish) => requestOf(tunnel, FLOOD_MAC, wish));
   const entries = forwarding.statics.macs().flatMap((mac) => {
@@ -42,6 +43,20 @@ export const handMadeOf = (tunnel: Tunnel): HandMade => {
     fdb: [...members, ...entries],
     neighbours: named.map(({ address, mac, router }) => ({ address, mac, router })),
   };
+};
+
+/** The same, as changes of a tunnel that has nothing made by hand. */
+export const changesOf = (tunnel: Tunnel): Change[] => {
+  const dev = tunnel.config.name;
+  const { fdb, neighbours } = handMadeOf(tunnel);
+  return [
+    ...fdb.map(({ mac, sticky, ...member }): Change => {
+      return mac === FLOOD_MAC
+        ? { op: "flood", dev, ...member }
+        : { op: "fdb", dev, verb: "replace", mac, ...member, ...(sticky === true ? { sticky } : {}) };
+    }),
+    ...neighbours.map((neighbour): Change => ({ op: "neighbour", dev, verb: "replace", ...neighbour })),
+  ];
 };
 
 /** By name; one pass over the FDB for all of them. */

@@ -6,6 +6,7 @@ import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
 import { type Config, OFFLOAD_TIERS } from "../config/config.ts";
 import { startControl } from "../control/server.ts";
+import { expectNobody } from "../control/socket-file.ts";
 import type { Difference } from "../dataplane/desired-view.ts";
 import { allocateTableMemory, openTables } from "../dataplane/tables.ts";
 import type { RouteView } from "../dataplane/view.ts";
@@ -15,6 +16,7 @@ import { scrape } from "../metrics/scrape.ts";
 import { startMetrics } from "../metrics/server.ts";
 import { Ageing } from "./ageing.ts";
 import { Captures } from "./captures.ts";
+import { Changes } from "./changes.ts";
 import { monotonicS } from "./clock.ts";
 import { holdHeapDown } from "./collector.ts";
 import { Desired } from "./desired.ts";
@@ -23,7 +25,10 @@ import { DirectRoutes } from "./direct-routes.ts";
 import { Events } from "./events.ts";
 import { Eviction } from "./eviction.ts";
 import { Gateways } from "./gateways.ts";
+import { HandMade } from "./hand-made.ts";
+import { Journal, readJournal } from "./journal.ts";
 import { warnOfKernelTunnels } from "./kernel-tunnels.ts";
+import { LearnedSnapshot } from "./learned-snapshot.ts";
 import { LinkWatch } from "./link-watch.ts";
 import { Links } from "./links.ts";
 import { MoveWarnings } from "./move-warnings.ts";
@@ -33,6 +38,7 @@ import { PathMtus } from "./path-mtu.ts";
 import { PeerWatch } from "./peer-watch.ts";
 import { Receivers } from "./receivers.ts";
 import { RouteRecursion } from "./route-recursion.ts";
+import { StateDirectory } from "./state-directory.ts";
 import { Statistics } from "./statistics.ts";
 import { Strangers } from "./strangers.ts";
 import { Supervisor, type WorkerPlan } from "./supervisor.ts";
@@ -49,6 +55,8 @@ export interface DaemonOptions {
   readonly configPath: string;
   readonly log: Logger;
   readonly version: string;
+  /** Forget what was made by hand and what was learned. */
+  readonly isFresh?: boolean;
 }
 
 export interface Daemon {
@@ -61,6 +69,9 @@ export interface Daemon {
 }
 
 const TICK_MS = 1000;
+const LEARNED_PERIOD_MS = 60_000;
+/** Between two tries to make tunnels that were made by hand and lack something. */
+const RETRY_PERIOD_MS = 5000;
 
 /** One line that says what is in use, and for the rest why not. */
 const offloadLog = ({ tier, capabilities }: Offload): Record<string, unknown> => ({
@@ -111,6 +122,13 @@ const age = (ageing: Ageing, events: Events, upcalls: Upcalls): void => {
   upcalls.aged(gone);
 };
 
+/** systemd's directory wins over the default, not over what is written. */
+const stateOf = ({ daemon, settings }: Config): StateDirectory | undefined => {
+  const isWritten = settings.daemon["state-directory"] !== undefined;
+  const path = isWritten ? daemon.stateDirectory : (process.env["STATE_DIRECTORY"] ?? daemon.stateDirectory);
+  return path === undefined ? undefined : new StateDirectory(path, daemon.control.socket, isWritten);
+};
+
 /** @throws VtepdError, with nothing left behind */
 export const startDaemon = async (config: Config, options: DaemonOptions): Promise<Daemon> => {
   holdHeapDown();
@@ -125,9 +143,10 @@ export const startDaemon = async (config: Config, options: DaemonOptions): Promi
 
 const start = async (
   config: Config,
-  { configPath, log, version }: DaemonOptions,
+  { configPath, log, version, isFresh = false }: DaemonOptions,
   undo: Undo,
 ): Promise<Omit<Daemon, "stop">> => {
+  await expectNobody(config.daemon.control.socket); // or there would be two with one journal
   const offload = probeOffload(offloadRequest(config));
   log.info(offloadLog(offload), "offload");
   const memory = allocateTableMemory(config.daemon.fdbCapacity);
@@ -223,8 +242,30 @@ const start = async (
   };
   const desired = new Desired({ links, gateways, directRoutes, turns, configPath, log, onChange }, config);
   await desired.start();
-  // What somebody has made by hand ends with its device, as the kernel's does.
-  watch.onDeleted = (name) => (desired.isByHand(name) ? desired.deleteLink(name) : undefined);
+  const state = stateOf(config);
+  if (isFresh) state?.setAside();
+  const handMade = new HandMade({ desired, tunnels, log });
+  const kept = state === undefined ? undefined : await readJournal(state.journal);
+  if (kept !== undefined && kept.cutBytes > 0) {
+    log.warn({ path: state?.journal, bytes: kept.cutBytes }, "the journal ends in a record that a crash has cut");
+  }
+  const journal = state && kept && new Journal(state.journal, kept.bytes, () => handMade.snapshot());
+  undo.push(() => journal?.close());
+  const changes = new Changes({ vtep, desired, links, tunnels, journal });
+  if (kept !== undefined) await handMade.restore(kept.records, changes);
+  // What somebody has made by hand ends with its device, as the kernel's does; what is the file's now is no longer by hand.
+  watch.onDeleted = (name) => (desired.isByHand(name) ? changes.run([{ op: "link-del", name }]) : undefined);
+  desired.forget = (gone) => changes.forget(gone);
+  const learned = state && new LearnedSnapshot(state.learned, tunnels, tables, log);
+  await learned?.restore();
+  const saveLearned = async (): Promise<void> => {
+    if (state?.isInUse) await learned?.save();
+  };
+  const saveTimer = setInterval(() => void saveLearned(), LEARNED_PERIOD_MS);
+  undo.push(saveLearned);
+  undo.push(() => clearInterval(saveTimer));
+  const retryTimer = setInterval(() => void handMade.retry(changes), RETRY_PERIOD_MS);
+  undo.push(() => clearInterval(retryTimer));
 
   const segmentWatch = watchSegments(statistics, log);
   const timer = setInterval(() => {
@@ -251,6 +292,7 @@ const start = async (
     group: control.group,
     service: vtep,
     desired,
+    changes,
     metrics: () => scrape(vtep),
     log,
   });

@@ -10,6 +10,7 @@ import type { Config } from "../config/config.ts";
 import { differenceOf } from "../config/difference.ts";
 import { tunnelJsonSchema } from "../config/json-schema.ts";
 import { loadConfig, parseConfig, readSettings } from "../config/load.ts";
+import { type LinkChange, ofChange } from "../dataplane/change.ts";
 import type { DesiredState, Difference, Settings, WrittenLink } from "../dataplane/desired-view.ts";
 import { VtepdError } from "../errors.ts";
 import type { DirectRoutes } from "./direct-routes.ts";
@@ -41,6 +42,10 @@ export interface DesiredParts {
 export class Desired implements DesiredState {
   private readonly parts: DesiredParts;
   private present: Whole;
+  /** Made by hand, and waiting for what they need. */
+  private readonly absent = new Map<string, Settings>();
+  /** Told of tunnels made by hand that are the file's now; what it returns has been kept. */
+  forget: (names: readonly string[]) => Promise<void> = async () => {};
 
   /** @param file what the daemon was started with; nothing of it is running yet */
   constructor(parts: DesiredParts, file: Config) {
@@ -72,34 +77,64 @@ export class Desired implements DesiredState {
     return tunnelJsonSchema();
   }
 
-  addLink(name: string, settings: Settings): Promise<void> {
+  /**
+   * Makes, changes and deletes tunnels by hand, all or none. @param then what belongs to the change and may fail
+   * @throws as ChangeService.run, and what `then` throws; then nothing has changed
+   */
+  changeLinks(changes: readonly LinkChange[], then: () => Promise<void>): Promise<void> {
     return this.parts.turns.take(async () => {
-      const { file, byHand } = this.present;
-      if (Object.hasOwn(byHand, name) || Object.hasOwn(file.settings.tunnels, name)) {
-        const message = `expected a new name, ${name} is a tunnel already`;
-        throw new VtepdError("ERR_DEVICE_EXISTS", message, { path: "name" });
+      const before = this.present;
+      let byHand = before.byHand;
+      for (const [index, change] of changes.entries()) {
+        try {
+          byHand = this.changed(byHand, change);
+        } catch (error) {
+          throw changes.length === 1 ? error : ofChange(index, error);
+        }
       }
-      await this.become(wholeOf(file, { ...byHand, [name]: settings }));
-      this.parts.log.info({ link: name }, "tunnel was made");
+      await this.become(wholeOf(before.file, byHand));
+      await this.orBack(before, then);
+      for (const { op, name } of changes) this.parts.log.info({ link: name, op }, "tunnels were changed by hand");
     });
   }
 
-  changeLink(name: string, changes: Settings): Promise<void> {
-    return this.parts.turns.take(async () => {
+  /** What has been made by hand, as changes of nothing. */
+  byHand(): LinkChange[] {
+    const all = { ...this.present.byHand, ...Object.fromEntries(this.absent) };
+    return Object.entries(all).map(([name, settings]) => ({ op: "link-add", name, settings }));
+  }
+
+  /**
+   * Makes tunnels that were made by hand before the daemon was stopped. One that cannot be made now (its interface may be
+   * missing) is tried again by `retry`; one whose name the file has come to have is the file's.
+   */
+  async restore(links: ReadonlyMap<string, Settings>): Promise<void> {
+    for (const [name, settings] of links) this.absent.set(name, settings);
+    await this.parts.turns.take(async () => {
       const { file, byHand } = this.present;
-      const next = Object.entries({ ...this.ofHand(name), ...changes }).filter(([, value]) => value !== null);
-      await this.become(wholeOf(file, { ...byHand, [name]: Object.fromEntries(next) }));
-      this.parts.log.info({ link: name, keys: Object.keys(changes) }, "tunnel was changed");
+      for (const name of Object.keys(file.settings.tunnels)) this.absent.delete(name);
+      if (this.absent.size === 0) return;
+      try {
+        await this.become(wholeOf(file, { ...byHand, ...Object.fromEntries(this.absent) }));
+        this.absent.clear();
+      } catch {
+        for (const [name, settings] of this.absent) await this.restoreOne(name, settings, true);
+      }
     });
   }
 
-  deleteLink(name: string): Promise<void> {
+  /** Tries again to make those that `restore` could not. Returns the names of those that are there now. */
+  retry(): Promise<string[]> {
     return this.parts.turns.take(async () => {
-      this.ofHand(name);
-      const { [name]: _, ...rest } = this.present.byHand;
-      await this.become(wholeOf(this.present.file, rest));
-      this.parts.log.info({ link: name }, "tunnel was deleted");
+      const before = [...this.absent];
+      for (const [name, settings] of before) await this.restoreOne(name, settings, false);
+      return before.map(([name]) => name).filter((name) => !this.absent.has(name));
     });
+  }
+
+  /** How many tunnels made by hand wait for what they need. */
+  get absentees(): number {
+    return this.absent.size;
   }
 
   reload(dryRun: boolean): Promise<Difference> {
@@ -117,9 +152,12 @@ export class Desired implements DesiredState {
         ([name]) => !Object.hasOwn(file.settings.tunnels, name),
       );
       const next = wholeOf(file, Object.fromEntries(byHand));
-      const difference = differenceOf(this.present, next);
+      const before = this.present;
+      const difference = differenceOf(before, next);
       if (dryRun) return difference;
       await this.become(next);
+      const taken = Object.keys(before.byHand).filter((name) => !Object.hasOwn(next.byHand, name));
+      await this.orBack(before, () => this.forget(taken));
       const { added, removed, changed, unchanged, daemon } = difference;
       this.parts.log.info({ added, removed, changed: Object.keys(changed), unchanged }, "configuration was applied");
       const waiting = Object.keys(daemon);
@@ -128,15 +166,55 @@ export class Desired implements DesiredState {
     });
   }
 
-  /** What was written of a tunnel by hand. @throws ERR_LINK_NOT_FOUND, ERR_LINK_OWNER */
-  private ofHand(name: string): Settings {
-    const { file, byHand } = this.present;
-    if (Object.hasOwn(byHand, name)) return byHand[name]!;
-    if (!Object.hasOwn(file.settings.tunnels, name)) {
-      throw new VtepdError("ERR_LINK_NOT_FOUND", `expected the name of a tunnel, got "${name}"`);
+  private async restoreOne(name: string, settings: Settings, isFirst: boolean): Promise<void> {
+    try {
+      await this.become(wholeOf(this.present.file, { ...this.present.byHand, [name]: settings }));
+      this.absent.delete(name);
+      if (!isFirst) this.parts.log.info({ link: name }, "a tunnel made by hand is back");
+    } catch (error) {
+      if (!(error instanceof VtepdError)) throw error;
+      const fields = { link: name, code: error.code, reason: error.message };
+      if (isFirst) this.parts.log.error(fields, "a tunnel made by hand cannot be made yet");
+    }
+  }
+
+  private changed(byHand: Written, change: LinkChange): Written {
+    const { name } = change;
+    const { file } = this.present;
+    if (change.op === "link-add") {
+      if (Object.hasOwn(byHand, name) || Object.hasOwn(file.settings.tunnels, name)) {
+        const message = `expected a new name, ${name} is a tunnel already`;
+        throw new VtepdError("ERR_DEVICE_EXISTS", message, { path: "name" });
+      }
+      this.absent.delete(name);
+      return { ...byHand, [name]: change.settings };
+    }
+    if (change.op === "link-del" && this.absent.delete(name)) return byHand;
+    const { [name]: before, ...rest } = byHand;
+    if (before === undefined) throw this.notByHand(name);
+    if (change.op === "link-del") return rest;
+    const next = Object.entries({ ...before, ...change.settings }).filter(([, value]) => value !== null);
+    return { ...byHand, [name]: Object.fromEntries(next) };
+  }
+
+  private notByHand(name: string): VtepdError {
+    if (!Object.hasOwn(this.present.file.settings.tunnels, name)) {
+      return new VtepdError("ERR_LINK_NOT_FOUND", `expected the name of a tunnel, got "${name}"`);
     }
     const message = `expected a tunnel made over the control socket, ${name} is of ${this.parts.configPath}: change it there and reload`;
-    throw new VtepdError("ERR_LINK_OWNER", message);
+    return new VtepdError("ERR_LINK_OWNER", message);
+  }
+
+  /** Takes a step; if it fails, everything is again as it was. */
+  private async orBack(before: Whole, step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      await this.become(before).catch((err: unknown) =>
+        this.parts.log.error({ err }, "a change could not be taken back whole"),
+      );
+      throw error;
+    }
   }
 
   private async become(next: Whole): Promise<void> {

@@ -46,6 +46,7 @@ export class Links {
   private readonly parts: LinksParts;
   /** By name, in the order of creation. */
   private readonly running: Map<string, Tunnel>;
+  private changing: Promise<void> | undefined;
 
   /** @param running the same map for all who look at tunnels; only this class writes it */
   constructor(parts: LinksParts, running: Map<string, Tunnel>) {
@@ -58,6 +59,24 @@ export class Links {
    * @throws what planning, sockets, devices and tables throw; then everything is as it was
    */
   async apply(wanted: readonly TunnelConfig[]): Promise<Tunnel[]> {
+    const applied = this.make(wanted);
+    this.changing = applied.then(
+      () => {},
+      () => {},
+    );
+    try {
+      return await applied;
+    } finally {
+      this.changing = undefined;
+    }
+  }
+
+  /** Undefined while no tunnel comes or goes, else what resolves when that is done. */
+  get busy(): Promise<void> | undefined {
+    return this.changing;
+  }
+
+  private async make(wanted: readonly TunnelConfig[]): Promise<Tunnel[]> {
     const byName = new Map(wanted.map((config) => [config.name, config]));
     const old = [...this.running.values()].filter(({ config }) => !isSameAs(config, byName.get(config.name)));
     const changed = old.filter(({ config }) => !isRemade(config, byName.get(config.name)));

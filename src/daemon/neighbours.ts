@@ -67,6 +67,14 @@ export class Neighbours {
     this.drop(address, neighbour);
   }
 
+  /** A neighbour that an operator has named. */
+  named(address: string): (NeighbourRequest & { readonly owner: "config" | "control" }) | undefined {
+    const neighbour = this.known.get(address);
+    if (neighbour === undefined || neighbour.owner === "learned") return undefined;
+    const router = (this.table.flags(neighbour.handle) & NEIGHBOUR_ROUTER) !== 0;
+    return { address, mac: this.macOf(neighbour), router, owner: neighbour.owner };
+  }
+
   /** Removes the learned ones, or all; returns how many. */
   flush(state: "learned" | "all"): number {
     const goes = [...this.known].filter(([, { owner }]) => state === "all" || owner === "learned");

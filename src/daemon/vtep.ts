@@ -110,12 +110,17 @@ export class Vtep implements VtepService {
     this.tunnelWithFdb(dev).forwarding.delete(mac, dst);
   }
 
-  flushFdb(dev: string, filter: FdbFilter): number {
+  /** MACs of the entries that a flush takes. @throws ERR_LINK_NOT_FOUND */
+  taken(dev: string, filter: FdbFilter): { readonly learned: string[]; readonly fixed: string[] } {
     const tunnel = this.tunnel(dev);
     const goes = [...this.entries([tunnel])].filter((entry) => entry.mac !== FLOOD_MAC && takes(filter, tunnel, entry));
-    const macs = [...goes.map(({ mac }) => mac), ...waitingMacs(tunnel, filter)];
-    for (const mac of macs) tunnel.forwarding.delete(mac, undefined);
-    return macs.length;
+    return {
+      learned: goes.filter(({ origin }) => origin === "learned").map(({ mac }) => mac),
+      fixed: [
+        ...goes.filter(({ origin }) => origin === "static").map(({ mac }) => mac),
+        ...waitingMacs(tunnel, filter),
+      ],
+    };
   }
 
   flood(dev: string): FloodMember[] {

@@ -38,13 +38,7 @@ export interface DesiredState {
   written(): { readonly daemon: Settings; readonly tunnels: Readonly<Record<string, WrittenLink>> };
   /** JSON schema of one tunnel's settings. */
   settingsSchema(): object;
-  /** @throws ERR_DEVICE_EXISTS, ERR_CONFIG_*, and what making a tunnel throws */
-  addLink(name: string, settings: Settings): Promise<void>;
-  /** @param changes null = as if it was never written @throws ERR_LINK_NOT_FOUND, ERR_LINK_OWNER, ERR_CONFIG_*, and as addLink */
-  changeLink(name: string, changes: Settings): Promise<void>;
-  /** @throws ERR_LINK_NOT_FOUND, ERR_LINK_OWNER */
-  deleteLink(name: string): Promise<void>;
-  /** Reads the file again. @param dryRun only says what would change @throws ERR_CONFIG_*, and as addLink */
+  /** Reads the file again. @param dryRun only says what would change @throws ERR_CONFIG_*, and what making a tunnel throws */
   reload(dryRun: boolean): Promise<Difference>;
   /** As reload, with the text of a file. */
   applyText(text: string, dryRun: boolean): Promise<Difference>;

@@ -321,8 +321,6 @@ export interface VtepService {
   changeFdb(dev: string, verb: "add" | "append" | "replace", request: FdbRequest): void;
   /** Without `dst` all entries of the MAC go. @throws ERR_LINK_NOT_FOUND, ERR_FDB_ENTRY_NOT_FOUND */
   deleteFdb(dev: string, mac: string, dst?: string): void;
-  /** Removes all entries that the filter takes, flood-list members apart; returns how many. @throws ERR_LINK_NOT_FOUND */
-  flushFdb(dev: string, filter: FdbFilter): number;
   /** Members of the flood list, as they were asked for, in order. @throws ERR_LINK_NOT_FOUND */
   flood(dev: string): FloodMember[];
   /**

@@ -29,6 +29,7 @@ const DEFAULT_DAEMON = {
   busyPollUs: 0,
   offload: { disabled: [] },
   fdbCapacity: 262_144,
+  stateDirectory: "/var/lib/vtepd",
   resolver: [],
 };
 
@@ -99,6 +100,7 @@ daemon:
   offload: mmsg
   offload-disable: [udp-gro, merge-udp]
   fdb-capacity: 1024
+  state-directory: none
   resolver: [192.0.2.53, "192.0.2.54:5353", "2001:DB8::53", "[2001:db8::54]:5353"]
 tunnels:
   vx42:

@@ -303,6 +303,7 @@ describe("GET", () => {
       "get /v1/status",
       "patch /v1/links/{name}",
       "post /v1/capture",
+      "post /v1/changes",
       "post /v1/config/reload",
       "post /v1/links",
       "post /v1/links/{name}/fdb",

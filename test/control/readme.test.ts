@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { makeApi } from "../../src/control/api.ts";
+import { FakeChanges } from "../support/fake-changes.ts";
 import { FakeDesired } from "../support/fake-desired.ts";
 import { FakeVtep } from "../support/fake-vtep.ts";
 import { captureLog } from "../support/log-capture.ts";
@@ -9,7 +10,13 @@ describe("src/control/README.md", () => {
   it("lists exactly the routes that exist", () => {
     const service = new FakeVtep();
     const desired = new FakeDesired(service);
-    const api = makeApi({ service, desired, metrics: async () => "", log: captureLog().log });
+    const api = makeApi({
+      service,
+      desired,
+      changes: new FakeChanges(service, desired),
+      metrics: async () => "",
+      log: captureLog().log,
+    });
     const routes = api.routes
       .filter(({ method }) => method !== "ALL")
       .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`);

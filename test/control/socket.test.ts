@@ -6,6 +6,7 @@ import { type ControlServer, startControl } from "../../src/control/server.ts";
 import { groupId } from "../../src/control/unix-group.ts";
 import { Child } from "../support/child.ts";
 import { temporaryDirectory } from "../support/control-fixture.ts";
+import { FakeChanges } from "../support/fake-changes.ts";
 import { FakeDesired } from "../support/fake-desired.ts";
 import { FakeVtep } from "../support/fake-vtep.ts";
 import { captureLog } from "../support/log-capture.ts";
@@ -18,7 +19,15 @@ const start = async (socket: string, group?: string): Promise<ControlServer> => 
   const { log } = captureLog();
   const service = new FakeVtep();
   const desired = new FakeDesired(service);
-  const server = await startControl({ socket, group, service, desired, metrics: async () => "", log });
+  const server = await startControl({
+    socket,
+    group,
+    service,
+    desired,
+    changes: new FakeChanges(service, desired),
+    metrics: async () => "",
+    log,
+  });
   open.push(server);
   return server;
 };

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startControl } from "../../src/control/server.ts";
+import { FakeChanges } from "./fake-changes.ts";
 import { FakeDesired } from "./fake-desired.ts";
 import { FakeVtep, FLOOD_MAC, fakeLink } from "./fake-vtep.ts";
 import { captureLog, type LogLine } from "./log-capture.ts";
@@ -71,7 +72,14 @@ export const controlFixture = async (service: FakeVtep = twoTunnels()): Promise<
   const socket = join(directory, "control.sock");
   const { log, lines } = captureLog();
   const desired = new FakeDesired(service);
-  const server = await startControl({ socket, service, desired, metrics: async () => "vtepd_test 1\n", log });
+  const server = await startControl({
+    socket,
+    service,
+    desired,
+    changes: new FakeChanges(service, desired),
+    metrics: async () => "vtepd_test 1\n",
+    log,
+  });
   return {
     socket,
     directory,

@@ -18,6 +18,10 @@ export interface DaemonSettings {
   readonly daemon?: string;
   /** Before the program, e.g. `--trace-gc`. */
   readonly nodeFlags?: readonly string[];
+  /** Behind the program, e.g. `--fresh`. */
+  readonly flags?: readonly string[];
+  /** Of the control socket; default one of its own. */
+  readonly socket?: string;
 }
 
 export interface FdbLine {
@@ -49,13 +53,23 @@ export class RunningDaemon {
   /** Starts vtepd on a host without waiting. @param tunnels YAML of the map below `tunnels:`, in flow style */
   static launch(host: Host, tunnels: string, settings: DaemonSettings = {}): RunningDaemon {
     const folder = mkdtempSync(join(tmpdir(), "vtepd-test-"));
-    const socket = join(folder, "control.sock");
-    const more = settings.daemon === undefined ? "" : `, ${settings.daemon}`;
+    const socket = settings.socket ?? join(folder, "control.sock");
+    const state = `state-directory: ${folder}/state`;
+    const own = settings.daemon?.includes("state-directory") === true ? [] : [state];
+    const more = [...own, ...(settings.daemon === undefined ? [] : [settings.daemon])]
+      .map((key) => `, ${key}`)
+      .join("");
     const daemon = `{ control: { socket: ${socket} }, workers: ${settings.workers ?? 1}${more} }`;
     const file = join(folder, "vtepd.yaml");
     const write = (text: string): void => writeFileSync(file, `version: 1\ndaemon: ${daemon}\ntunnels: ${text}\n`);
     write(tunnels);
-    const child = host.spawn(process.execPath, [...(settings.nodeFlags ?? []), VTEPD, "--config", file]);
+    const child = host.spawn(process.execPath, [
+      ...(settings.nodeFlags ?? []),
+      VTEPD,
+      "--config",
+      file,
+      ...(settings.flags ?? []),
+    ]);
     void child.exited.then(() => rmSync(folder, { recursive: true, force: true }));
     return new RunningDaemon(host, child, socket, file, write);
   }

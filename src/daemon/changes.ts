@@ -1,0 +1,196 @@
+/**
+ * Everything that operators change over the control socket goes through here: it happens all or not at all, and has been
+ * written to the journal when the caller hears of it. First comes room in the journal, so that a full disk refuses a change before
+ * it has an effect; then the change itself, in memory and at once; then the record. Records stand in the journal in the order
+ * in which the changes happened. Main thread.
+ */
+import { type Change, type ChangeService, type EntryChange, isLinkChange, ofChange } from "../dataplane/change.ts";
+import { isHostName } from "../dataplane/host-name.ts";
+import type { FdbFilter, FloodMember } from "../dataplane/view.ts";
+import { VtepdError } from "../errors.ts";
+import { changesOf } from "./carry-over.ts";
+import type { Desired } from "./desired.ts";
+import { FLOOD_MAC } from "./flood-list.ts";
+import type { Journal } from "./journal.ts";
+import type { Links } from "./links.ts";
+import type { Tunnel } from "./tunnel.ts";
+import type { Vtep } from "./vtep.ts";
+
+export interface ChangesParts {
+  readonly vtep: Vtep;
+  readonly desired: Desired;
+  readonly links: Links;
+  readonly tunnels: ReadonlyMap<string, Tunnel>;
+  /** Undefined = nothing is kept. */
+  readonly journal: Journal | undefined;
+}
+
+type Inverse = () => void;
+
+export class Changes implements ChangeService {
+  private readonly parts: ChangesParts;
+
+  constructor(parts: ChangesParts) {
+    this.parts = parts;
+  }
+
+  async run(changes: readonly Change[]): Promise<void> {
+    const count = changes.findIndex((change) => !isLinkChange(change));
+    const links = changes.slice(0, count < 0 ? changes.length : count).filter(isLinkChange);
+    const entries = changes.slice(links.length).filter((change): change is EntryChange => !isLinkChange(change));
+    if (links.length + entries.length < changes.length) {
+      throw new VtepdError("ERR_USAGE", "expected the changes of links before all others", { path: "changes" });
+    }
+    const { desired, journal } = this.parts;
+    const text = JSON.stringify(changes);
+    const bytes = Buffer.byteLength(text);
+    await journal?.room(bytes);
+    let isKept = false;
+    const rest = async (): Promise<void> => {
+      const undo = await this.change(entries, links.length);
+      isKept = true;
+      try {
+        await journal?.append(text);
+      } catch (error) {
+        for (const inverse of undo.reverse()) inverse();
+        throw error;
+      }
+    };
+    try {
+      if (links.length > 0) await desired.changeLinks(links, rest);
+      else await rest();
+    } finally {
+      if (!isKept) journal?.giveUp(bytes);
+    }
+  }
+
+  /** A change of before, which the journal has. @throws as run */
+  async replay(entry: EntryChange): Promise<void> {
+    await this.change([entry], 0);
+  }
+
+  /** Writes down that tunnels are no longer made by hand, though what was said of them is. @throws ERR_JOURNAL */
+  async forget(names: readonly string[]): Promise<void> {
+    const { journal, tunnels } = this.parts;
+    if (names.length === 0 || journal === undefined) return;
+    const gone = names.map((name): Change => ({ op: "link-del", name }));
+    const text = JSON.stringify([...gone, ...names.flatMap((name) => changesOf(tunnels.get(name)!))]);
+    await journal.room(Buffer.byteLength(text));
+    await journal.append(text);
+  }
+
+  async flushFdb(dev: string, filter: FdbFilter): Promise<number> {
+    const { vtep } = this.parts;
+    const { learned, fixed } = vtep.taken(dev, filter);
+    await this.run(fixed.map((mac): Change => ({ op: "fdb-del", dev, mac })));
+    for (const mac of learned) vtep.deleteFdb(dev, mac);
+    return learned.length + fixed.length;
+  }
+
+  async flushNeighbours(dev: string, state: "learned" | "all"): Promise<number> {
+    const { vtep } = this.parts;
+    const named = state === "all" ? [...vtep.neighbours(dev)].filter(({ owner }) => owner !== "learned") : [];
+    await this.run(named.map(({ address }): Change => ({ op: "neighbour-del", dev, address })));
+    return named.length + vtep.flushNeighbours(dev, "learned");
+  }
+
+  /** All or none. Returns what undoes them, in order. @param before changes that stand before these in the caller's list */
+  private async change(entries: readonly EntryChange[], before: number): Promise<Inverse[]> {
+    const release = await this.prepare(entries);
+    // A tunnel that is being made anew is nowhere for a moment.
+    for (let busy = this.parts.links.busy; busy !== undefined; busy = this.parts.links.busy) await busy;
+    const inverses: Inverse[] = [];
+    try {
+      for (const [index, entry] of entries.entries()) {
+        try {
+          inverses.push(this.changeOne(entry));
+        } catch (error) {
+          for (const inverse of inverses.reverse()) inverse();
+          throw before + entries.length === 1 ? error : ofChange(before + index, error);
+        }
+      }
+    } finally {
+      release();
+    }
+    return inverses;
+  }
+
+  /** What takes time: the addresses of host names, the sockets of interfaces. Returns what lets go of it. */
+  private async prepare(entries: readonly EntryChange[]): Promise<() => void> {
+    const wanted = new Map<string, FloodMember[]>();
+    for (const entry of entries) {
+      const members = entry.op === "flood-set" ? entry.members : "dst" in entry ? [entry as FloodMember] : [];
+      for (const member of members) {
+        if (member.dst === undefined || (!isHostName(member.dst) && member.via === undefined)) continue;
+        wanted.set(entry.dev, [...(wanted.get(entry.dev) ?? []), member]);
+      }
+    }
+    const releases: (() => void)[] = [];
+    const release = (): void => {
+      for (const step of releases) step();
+    };
+    try {
+      for (const [dev, members] of wanted) releases.push(await this.parts.vtep.prepare(dev, members));
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return release;
+  }
+
+  /** Returns what undoes it. */
+  private changeOne(entry: EntryChange): Inverse {
+    const { vtep, tunnels } = this.parts;
+    const { op, dev } = entry;
+    const forwarding = tunnels.get(dev)?.forwarding;
+    const named = tunnels.get(dev)?.neighbours;
+    const members = forwarding?.flood.members ?? [];
+    const floodBack: Inverse = () => forwarding?.flood.set(members);
+    switch (op) {
+      case "fdb": {
+        const { op: _, dev: __, verb, ...request } = entry;
+        const former = forwarding?.statics.get(entry.mac)?.wish;
+        vtep.changeFdb(dev, verb, request);
+        if (entry.mac === FLOOD_MAC) return floodBack;
+        return () => {
+          if (former === undefined) forwarding?.statics.delete(entry.mac, undefined);
+          else forwarding?.statics.change("replace", entry.mac, former);
+        };
+      }
+      case "fdb-del": {
+        const former = forwarding?.statics.get(entry.mac)?.wish;
+        vtep.deleteFdb(dev, entry.mac, entry.dst);
+        if (entry.mac === FLOOD_MAC) return floodBack;
+        return () => {
+          if (former !== undefined) forwarding?.statics.change("replace", entry.mac, former);
+        };
+      }
+      case "flood":
+      case "flood-del": {
+        const { op: _, dev: __, ...member } = entry;
+        if (op === "flood") vtep.addFlood(dev, member);
+        else vtep.deleteFlood(dev, member);
+        return floodBack;
+      }
+      case "flood-set":
+        vtep.setFlood(dev, entry.members);
+        return floodBack;
+      case "neighbour": {
+        const { op: _, dev: __, verb, ...request } = entry;
+        const former = named?.named(entry.address);
+        vtep.changeNeighbour(dev, verb, request);
+        return () => {
+          if (former === undefined) named?.delete(entry.address);
+          else named?.change("replace", former, former.owner);
+        };
+      }
+      case "neighbour-del": {
+        const former = named?.named(entry.address);
+        vtep.deleteNeighbour(dev, entry.address);
+        return () => {
+          if (former !== undefined) named?.change("replace", former, former.owner);
+        };
+      }
+    }
+  }
+}

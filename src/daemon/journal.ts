@@ -1,0 +1,252 @@
+/**
+ * A journal: records appended to one file, each on the disk before its promise resolves.
+ *
+ *   file    ::= record* zero*
+ *   record  ::= length u32, CRC-32 of the text u32, text (UTF-8)                          (little endian)
+ *
+ * A length of 0, a record that goes beyond the end, or one whose CRC does not fit is where the file ends: the rest is a
+ * write that a crash has cut, or zeros. Records that wait at the same time share one write and one fdatasync.
+ *
+ * Room comes first: behind the last record the file always has zeros that are on the disk already, at least RESERVE_BYTES and what
+ * `room` was asked for, so that a change is refused for a full disk before it has an effect, and not after. A record that cannot
+ * be written all the same (an I/O error) ends the journal: everything after that is refused, because nobody knows what is on the disk.
+ *
+ * When the file has grown to twice what it would be as a snapshot, the snapshot takes its place: written beside it, synchronised, renamed.
+ * What waits at that moment is in the snapshot and is not written again. Main thread.
+ *
+ * Rejected: a database (SQLite's addon is no part of Node 20; 2,000 changes a second need only appends); one file for each record
+ * (100,000 of them).
+ */
+import { type FileHandle, mkdir, open, readFile, rename } from "node:fs/promises";
+import { dirname } from "node:path";
+import { crc32 } from "node:zlib";
+import { VtepdError } from "../errors.ts";
+
+const HEADER_BYTES = 8;
+const RESERVE_BYTES = 64 * 1024;
+/** A file below this is never rewritten. */
+const SMALL_BYTES = 1024 * 1024;
+const DIRECTORY_MODE = 0o750;
+const FILE_MODE = 0o640;
+
+interface Waiting {
+  readonly record: Buffer;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** What a file had when it was opened. */
+export interface JournalContents {
+  /** Texts, oldest first. */
+  readonly records: readonly string[];
+  /** Bytes of a cut record behind the last one; 0 = it ended well. */
+  readonly cutBytes: number;
+}
+
+/** @throws ERR_JOURNAL when there is a file that cannot be read; none is an empty one */
+export const readJournal = async (path: string): Promise<JournalContents & { readonly bytes: number }> => {
+  let file: Buffer;
+  try {
+    file = await readFile(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return { records: [], cutBytes: 0, bytes: 0 };
+    throw failure(`cannot read ${path}`, cause);
+  }
+  const records: string[] = [];
+  let at = 0;
+  while (at + HEADER_BYTES <= file.length) {
+    const length = file.readUInt32LE(at);
+    const text = file.subarray(at + HEADER_BYTES, at + HEADER_BYTES + length);
+    if (length === 0 || text.length < length || crc32(text) !== file.readUInt32LE(at + 4)) break;
+    records.push(text.toString("utf8"));
+    at += HEADER_BYTES + length;
+  }
+  let end = file.length;
+  while (end > at && file[end - 1] === 0) end--;
+  return { records, cutBytes: end - at, bytes: at };
+};
+
+export class Journal {
+  readonly path: string;
+  private readonly snapshot: () => Iterable<string>;
+  private file: FileHandle | undefined;
+  /** Where the next record goes. */
+  private position: number;
+  /** Bytes of the file, zeros included. */
+  private size = 0;
+  /** Bytes of records that have room and are not written yet. */
+  private promised = 0;
+  private snapshotBytes: number;
+  private waiting: Waiting[] = [];
+  /** What is done to the file, one after the other. */
+  private work: Promise<void> = Promise.resolve();
+  private broken: VtepdError | undefined;
+
+  /**
+   * @param bytes of the records that are in the file (readJournal)
+   * @param snapshot everything that is to be known, as records
+   */
+  constructor(path: string, bytes: number, snapshot: () => Iterable<string>) {
+    this.path = path;
+    this.position = bytes;
+    this.snapshotBytes = bytes;
+    this.snapshot = snapshot;
+  }
+
+  /** Why nothing can be kept any more; undefined = all is well. */
+  get failure(): VtepdError | undefined {
+    return this.broken;
+  }
+
+  /** Makes room on the disk for a record of so many bytes, which `append` must follow. @throws ERR_JOURNAL */
+  async room(bytes: number): Promise<void> {
+    this.promised += HEADER_BYTES + bytes;
+    if (this.broken === undefined && this.position + this.promised + RESERVE_BYTES <= this.size) return;
+    try {
+      await this.next(() => this.extend());
+    } catch (error) {
+      this.giveUp(bytes);
+      throw error;
+    }
+  }
+
+  /** Lets go of room that nothing will be appended to. */
+  giveUp(bytes: number): void {
+    this.promised -= HEADER_BYTES + bytes;
+  }
+
+  /** Resolves when the record is on the disk. There must be room. @throws ERR_JOURNAL, and from then on always */
+  append(text: string): Promise<void> {
+    const body = Buffer.from(text, "utf8");
+    const record = Buffer.allocUnsafe(HEADER_BYTES + body.length);
+    record.writeUInt32LE(body.length, 0);
+    record.writeUInt32LE(crc32(body), 4);
+    body.copy(record, HEADER_BYTES);
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ record, resolve, reject });
+      if (this.waiting.length === 1) this.next(() => this.flush()).catch(() => {});
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.work;
+    await this.file?.close();
+    this.file = undefined;
+  }
+
+  private next(step: () => Promise<void>): Promise<void> {
+    const done = this.work.then(step);
+    this.work = done.catch(() => {});
+    return done;
+  }
+
+  private async extend(): Promise<void> {
+    if (this.broken !== undefined) throw this.broken;
+    const wanted = this.position + this.promised + 2 * RESERVE_BYTES;
+    let before = this.size;
+    try {
+      const file = await this.opened();
+      before = this.size;
+      if (wanted <= this.size) return;
+      for (let at = this.size; at < wanted; ) {
+        const { bytesWritten } = await file.write(Buffer.alloc(Math.min(wanted - at, 1 << 20)), 0, undefined, at);
+        at += bytesWritten;
+      }
+      await file.sync();
+      this.size = wanted;
+    } catch (cause) {
+      await this.file?.truncate(before).catch(() => {});
+      throw failure(`cannot keep changes in ${this.path}`, cause);
+    }
+  }
+
+  /** Opens the file, cut behind its last record. */
+  private async opened(): Promise<FileHandle> {
+    if (this.file !== undefined) return this.file;
+    await mkdir(dirname(this.path), { recursive: true, mode: DIRECTORY_MODE });
+    const file = await open(this.path, "r+").catch(() => open(this.path, "wx+", FILE_MODE));
+    this.file = file;
+    await file.truncate(this.position);
+    this.size = this.position;
+    await syncDirectory(dirname(this.path));
+    return file;
+  }
+
+  private async flush(): Promise<void> {
+    if (this.position > Math.max(SMALL_BYTES, 2 * this.snapshotBytes)) await this.rewrite();
+    const batch = this.waiting.splice(0);
+    if (batch.length === 0) return;
+    const bytes = Buffer.concat(batch.map(({ record }) => record));
+    try {
+      if (this.broken !== undefined) throw this.broken;
+      const file = await this.opened();
+      await writeAll(file, bytes, this.position);
+      await file.datasync();
+    } catch (cause) {
+      this.broken ??= failure(`cannot keep changes in ${this.path}`, cause);
+      this.promised -= bytes.length;
+      for (const { reject } of batch) reject(this.broken);
+      return;
+    }
+    this.position += bytes.length;
+    this.promised -= bytes.length;
+    for (const { resolve } of batch) resolve();
+  }
+
+  /** Puts a snapshot in the file's place. A disk that has no room for it keeps the long file. */
+  private async rewrite(): Promise<void> {
+    const covered = this.waiting.splice(0);
+    const parts: Buffer[] = [];
+    for (const text of this.snapshot()) {
+      const body = Buffer.from(text, "utf8");
+      const header = Buffer.alloc(HEADER_BYTES);
+      header.writeUInt32LE(body.length, 0);
+      header.writeUInt32LE(crc32(body), 4);
+      parts.push(header, body);
+    }
+    const bytes = Buffer.concat(parts);
+    const besides = `${this.path}.new`;
+    let next: FileHandle | undefined;
+    try {
+      next = await open(besides, "w", FILE_MODE);
+      const size = bytes.length + this.promised + 2 * RESERVE_BYTES;
+      await writeAll(next, bytes, 0);
+      await writeAll(next, Buffer.alloc(size - bytes.length), bytes.length);
+      await next.sync();
+      await rename(besides, this.path);
+      await syncDirectory(dirname(this.path));
+      await this.file?.close();
+      this.file = next;
+      this.size = size;
+      this.position = bytes.length;
+      this.snapshotBytes = bytes.length;
+      for (const { record, resolve } of covered) {
+        this.promised -= record.length;
+        resolve();
+      }
+    } catch {
+      await next?.close();
+      this.snapshotBytes = this.position; // not again before it has doubled
+      this.waiting.unshift(...covered);
+    }
+  }
+}
+
+const writeAll = async (file: FileHandle, bytes: Buffer, position: number): Promise<void> => {
+  for (let at = 0; at < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at);
+    at += bytesWritten;
+  }
+};
+
+const syncDirectory = async (path: string): Promise<void> => {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+};
+
+const failure = (what: string, cause: unknown): VtepdError =>
+  new VtepdError("ERR_JOURNAL", `${what}: ${(cause as Error).message}`, { cause });

@@ -1,0 +1,36 @@
+/**
+ * Where the daemon keeps what shall outlive it: the journal of what was made by hand, and what was learned. Files are named after
+ * the control socket, since there is one daemon for each. The directory is made when there is something to keep.
+ */
+import { existsSync, renameSync } from "node:fs";
+import { join } from "node:path";
+
+export class StateDirectory {
+  readonly path: string;
+  private readonly stem: string;
+  private readonly isWanted: boolean;
+
+  /** @param isWanted whether somebody has asked for it: else it is used only if it is there, or for what was made by hand */
+  constructor(path: string, controlSocket: string, isWanted: boolean) {
+    this.path = path;
+    this.isWanted = isWanted;
+    this.stem = controlSocket.replaceAll(/[^A-Za-z0-9.-]+/g, "_").replace(/^_/, "");
+  }
+
+  get journal(): string {
+    return join(this.path, `${this.stem}.journal`);
+  }
+
+  get learned(): string {
+    return join(this.path, `${this.stem}.learned`);
+  }
+
+  get isInUse(): boolean {
+    return this.isWanted || existsSync(this.path);
+  }
+
+  /** Forgets everything, but leaves the files under another name. */
+  setAside(): void {
+    for (const path of [this.journal, this.learned]) if (existsSync(path)) renameSync(path, `${path}.old`);
+  }
+}
