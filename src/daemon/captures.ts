@@ -72,6 +72,9 @@ class Capture {
   private readonly parts: CaptureParts;
   private readonly sink: CaptureSink;
   private readonly onEnd: () => void;
+  private readonly dev: string | undefined;
+  /** Of `dev`; 0 = all. */
+  private readonly bd: number;
   private readonly setups: readonly CaptureSetup[];
   private readonly rings: readonly CaptureRing[];
   /** By name of the interface. */
@@ -95,11 +98,13 @@ class Capture {
     this.sink = sink;
     this.onEnd = onEnd;
     this.left = count;
+    this.dev = dev;
+    this.bd = dev === undefined ? 0 : tunnels.get(dev)!.bd;
     const domainsOf = (vni: number): number[] =>
       [...tunnels.values()].filter(({ config }) => config.id === vni).map(({ bd }) => bd);
     const setup = {
       program: compileFilter(filter, domainsOf),
-      bd: dev === undefined ? 0 : tunnels.get(dev)!.bd,
+      bd: this.bd,
       layers: layer === undefined ? LAYER_INNER | LAYER_OUTER : layer === "inner" ? LAYER_INNER : LAYER_OUTER,
       snapLength: Math.min(snaplen, MAX_SNAP_LENGTH),
     };
@@ -143,7 +148,9 @@ class Capture {
     const nowMs = Date.now();
     const restMs = this.lost === this.toldLost ? HEARTBEAT_MS : STATISTICS_MS;
     if (nowMs - this.toldMs >= restMs) this.tellLost(nowMs);
-    if (this.left <= 0) void this.end();
+    // The number of a tunnel that is gone may soon be another's.
+    const isGone = this.dev !== undefined && this.parts.tunnels.get(this.dev)?.bd !== this.bd;
+    if (this.left <= 0 || isGone) void this.end();
   }
 
   /** Packets of all workers, in the order in which they came. */

@@ -37,8 +37,16 @@ beforeAll(async () => {
   right.ip("link", "add", "vxlan1", "type", "vxlan", ..."id 77 dstport 4789 remote 192.0.2.1 dev eth0".split(" "));
   right.address("vxlan1", "10.77.0.2/24");
   const ov0 = "{ mode: vxlan, id: 42, local: 192.0.2.1, remote: 192.0.2.2, addresses: [10.42.0.1/24] }";
+  for (const [host, address] of [
+    [left, "2001:db8::1/64"],
+    [right, "2001:db8::2/64"],
+  ] as const) {
+    host.sysctl("net.ipv6.conf.eth0.disable_ipv6", 0);
+    host.address("eth0", address);
+  }
+  const ov6 = `{ mode: vxlan, id: 46, local: "2001:db8::1", remote: "2001:db8::2", addresses: [10.46.0.1/24] }`;
   const ip0 = "{ mode: ipip, local: 192.0.2.1, remote: 192.0.2.2, addresses: [10.43.0.1/24] }";
-  daemon = await RunningDaemon.start(left, `{ ov0: ${ov0}, ip0: ${ip0} }`, { workers: 2 });
+  daemon = await RunningDaemon.start(left, `{ ov0: ${ov0}, ip0: ${ip0}, ov6: ${ov6} }`, { workers: 2 });
   expect(left.exec("ping", ["-c", "1", "-W", "2", "10.42.0.2"]).status).toBe(0);
 }, 30_000);
 
@@ -155,6 +163,23 @@ describe("vtepctl capture", () => {
     await ended(child);
     expect(read(file).packets).toMatchObject([{ interface: "ip0", linkType: RAW, direction: "out" }]);
     expect(tcpdump(file)).toContain("IP 10.43.0.1 > 10.43.0.2: ICMP echo request");
+  });
+
+  it("has whole packets over IPv6, with a checksum where there must be one", async () => {
+    const file = nextFile();
+    const child = await capture(file, "outer", "dev", "ov6", "filter", "arp and out", "count", "1");
+    ping("10.46.0.2");
+    await ended(child);
+    expect(tcpdump(file)).toMatch(/^IP6 2001:db8::1\.\d+ > 2001:db8::2\.4789: VXLAN, flags \[I\] \(0x08\), vni 46/m);
+    expect(tcpdump(file, "-vv")).toContain("[udp sum ok]");
+  });
+
+  it("ends with its tunnel", async () => {
+    const settings = "type vxlan id 99 dstport 4799 local 192.0.2.1 remote 192.0.2.2".split(" ");
+    expect(daemon.vtepctl("link", "add", "vx99", ...settings)).toMatchObject({ status: 0 });
+    const child = await capture(nextFile(), "dev", "vx99");
+    expect(daemon.vtepctl("link", "del", "vx99")).toMatchObject({ status: 0 });
+    await ended(child);
   });
 
   it("has superframes whole, marked, and cut at the snap length", async () => {
