@@ -19,7 +19,8 @@ const EXIT_FAILED = 2;
 const HELP = `Usage: vtepd [ --config FILE ] [ --fresh | --check ]
        vtepd { --print-schema | --version | --help }
 
-  -c, --config FILE   configuration file; default ${DEFAULT_CONFIG}
+  -c, --config FILE   configuration file; default ${DEFAULT_CONFIG};
+                      FILE.d/*.yaml are merged into it
       --fresh         forget what was made over the control socket, and what was learned
       --check         check the configuration and touch nothing
       --print-schema  print the JSON schema of the configuration

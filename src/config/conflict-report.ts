@@ -1,13 +1,13 @@
 /** What the checks of a whole configuration have found, with the places of both values that contradict each other. */
-import type { ConfigDocument } from "./document.ts";
+import type { PlacedValue } from "./placed-value.ts";
 import { type KeyPath, type Problem, pathText, placeText } from "./problem.ts";
 
 /** The problems of one file, each reported with the place of the value that it contradicts. */
 export class Conflicts {
   readonly problems: Problem[] = [];
-  readonly #document: ConfigDocument;
+  readonly #document: PlacedValue;
 
-  constructor(document: ConfigDocument) {
+  constructor(document: PlacedValue) {
     this.#document = document;
   }
 

@@ -2,6 +2,7 @@
  * Checks that need more than one value: each is right by itself, together they cannot be served. A message stands
  * at one of the two values and names the place of the other.
  */
+
 import { isHostName } from "../dataplane/host-name.ts";
 import { encapsOf } from "../tunnel/in-udp.ts";
 import { type HeaderOptions, hasVni } from "../tunnel/mode.ts";
@@ -25,8 +26,8 @@ import {
   viaContradiction,
   vniTwice,
 } from "./contradictions.ts";
-import type { ConfigDocument } from "./document.ts";
 import { checkEmbedding } from "./embedding.ts";
+import type { PlacedValue } from "./placed-value.ts";
 import type { KeyPath, Problem } from "./problem.ts";
 import { checkRoutes } from "./route.ts";
 
@@ -333,7 +334,7 @@ const SPELLINGS = [
   ["neighbours", "neighbors"],
 ] as const;
 
-const checkSpellings = (document: ConfigDocument, conflicts: Conflicts): void => {
+const checkSpellings = (document: PlacedValue, conflicts: Conflicts): void => {
   const tunnels = document.keysAt(["tunnels"]).map((name) => ["tunnels", name]);
   for (const path of tunnels) {
     for (const [ours, other] of SPELLINGS) {
@@ -348,7 +349,7 @@ const checkSpellings = (document: ConfigDocument, conflicts: Conflicts): void =>
  * @param tunnels those whose values are right one by one
  * @param document the file they come from
  */
-export const findConflicts = (tunnels: readonly TunnelConfig[], document: ConfigDocument): Problem[] => {
+export const findConflicts = (tunnels: readonly TunnelConfig[], document: PlacedValue): Problem[] => {
   const conflicts = new Conflicts(document);
   const byName = new Map(tunnels.map((tunnel) => [tunnel.name, tunnel]));
   checkSpellings(document, conflicts);

@@ -19,6 +19,7 @@ import {
   visit,
   type YAMLMap,
 } from "yaml";
+import { PlacedValue } from "./placed-value.ts";
 import type { KeyPath, Place, Problem } from "./problem.ts";
 import { placeText } from "./problem.ts";
 import { syntaxMessage, TOO_DEEP } from "./syntax-message.ts";
@@ -41,8 +42,8 @@ interface Entry {
 
 type Report = (node: unknown, message: string, code?: Problem["code"]) => void;
 
-export class ConfigDocument {
-  /** Maps, lists and scalars; undefined when `problems` is not empty. May hold cycles, as aliases can make them. */
+export class ConfigDocument extends PlacedValue {
+  /** Undefined when `problems` is not empty. */
   readonly value: unknown;
   /** Why the text is not YAML that a configuration may consist of. */
   readonly problems: readonly Problem[];
@@ -54,6 +55,7 @@ export class ConfigDocument {
 
   /** @param source a text and the name of its file, or the value that one would have. Never throws: whatever is wrong with a text is in `problems`. */
   constructor(source: { readonly text: string; readonly file: string } | { readonly value: unknown }) {
+    super();
     this.#start = { file: "file" in source ? source.file : undefined, line: 1, column: 1 };
     if ("value" in source) {
       this.problems = [];
@@ -82,30 +84,10 @@ export class ConfigDocument {
     }
   }
 
-  /** The plain value at `path`; an absent one is not the same as an empty one. */
-  valueAt(path: KeyPath): { present: boolean; value: unknown } {
-    let value = this.value;
-    for (const step of path) {
-      if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) {
-        return { present: false, value: undefined };
-      }
-      value = (value as Record<string | number, unknown>)[step];
-    }
-    return { present: true, value };
-  }
-
-  /** The keys of the map at `path`; none when something else or nothing stands there. */
-  keysAt(path: KeyPath): string[] {
-    const { value } = this.valueAt(path);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? Object.keys(value) : [];
-  }
-
-  /** Where the value at `path` begins; for a path that is not in the file, where its nearest parent begins. */
   valuePlace(path: KeyPath): Place {
     return this.#place(path, ({ key, value }) => this.#placeOf(value) ?? this.#placeOf(key));
   }
 
-  /** Where the key that `path` ends with stands; for a list item, where the item begins. */
   keyPlace(path: KeyPath): Place {
     return this.#place(path, ({ key, value }) => this.#placeOf(key) ?? this.#placeOf(value));
   }

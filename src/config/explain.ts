@@ -1,9 +1,10 @@
 /** Turns what zod found into problems: what was expected, what came, and where it stands. */
+
 import type { z } from "zod";
 import { expectedGot } from "../errors.ts";
-import type { ConfigDocument } from "./document.ts";
 import { keysAt } from "./json-schema.ts";
 import { nearestKey } from "./nearest-key.ts";
+import type { PlacedValue } from "./placed-value.ts";
 import type { KeyPath, Problem } from "./problem.ts";
 import { quoteAdvice } from "./syntax-message.ts";
 
@@ -25,7 +26,7 @@ const hintFor = (issue: Issue, value: unknown): string | undefined => {
   return typeof hint === "string" ? hint : undefined;
 };
 
-const unknownKey = (key: string, parent: KeyPath, document: ConfigDocument): string => {
+const unknownKey = (key: string, parent: KeyPath, document: PlacedValue): string => {
   const [section, tunnel] = parent;
   const mode =
     section === "tunnels" && tunnel !== undefined ? document.valueAt([section, tunnel, "mode"]).value : undefined;
@@ -40,7 +41,7 @@ const unknownKey = (key: string, parent: KeyPath, document: ConfigDocument): str
  * @param issues what zod found in the value at `base`
  * @param base where in the file that value is
  */
-export const explain = (issues: readonly Issue[], base: KeyPath, document: ConfigDocument): Problem[] => {
+export const explain = (issues: readonly Issue[], base: KeyPath, document: PlacedValue): Problem[] => {
   const problems = new Map<string, Problem>();
   const add = (problem: Problem): void => {
     // A value that fails several checks at once is one problem.

@@ -1,14 +1,20 @@
-/** Reads a configuration file. Every problem in it is found and told in one error. */
-import { readFileSync } from "node:fs";
+/**
+ * Reads a configuration: a file, and those of the directory beside it that are merged into it. Every problem in them is found
+ * and told in one error.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Settings } from "../dataplane/desired-view.ts";
-import { VtepdError } from "../errors.ts";
+import { expectedGot, VtepdError } from "../errors.ts";
 import type { Config, HostGatewayConfig, TunnelConfig } from "./config.ts";
 import { findConflicts } from "./conflicts.ts";
 import { checkKeptRoutes } from "./direct-routing.ts";
 import { ConfigDocument } from "./document.ts";
 import { explain } from "./explain.ts";
 import { checkHostGateways, HOST_GATEWAY, hostGatewaySchema } from "./host-gateway.ts";
-import { type KeyPath, type Problem, problemsError } from "./problem.ts";
+import { LayeredDocument } from "./layered-document.ts";
+import type { PlacedValue } from "./placed-value.ts";
+import { isSamePlace, type KeyPath, type Problem, problemsError } from "./problem.ts";
 import { frameSchema, tunnelName } from "./schema.ts";
 import { tunnelSchema } from "./tunnel-schema.ts";
 
@@ -22,7 +28,7 @@ interface Tunnels {
 const known = new WeakMap<object, Omit<TunnelConfig, "name">>();
 
 /** The tunnels of a document that are right one by one, and what is wrong with the others. */
-const readTunnels = (document: ConfigDocument): Tunnels => {
+const readTunnels = (document: PlacedValue): Tunnels => {
   const tunnels: TunnelConfig[] = [];
   const hostGateways: HostGatewayConfig[] = [];
   const problems: Problem[] = [];
@@ -72,22 +78,43 @@ export const readSettings = (
   return { tunnels, hostGateways };
 };
 
+/** A configuration file's text, and the name of the file in messages. */
+export interface ConfigText {
+  readonly text: string;
+  readonly file: string;
+}
+
+const VERSION = 1;
+
+/** A wrong version in one file is wrong whatever the others say. */
+const checkVersion = (document: ConfigDocument): Problem[] => {
+  const path = ["version"];
+  const { present, value } = document.valueAt(path);
+  if (!present || value === VERSION) return [];
+  const message = expectedGot(String(VERSION), value);
+  return [{ code: "ERR_CONFIG_VALUE", place: document.valuePlace(path), path, message }];
+};
+
 /**
- * @param fileName stands before line and column in messages
+ * @param texts in the order in which later ones overrule earlier ones; at least one
  * @throws VtepdError ERR_CONFIG_SYNTAX, ERR_CONFIG_KEY, ERR_CONFIG_VALUE or ERR_CONFIG_CONFLICT, whichever the first problem
- * in the file is; the message has one line per problem
+ * in the files is; the message has one line per problem
  */
-export const parseConfig = (text: string, fileName: string): Config => {
-  const document = new ConfigDocument({ text, file: fileName });
-  if (document.problems.length > 0) throw problemsError(document.problems);
+export const parseTexts = (texts: readonly ConfigText[]): Config => {
+  const documents = texts.map((text) => new ConfigDocument(text));
+  const unreadable = documents.flatMap(({ problems }) => problems);
+  if (unreadable.length > 0) throw problemsError(unreadable);
+  const document = documents.length === 1 ? documents[0]! : new LayeredDocument(documents);
   const frame = frameSchema.safeParse(document.value);
   const { tunnels, hostGateways, problems } = readTunnels(document);
   if (!frame.success) problems.push(...explain(frame.error.issues, [], document));
+  const version = documents.length === 1 ? [] : documents.flatMap(checkVersion);
+  problems.push(...version.filter(({ place }) => !problems.some((known) => isSamePlace(known.place, place))));
   if (!frame.success || problems.length > 0) throw problemsError(problems);
-  const { version, daemon, tunnels: settings } = frame.data;
+  const { version: format, daemon, tunnels: settings } = frame.data;
   const { value: written = {} } = document.valueAt(["daemon"]);
   return {
-    version,
+    version: format,
     daemon,
     tunnels,
     hostGateways,
@@ -95,15 +122,46 @@ export const parseConfig = (text: string, fileName: string): Config => {
   };
 };
 
-/** @throws VtepdError ERR_CONFIG_READ, and what parseConfig throws */
-export const loadConfig = (path: string): Config => {
-  let text: string;
+/** @param fileName stands before line and column in messages. @throws as parseTexts */
+export const parseConfig = (text: string, fileName: string): Config => parseTexts([{ text, file: fileName }]);
+
+const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "ENOENT";
+
+const unreadable = (path: string, expected: string, cause: unknown): VtepdError =>
+  new VtepdError("ERR_CONFIG_READ", `${path}: expected ${expected}, got: ${(cause as Error).message}`, { cause });
+
+const readText = (file: string): ConfigText => {
   try {
-    text = readFileSync(path, "utf8");
+    return { text: readFileSync(file, "utf8"), file };
   } catch (cause) {
-    throw new VtepdError("ERR_CONFIG_READ", `${path}: expected a readable file, got: ${(cause as Error).message}`, {
-      cause,
-    });
+    throw unreadable(file, "a readable file", cause);
   }
-  return parseConfig(text, path);
+};
+
+/** The directory whose files are merged into a configuration file. */
+const directoryOf = (path: string): string => `${path}.d`;
+
+/** `*.yaml` of the directory, in the order of their names; empty when there is no directory. */
+const filesOfDirectory = (directory: string): string[] => {
+  let names: string[];
+  try {
+    names = readdirSync(directory);
+  } catch (cause) {
+    if (isAbsent(cause)) return [];
+    throw unreadable(directory, "a readable directory", cause);
+  }
+  return names
+    .filter((name) => name.endsWith(".yaml") && !name.startsWith("."))
+    .sort()
+    .map((name) => join(directory, name));
+};
+
+/**
+ * The configuration of a file and of the directory beside it. The file itself may be missing if the directory has one.
+ * @throws VtepdError ERR_CONFIG_READ, and what parseTexts throws
+ */
+export const loadConfig = (path: string): Config => {
+  const more = filesOfDirectory(directoryOf(path)).map(readText);
+  const first = more.length > 0 && !existsSync(path) ? [] : [readText(path)];
+  return parseTexts([...first, ...more]);
 };

@@ -23,7 +23,6 @@ export interface Problem {
 
 const PLAIN_KEY = /^[\w-]+$/;
 
-/** `tunnels.vx42.fdb[0].mac`; a key with other characters than letters, digits, `_` and `-` is quoted. */
 /** What checks of a whole tunnel tell what they find to. */
 export interface ConflictReport {
   report(path: KeyPath, message: string): void;
@@ -31,6 +30,7 @@ export interface ConflictReport {
   at(path: KeyPath): string;
 }
 
+/** `tunnels.vx42.fdb[0].mac`; a key with other characters than letters, digits, `_` and `-` is quoted. */
 export const pathText = (path: KeyPath): string =>
   path
     .map((step, depth) => {
@@ -46,9 +46,18 @@ export const pathText = (path: KeyPath): string =>
 export const placeText = ({ file, line, column }: Place): string =>
   file === undefined ? "" : `${file}:${line}:${column}`;
 
-/** All problems in the order of the file, one per line; the code and the path are those of the first. */
+/** Files of one configuration come in the order of their names. */
+const compare = (a: Place, b: Place): number => {
+  const [first = "", second = ""] = [a.file, b.file];
+  if (first !== second) return first < second ? -1 : 1;
+  return a.line - b.line || a.column - b.column;
+};
+
+export const isSamePlace = (a: Place, b: Place): boolean => compare(a, b) === 0;
+
+/** All problems in the order of the files, one per line; the code and the path are those of the first. */
 export const problemsError = (problems: readonly Problem[]): VtepdError => {
-  const ordered = problems.toSorted((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
+  const ordered = problems.toSorted((a, b) => compare(a.place, b.place));
   const lines = ordered.map(({ place, path, message }) =>
     [placeText(place), path.length > 0 ? pathText(path) : "", message].filter((part) => part !== "").join(": "),
   );
