@@ -9,9 +9,11 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { RunningDaemon } from "../support/daemon.ts";
+import { KeyFolder, keyHex, keyLines } from "../support/esp-keys.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 
+type Edit = (text: string, isMirror: boolean) => string;
 type Site = { readonly router: Host; readonly station: Host };
 
 const UNDERLAY = ["192.0.2.1", "192.0.2.2"] as const;
@@ -20,12 +22,13 @@ let a: Site;
 let b: Site;
 let daemons: RunningDaemon[] = [];
 
-/** A scenario file's tunnels, for this end or turned round. */
-const scenario = (file: string, isMirror: boolean): string => {
+/** A scenario file's tunnels, for this end or turned round. @param edit what only a test knows, of one end */
+const scenario = (file: string, isMirror: boolean, edit: Edit): string => {
   const text = readFileSync(fileURLToPath(new URL(`../../config/${file}`, import.meta.url)), "utf8");
   const swap: Record<string, string> = { [UNDERLAY[0]]: UNDERLAY[1], [UNDERLAY[1]]: UNDERLAY[0] };
   const mirrored = text.replace(/192\.0\.2\.[12]\b/g, (address) => swap[address]!).replace(/::1\/64/g, "::2/64");
-  return stringify((parse(isMirror ? mirrored : text) as { tunnels: object }).tunnels, { collectionStyle: "flow" });
+  const { tunnels } = parse(edit(isMirror ? mirrored : text, isMirror)) as { tunnels: object };
+  return stringify(tunnels, { collectionStyle: "flow" });
 };
 
 const site = (name: string, n: 2 | 3): Site => {
@@ -42,8 +45,8 @@ const site = (name: string, n: 2 | 3): Site => {
   return { router, station };
 };
 
-const start = async (file: string): Promise<void> => {
-  const wanted = [a, b].map(({ router }, n) => RunningDaemon.start(router, scenario(file, n === 1)));
+const start = async (file: string, edit: Edit = (text) => text): Promise<void> => {
+  const wanted = [a, b].map(({ router }, n) => RunningDaemon.start(router, scenario(file, n === 1, edit)));
   daemons = await Promise.all(wanted);
 };
 
@@ -52,7 +55,7 @@ const captured = async (filter: string, act: () => void): Promise<string> => {
   const capture = b.router.spawn("tcpdump", ["-l", "-nn", "-v", "-c", "1", "-i", "eth0", ...filter.split(" ")]);
   await capture.waitForOutput(/listening on/);
   act();
-  await capture.waitForOutput(/> 10\.20\.3\.2|> 172\.246\.0\.2|> 2001:db8:42::2/);
+  await capture.waitForOutput(/> 10\.20\.3\.2|> 172\.246\.0\.2|> 2001:db8:42::(?:5efe:c000:20)?2/);
   return capture.stdout;
 };
 
@@ -120,5 +123,56 @@ describe("tutorials", () => {
       a.router.run("ping", ["-6", "-c", "1", "-W", "2", "2001:db8:42::2"]);
     });
     expect(outside).toMatch(/ttl 64.*proto IPv6 \(41\)/);
+  });
+
+  it("host-gw: no tunnel, one hop more than on one link", async () => {
+    await start("host-gw-site.yaml", (text, isMirror) => (isMirror ? text.replaceAll("10.20.3.0", "10.20.2.0") : text));
+    expect(a.station.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "10.20.3.2"])).toContain("ttl=62 ");
+    const outside = await captured("icmp and dst 10.20.3.2", () => {
+      a.station.run("ping", ["-c", "1", "-W", "2", "10.20.3.2"]);
+    });
+    expect(outside).toContain("proto ICMP (1)");
+  });
+
+  it("ISATAP: hosts of a site find each other by the address inside, and their router by its list", async () => {
+    const router = "2001:db8:ffff::1";
+    await start("isatap-site.yaml", (text, isMirror) =>
+      isMirror ? text.replace("potential-routers: [192.0.2.1]", "") : text,
+    );
+    const far = "2001:db8:42::5efe:192.0.2.2";
+    expect(a.router.run("ping", ["-6", "-c", "2", "-i", "0.1", "-W", "2", far])).toContain(" 0% packet loss");
+    b.router.ip("-6", "addr", "add", `${router}/128`, "dev", "lo");
+    a.router.ip("-6", "route", "add", "default", "dev", "is0");
+    expect(a.router.run("ping", ["-6", "-c", "2", "-i", "0.1", "-W", "2", router])).toContain(" 0% packet loss");
+    const outside = await captured("ip proto 41 and dst 192.0.2.2", () => {
+      a.router.run("ping", ["-6", "-c", "1", "-W", "2", far]);
+    });
+    expect(outside).toMatch(/ttl 64.*proto IPv6 \(41\)/);
+  });
+
+  it("VTI: a network behind the other end, and nothing of it to be read on the way", async () => {
+    const keys = new KeyFolder();
+    const [out, back] = [
+      { spi: 0x1001, hex: keyHex(1) },
+      { spi: 0x1002, hex: keyHex(2) },
+    ];
+    const files = [keys.write("a", keyLines([back], out)), keys.write("b", keyLines([out], back))];
+    try {
+      await start("vti-site-to-site.yaml", (text, isMirror) => {
+        const own = text.replace("/etc/vtepd/vti1.keys", files[isMirror ? 1 : 0]!);
+        return isMirror ? own.replace("10.20.255.1", "10.20.255.2") : own;
+      });
+      a.router.ip("route", "add", "10.20.3.0/24", "via", "10.20.255.2");
+      b.router.ip("route", "add", "10.20.2.0/24", "via", "10.20.255.1");
+      expect(a.station.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "10.20.3.2"])).toContain("ttl=62 ");
+      const capture = b.router.spawn("tcpdump", ["-l", "-nn", "-x", "-c", "1", "-i", "eth0", "ip proto 50"]);
+      await capture.waitForOutput(/listening on/);
+      a.station.run("ping", ["-c", "1", "-W", "2", "-p", "7665727973656372", "10.20.3.2"]);
+      await capture.exited;
+      expect(capture.stdout).toContain("ESP(spi=0x00001001");
+      expect(capture.stdout.replaceAll(/\s/g, "")).not.toContain("7665727973656372");
+    } finally {
+      keys.delete();
+    }
   });
 });
