@@ -6,8 +6,10 @@
 #include "descriptors.h"
 #include "event.h"
 #include "io.h"
+#include "notification.h"
 #include "packet-socket.h"
 #include "path-mtu.h"
+#include "peer-credentials.h"
 #include "probe.h"
 #include "raw.h"
 #include "route.h"
@@ -36,6 +38,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("udpPort", Napi::Function::New<UdpPort>(env, "udpPort"));
   exports.Set("openEvent", Napi::Function::New<OpenEvent>(env, "openEvent"));
   exports.Set("signalEvent", Napi::Function::New<SignalEvent>(env, "signalEvent"));
+  exports.Set("sendNotification", Napi::Function::New<SendNotification>(env, "sendNotification"));
+  exports.Set("peerCredentials", Napi::Function::New<PeerCredentials>(env, "peerCredentials"));
   exports.Set("closeFd", Napi::Function::New<CloseFd>(env, "closeFd"));
   exports.Set("probeUdp", Napi::Function::New<ProbeUdp>(env, "probeUdp"));
   exports.Set("probeTap", Napi::Function::New<ProbeTap>(env, "probeTap"));

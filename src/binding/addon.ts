@@ -143,6 +143,24 @@ export interface PacketSocketOptions {
   netns?: string;
 }
 
+/** A message to a service manager, sd_notify(3). */
+export interface Notification {
+  /** $NOTIFY_SOCKET: a path, or with `@` in front an abstract name. */
+  socket: string;
+  /** `NAME=value` lines. */
+  text: string;
+  /** A descriptor that goes along; it stays the caller's. */
+  fd?: number;
+}
+
+/** The process that made a connection, as it was then. */
+export interface PeerCredentials {
+  /** 0 when it is in a process namespace that this one cannot see. */
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** Each is "" when it works, else the reason why not (the errno's name or what was seen). */
 export interface UdpProbe {
   /** UDP_SEGMENT: one send of 64 datagrams arrives as 64. */
@@ -244,6 +262,10 @@ interface Addon {
   openEvent(): number;
   signalEvent(fd: number): void;
   closeFd(fd: number): void;
+  /** Waits for a service manager whose queue is full, two seconds at most. */
+  sendNotification(notification: Notification): void;
+  /** Who is at the other end of a unix stream socket. */
+  peerCredentials(fd: number): PeerCredentials;
   /** What this kernel's UDP sockets can do, tried on loopback. */
   probeUdp(): UdpProbe;
   /** What this kernel's TAPs can do, tried on a device that exists for a moment (named vtepd<number>). */

@@ -38,6 +38,7 @@ import { PathMtus } from "./path-mtu.ts";
 import { PeerWatch } from "./peer-watch.ts";
 import { Receivers } from "./receivers.ts";
 import { RouteRecursion } from "./route-recursion.ts";
+import { ServiceManager } from "./service-manager.ts";
 import { StateDirectory } from "./state-directory.ts";
 import { Statistics } from "./statistics.ts";
 import { Strangers } from "./strangers.ts";
@@ -50,6 +51,7 @@ import { UnderlayWatch } from "./underlay-watch.ts";
 import { Undo } from "./undo.ts";
 import { Upcalls } from "./upcalls.ts";
 import { Vtep } from "./vtep.ts";
+import { startWatchdog } from "./watchdog.ts";
 
 export interface DaemonOptions {
   readonly configPath: string;
@@ -133,8 +135,13 @@ const stateOf = ({ daemon, settings }: Config): StateDirectory | undefined => {
 export const startDaemon = async (config: Config, options: DaemonOptions): Promise<Daemon> => {
   holdHeapDown();
   const undo = new Undo();
+  const manager = new ServiceManager(process.env, options.log);
+  const stop = (): Promise<void> => {
+    manager.stopping();
+    return undo.run();
+  };
   try {
-    return { ...(await start(config, options, undo)), stop: () => undo.run() };
+    return { ...(await start(config, options, manager, undo)), stop };
   } catch (error) {
     await undo.run();
     throw error;
@@ -144,6 +151,7 @@ export const startDaemon = async (config: Config, options: DaemonOptions): Promi
 const start = async (
   config: Config,
   { configPath, log, version, isFresh = false }: DaemonOptions,
+  manager: ServiceManager,
   undo: Undo,
 ): Promise<Omit<Daemon, "stop">> => {
   await expectNobody(config.daemon.control.socket); // or there would be two with one journal
@@ -301,6 +309,13 @@ const start = async (
     const exporter = await startMetrics({ listen: metrics.listen, render: () => scrape(vtep), log });
     undo.push(() => exporter.close());
   }
+  undo.push(startWatchdog(manager, supervisor, log));
   log.info({ workers: supervisor.count, tunnels: tunnels.size, control: control.socket }, "vtepd is forwarding");
-  return { failed: supervisor.failed, reload: () => desired.reload(false) };
+  const ready = (): void => manager.ready(`forwarding, tunnels: ${tunnels.size}, workers: ${supervisor.count}`);
+  ready();
+  const reload = (): Promise<Difference> => {
+    manager.reloading();
+    return desired.reload(false).finally(ready);
+  };
+  return { failed: supervisor.failed, reload };
 };

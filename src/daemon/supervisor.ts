@@ -9,7 +9,7 @@ import { Worker } from "node:worker_threads";
 import { addon } from "../binding/addon.ts";
 import { allocateBatch } from "../dataplane/batch.ts";
 import type { CaptureSetup } from "../dataplane/capture-tap.ts";
-import { allocateCounters, type Counters } from "../dataplane/counters.ts";
+import { allocateCounters, type Counters, WORKER_WAKEUPS } from "../dataplane/counters.ts";
 import type { TableMemory } from "../dataplane/tables.ts";
 import { allocateUpcalls, UPCALL_KIND, UPCALL_UNKNOWN_VTEP, UpcallRing } from "../dataplane/upcall-ring.ts";
 import type { PortChange, WorkerCommand, WorkerEvent, WorkerSetup } from "../dataplane/worker.ts";
@@ -89,6 +89,16 @@ export class Supervisor {
   /** Each worker's counters. */
   get counters(): Counters[] {
     return this.members.map(({ counters }) => counters);
+  }
+
+  /** How often each worker has gone round its loop. */
+  get rounds(): number[] {
+    return this.members.map(({ counters }) => counters.worker[WORKER_WAKEUPS]!);
+  }
+
+  /** Makes each worker go round its loop once. */
+  wake(): void {
+    for (const { wakeFd, failure } of this.members) if (failure === undefined) addon.signalEvent(wakeFd);
   }
 
   /** Changes the epoll sets; resolves when every worker has done its part. @param changes one list per worker */

@@ -112,7 +112,7 @@ describe("calls on descriptors", () => {
   });
 
   it.each([-1, 1.5, 2 ** 31, Number.NaN])("refuse %d", (fd) => {
-    for (const call of [addon.tapInfo, addon.udpPort, addon.signalEvent, addon.closeFd]) {
+    for (const call of [addon.tapInfo, addon.udpPort, addon.signalEvent, addon.closeFd, addon.peerCredentials]) {
       expect(() => call(fd)).toThrow(TypeError);
     }
   });
