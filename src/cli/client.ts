@@ -78,6 +78,11 @@ export class ControlClient {
     return JSON.parse(await this.#send(method, path, body)) as Answer;
   }
 
+  /** Sends a text of another type. @throws as getJson does */
+  async putText<Answer>(path: string, type: string, text: string): Promise<Answer> {
+    return JSON.parse(await this.#read(readText, "PUT", path, { "content-type": type }, text)) as Answer;
+  }
+
   #send(method: Method, path: string, body: unknown): Promise<string> {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers: Record<string, string> = text === undefined ? {} : { "content-type": "application/json" };

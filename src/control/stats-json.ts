@@ -58,6 +58,8 @@ export interface StatusJson {
   readonly pid: number;
   /** Seconds. */
   readonly uptime: number;
+  /** Inode of its network namespace. */
+  readonly netns: string;
   /** Path of the configuration file. */
   readonly config: string;
   readonly links: number;
@@ -119,6 +121,7 @@ export const statusJson = (status: StatusView): StatusJson => ({
   node: status.node,
   pid: status.pid,
   uptime: status.uptimeS,
+  netns: status.netns,
   config: status.config,
   links: status.links,
   fdb: { entries: status.fdbEntries, capacity: status.fdbCapacity },

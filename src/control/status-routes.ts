@@ -15,6 +15,7 @@ const StatusSchema: z.ZodType<StatusJson> = z
     node: z.string(),
     pid: count(),
     uptime: z.number().openapi({ description: "Seconds." }),
+    netns: z.string().openapi({ description: "Inode of the daemon's network namespace." }),
     config: z.string(),
     links: count(),
     fdb: z.object({ entries: count(), capacity: count() }),

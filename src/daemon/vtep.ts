@@ -2,6 +2,7 @@
  * The local VTEP: all running tunnels, as control and metrics see them. It answers from the tunnels, the tables and the
  * workers' counters; it makes values only when asked. Main thread.
  */
+import { statSync } from "node:fs";
 import type { TunnelConfig } from "../config/config.ts";
 import { memberTwice } from "../config/contradictions.ts";
 import type { CaptureRequest, CaptureSink } from "../dataplane/capture-view.ts";
@@ -77,6 +78,7 @@ export class Vtep implements VtepService {
       node: process.version,
       pid: process.pid,
       uptimeS: process.uptime(),
+      netns: String(statSync("/proc/self/ns/net").ino),
       config: configPath,
       links: tunnels.size,
       fdbEntries: tables.fdb.live,
@@ -323,7 +325,7 @@ export class Vtep implements VtepService {
       dst: formatVtepAddress(remotes.address(entry.target)),
       ...(isStatic ? nameOf(tunnel.forwarding.statics.get(mac)?.wish) : {}),
       ...ownPortAndVni(tunnel, remotes.get(entry.target, REMOTE_UDP_PORT), remotes.get(entry.target, REMOTE_VNI)),
-      ...(isStatic ? viaOf(tunnel, tunnel.forwarding.statics.get(mac)?.wish) : {}),
+      ...(isStatic ? viaOf(tunnel.forwarding.statics.get(mac)?.wish?.via) : {}),
       origin: isStatic ? "static" : "learned",
       ...((entry.flags & FDB_STICKY) === 0 ? {} : { sticky: true }),
       owner: isStatic ? ((entry.flags & FDB_CONTROL) === 0 ? "config" : "control") : "learned",
@@ -342,7 +344,7 @@ function* floodEntries(tunnel: Tunnel, nowS: number): Generator<FdbEntryView> {
       dst: remote.address,
       ...nameOf(wish),
       ...ownPortAndVni(tunnel, remote.port, remote.vni),
-      ...viaOf(tunnel, wish),
+      ...viaOf(wish.via ?? (isDefault(tunnel, wish) ? tunnel.config.link : undefined)),
       origin: "static",
       owner: wish.owner,
       usedS: ageS,
@@ -378,8 +380,8 @@ const greView = ({ key, greChecksum, greSequence }: TunnelConfig): LinkView["gre
   sequence: greSequence,
 });
 
-/** As the kernel shows it: also when the interface is the one that the tunnel is pinned to. */
-const viaOf = ({ config }: Tunnel, wish: Wish | undefined): { via?: string } => {
-  const via = wish?.via ?? config.link;
-  return via === undefined ? {} : { via };
-};
+const viaOf = (via: string | undefined): { via?: string } => (via === undefined ? {} : { via });
+
+/** Where the device itself was made to flood to: the kernel shows the interface that it is pinned to there, and only there. */
+const isDefault = ({ config }: Tunnel, { dst, port, vni }: Wish): boolean =>
+  dst === (config.remote ?? config.group) && port === config.port && vni === config.id;

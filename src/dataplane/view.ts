@@ -239,6 +239,8 @@ export interface StatusView {
   readonly node: string;
   readonly pid: number;
   readonly uptimeS: number;
+  /** Inode of the daemon's network namespace, by which clients in others know that they are. */
+  readonly netns: string;
   readonly config: string;
   readonly links: number;
   readonly fdbEntries: number;

@@ -43,7 +43,7 @@ afterEach(() => control.close());
 describe("vtepctl fdb show", () => {
   const all = [
     "00:00:00:00:00:00 dev vx42 dst 192.0.2.2 via eth0 self permanent",
-    "02:00:00:00:00:05 dev vx42 dst 192.0.2.2 port 4790 vni 43 via eth0 self permanent",
+    "02:00:00:00:00:05 dev vx42 dst 192.0.2.2 port 4790 vni 43 self permanent",
     "02:00:00:00:00:06 dev vx42 dst 192.0.2.2 self",
     "02:00:00:00:00:07 dev vx43 dst 2001:db8::9 self permanent",
   ];
@@ -65,7 +65,7 @@ describe("vtepctl fdb show", () => {
     expect(await ok("-s fdb show dev vx42")).toBe(
       [
         "00:00:00:00:00:00 dst 192.0.2.2 via eth0 used 3/10 self permanent",
-        "02:00:00:00:00:05 dst 192.0.2.2 port 4790 vni 43 via eth0 used 3/10 self permanent",
+        "02:00:00:00:00:05 dst 192.0.2.2 port 4790 vni 43 used 3/10 self permanent",
         "02:00:00:00:00:06 dst 192.0.2.2 used 1/20 self",
         "",
       ].join("\n"),
@@ -75,7 +75,7 @@ describe("vtepctl fdb show", () => {
   it("prints iproute2's JSON on one line with -j, in iproute2's order of keys", async () => {
     expect(await ok("-j fdb show dev vx42")).toBe(
       '[{"mac":"00:00:00:00:00:00","dst":"192.0.2.2","viaIf":"eth0","flags":["self"],"state":"permanent","vtepd":{"owner":"config"}},' +
-        '{"mac":"02:00:00:00:00:05","dst":"192.0.2.2","port":4790,"vni":43,"viaIf":"eth0","flags":["self"],"state":"permanent","vtepd":{"owner":"control"}},' +
+        '{"mac":"02:00:00:00:00:05","dst":"192.0.2.2","port":4790,"vni":43,"flags":["self"],"state":"permanent","vtepd":{"owner":"control"}},' +
         '{"mac":"02:00:00:00:00:06","dst":"192.0.2.2","flags":["self"],"state":"","vtepd":{"owner":"learned"}}]\n',
     );
   });
@@ -131,7 +131,7 @@ describe("vtepctl fdb add, append, replace, del", () => {
     expect(await ok("fdb add 02:00:00:00:00:AA dev vx42 dst 192.0.2.3 port 8472 vni 201 self permanent")).toBe("");
     expect(await ok("fdb add static vni 0 dst 2001:db8::3 self dev vx43 02:00:00:00:00:bb")).toBe("");
     expect(await ok("fdb show")).toContain(
-      "02:00:00:00:00:aa dev vx42 dst 192.0.2.3 port 8472 vni 201 via eth0 self permanent\n",
+      "02:00:00:00:00:aa dev vx42 dst 192.0.2.3 port 8472 vni 201 self permanent\n",
     );
     expect(await ok("fdb show")).toContain("02:00:00:00:00:bb dev vx43 dst 2001:db8::3 vni 0 self permanent\n");
   });
@@ -147,7 +147,7 @@ describe("vtepctl fdb add, append, replace, del", () => {
 
   it("makes an entry sticky, also out of a learned one", async () => {
     await ok("fdb add 02:00:00:00:00:06 dev vx42 dst 192.0.2.2 sticky static");
-    expect(await ok("fdb show dev vx42")).toContain("02:00:00:00:00:06 dst 192.0.2.2 via eth0 self sticky permanent\n");
+    expect(await ok("fdb show dev vx42")).toContain("02:00:00:00:00:06 dst 192.0.2.2 self sticky permanent\n");
     expect(JSON.parse(await ok("-j fdb show dev vx42")).at(-1)).toMatchObject({ flags: ["self", "sticky"] });
     await ok("fdb replace 02:00:00:00:00:06 dev vx42 dst 192.0.2.2");
     expect(await ok("fdb show dev vx42")).not.toContain("sticky");
@@ -157,7 +157,7 @@ describe("vtepctl fdb add, append, replace, del", () => {
     const outcome = await vtepctl("fdb add 02:00:00:00:00:05 dev vx42 dst 192.0.2.9");
     expect(outcome).toEqual({ status: 2, stdout: "", stderr: "vtepctl: 02:00:00:00:00:05 dev vx42 exists already\n" });
     await ok("fdb replace 02:00:00:00:00:05 dev vx42 dst 192.0.2.9");
-    expect(await ok("fdb show dev vx42")).toContain("02:00:00:00:00:05 dst 192.0.2.9 via eth0 self permanent\n");
+    expect(await ok("fdb show dev vx42")).toContain("02:00:00:00:00:05 dst 192.0.2.9 self permanent\n");
   });
 
   it("appends to the flood list and deletes one member, or all", async () => {
@@ -174,6 +174,104 @@ describe("vtepctl fdb add, append, replace, del", () => {
     expect(await vtepctl("fdb del 02:00:00:00:00:99 dev vx42")).toMatchObject({
       status: 2,
       stderr: "vtepctl: no entry 02:00:00:00:00:99 dev vx42\n",
+    });
+  });
+});
+
+describe("vtepctl fdb in all the words of `bridge fdb`", () => {
+  const macs = (text: string): string[] => [...text.matchAll(/^\S+/gm)].map(([mac]) => mac.slice(-2));
+
+  it("show selects by state, by remote VTEP, by bridge", async () => {
+    expect(macs(await ok("fdb show dynamic"))).toEqual(["06"]);
+    expect(macs(await ok("fdb show state permanent brport vx42"))).toEqual(["00", "05"]);
+    expect(macs(await ok("fdb show dst 2001:db8::9"))).toEqual(["07"]);
+    expect(macs(await ok("fdb show lladdr 02:00:00:00:00:05"))).toEqual(["05"]);
+    const io = captureIo({ VTEPD_SOCKET: control.socket }, () => ({
+      status: 0,
+      stdout: '[{"ifname":"vx43"}]',
+      stderr: "",
+    }));
+    expect(await run(["-j", "fdb", "show", "br", "br0"], io)).toBe(0);
+    expect(JSON.parse(io.stdout)).toMatchObject([{ ifname: "vx43" }]);
+    expect(io.executed).toEqual(["ip -j link show master br0"]);
+  });
+
+  it("get prints one MAC's entries, or says with status 2 that there is none", async () => {
+    expect(await ok("fdb get 02:00:00:00:00:05 dev vx42")).toBe(
+      "02:00:00:00:00:05 dst 192.0.2.2 port 4790 vni 43 self permanent\n",
+    );
+    expect(JSON.parse(await ok("-j fdb get to 02:00:00:00:00:06 brport vx42 self"))).toHaveLength(1);
+    expect(await vtepctl("fdb get 02:00:00:00:00:09 dev vx42")).toEqual({
+      status: 2,
+      stdout: "",
+      stderr: "vtepctl: no entry 02:00:00:00:00:09 dev vx42\n",
+    });
+  });
+
+  it("add takes local, use and extern_learn, and says what the last one is here", async () => {
+    await ok("fdb add 02:00:00:00:00:0a dev vx42 dst 192.0.2.3 use local");
+    const { status, stderr } = await vtepctl("fdb replace 02:00:00:00:00:0a dev vx42 dst 192.0.2.4 extern_learn");
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/^vtepctl: extern_learn: vtepd keeps the entry as a permanent one/);
+  });
+
+  it("flush goes by the words of `bridge`", async () => {
+    expect(await ok("fdb flush dev vx42 dynamic nooffloaded")).toBe("flushed 1\n");
+    expect(await ok("fdb flush dev vx42 nopermanent")).toBe("flushed 0\n");
+    expect(await ok("fdb flush dev vx42 static")).toBe("flushed 1\n");
+    const both = await vtepctl("fdb flush dev vx42 static dynamic");
+    expect(both).toMatchObject({ status: 1, stderr: expect.stringContaining("no entry is both static and dynamic") });
+  });
+
+  it.each([
+    ["add 02:00:00:00:00:0a dev vx42 nhid 5", '"nhid" names a group of next hops'],
+    ["add 02:00:00:00:00:0a dev vx42 dst 192.0.2.3 vlan 5", '"vlan" is of a bridge with VLANs'],
+    ["add 02:00:00:00:00:0a dev vx42 dst 192.0.2.3 src_vni 5", '"src_vni" is for devices with many VNIs'],
+    ["add 02:00:00:00:00:0a dev vx42 dst 192.0.2.3 router", '"router" is for route short circuits'],
+    ["flush dev vx42 extern_learn", "no entry of vtepd is marked so"],
+    ["show vlan 5", '"vlan" is of a bridge with VLANs'],
+  ])("%s is refused with the reason", async (line, reason) => {
+    expect(await vtepctl(`fdb ${line}`)).toMatchObject({ status: 1, stderr: expect.stringContaining(reason) });
+  });
+});
+
+describe("vtepctl peer and drop", () => {
+  it("tell of remote VTEPs and of dropped frames, a line each", async () => {
+    expect(await ok("peer show")).toBe("192.0.2.2 dev vx42 port 4789 vni 42 path_mtu 1500 learned 1\n");
+    expect(await ok("-s peer dst 192.0.2.2 dev vx42")).toBe(
+      "192.0.2.2 dev vx42 port 4789 vni 42 path_mtu 1500 learned 1 rx packets 7 bytes 700 tx packets 9 bytes 900\n",
+    );
+    expect(JSON.parse(await ok("-j peer"))).toMatchObject([
+      { ifname: "vx42", address: "192.0.2.2", rx: { packets: 7 } },
+    ]);
+    expect((await ok("drop show")).split("\n").slice(2, 3)).toEqual([
+      "vx42 encap no_tx_target 4 (no FDB entry and an empty flood list)",
+    ]);
+    expect(await ok("drop")).toContain("socket 192.0.2.1:4789 decap vxlan_vni_not_found 8 (");
+    expect(JSON.parse(await ok("-j drop dev vx42"))).toContainEqual(
+      expect.objectContaining({ ifname: "vx42", direction: "decap", reason: "unknown_vtep", count: 6 }),
+    );
+  });
+});
+
+describe("vtepctl config", () => {
+  it("shows what is in effect, checks a file without a daemon, tells what differs", async () => {
+    const settings = { mode: "vxlan", id: 7, local: "192.0.2.1" };
+    await control.desired.addLink("vx7", settings);
+    expect(await ok("config show vx7")).toBe(
+      "version: 1\ntunnels:\n  vx7:\n    mode: vxlan\n    id: 7\n    local: 192.0.2.1\n",
+    );
+    expect(JSON.parse(await ok("-j config show"))).toMatchObject({
+      tunnels: { vx7: settings },
+      owners: { vx7: "control" },
+    });
+    const file = join(control.directory, "vtepd.yaml");
+    writeFileSync(file, "version: 1\n");
+    expect(await ok(`config check ${file}`)).toBe(`${file}: ok\n`);
+    writeFileSync(file, "version: 1\ntunnels: { a: { mode: vxlan, idd: 5 } }\n");
+    expect(await vtepctl(`config check ${file}`)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("vtepd.yaml:2:"),
     });
   });
 });
@@ -516,7 +614,7 @@ describe("vtepctl says where a line is wrong, what was expected there and what w
       [
         'vtepctl: either "lladdr" is duplicate, or "dve" is a garbage. Did you mean "dev"?',
         "  vtepctl fdb ad 02:00:00:00:00:05 dve vx42 dst 192.0.2.2",
-        "                                   ^^^ expected dev DEV, dst { IP | NAME }, port PORT, vni VNI, via DEV, sticky",
+        "                                   ^^^ expected dev DEV, dst { IP | NAME }, port PORT, vni VNI, via DEV, sticky, use, extern_learn",
       ],
     ],
     [
@@ -565,7 +663,7 @@ describe("vtepctl understands", () => {
     ["--version", "-V"],
     ["-c -t -d -color=never fdb", "fdb"],
     ["neighbor show", "neighbour show"],
-    ["fdb show d vx42", "fdb show dev vx42"],
+    ["fdb show de vx42", "fdb show dev vx42"],
   ])("%s as %s", async (short, long) => {
     // `link ls` is no prefix of any name but of `lst`.
     expect(await ok(short)).toBe(await ok(long));
@@ -576,7 +674,7 @@ describe("vtepctl understands", () => {
     await ok("fdb r 02:00:00:00:00:aa dev vx42 dst 192.0.2.4");
     await ok("fd ap 00:00:00:00:00:00 dev vx42 dst 192.0.2.5");
     await ok("fd d 02:00:00:00:00:aa dev vx42");
-    expect(await ok("fdb show dev vx42")).toContain("00:00:00:00:00:00 dst 192.0.2.5 via eth0 self permanent\n");
+    expect(await ok("fdb show dev vx42")).toContain("00:00:00:00:00:00 dst 192.0.2.5 self permanent\n");
     expect(await ok("fdb show dev vx42")).not.toContain("02:00:00:00:00:aa");
   });
 });
@@ -587,8 +685,8 @@ describe("vtepctl help", () => {
     for (const line of [
       "Usage: vtepctl [ OPTIONS ] OBJECT { COMMAND | help }",
       "       vtepctl link [ show [ DEV ] [ type TYPE ] [ master DEV ] [ up ] ]",
-      "       vtepctl fdb { add | append | replace } LLADDR dev DEV dst { IP | NAME } [ port PORT ] [ vni VNI ] [ via DEV ] [ sticky ] [ self ] [ permanent | static ]",
-      "       vtepctl fdb del LLADDR dev DEV [ dst { IP | NAME } ] [ self ] [ permanent | static ]",
+      "       vtepctl fdb { add | append | replace } LLADDR dev DEV dst { IP | NAME } [ port PORT ] [ vni VNI ] [ via DEV ] [ sticky ] [ use ] [ extern_learn ] [ self ] [ permanent | static | local ]",
+      "       vtepctl fdb del LLADDR dev DEV [ dst { IP | NAME } ] [ self ] [ permanent | static | local ]",
       "  -so[cket] PATH  control socket of the daemon; also VTEPD_SOCKET",
       "  -j[son]         print JSON",
     ]) {

@@ -1,5 +1,5 @@
 /** The part of the control API that makes and changes tunnels, over a map of settings: what vtepctl's words come to. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,7 +55,7 @@ export class FakeDaemon {
   readonly changes: Request[] = [];
   readonly tunnels: Map<string, Settings> = new Map();
   /** Of GET /v1/status. */
-  netns: string | undefined;
+  netns: string = String(statSync("/proc/self/ns/net").ino);
   readonly #folder: string;
   readonly #server: Server;
 
@@ -86,10 +86,10 @@ export class FakeDaemon {
   #answer(method: string, url: string, body: Settings): Answer {
     if (url === "/v1/status") return { status: 200, value: { pid: process.pid, netns: this.netns } };
     if (url === "/v1/links") return method === "GET" ? this.#list() : this.#add(body);
-    const [, area, name = ""] = /^\/v1\/(links|config\/links)\/([^/]+)$/.exec(url) ?? [];
+    if (url === "/v1/config") return { status: 200, value: { tunnels: Object.fromEntries(this.tunnels) } };
+    const [, name = ""] = /^\/v1\/links\/([^/]+)$/.exec(url) ?? [];
     const settings = this.tunnels.get(name);
     if (settings === undefined) return missing(name);
-    if (area === "config/links") return { status: 200, value: { owner: "control", ...settings } };
     if (method === "DELETE") this.tunnels.delete(name);
     if (method === "PATCH") this.#patch(name, settings, body);
     return method === "DELETE" ? { status: 204 } : { status: 200, value: linkOf(name, settings) };

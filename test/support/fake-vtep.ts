@@ -146,6 +146,7 @@ export class FakeVtep implements VtepService {
       node: "v20.20.2",
       pid: 4711,
       uptimeS: 3725,
+      netns: "4026531840",
       config: "/etc/vtepd/vtepd.yaml",
       links: this.#links.size,
       fdbEntries: this.#entries.length,
@@ -188,7 +189,9 @@ export class FakeVtep implements VtepService {
 
   changeFdb(dev: string, verb: Verb, request: FdbRequest, owner: "config" | "control" = "control"): void {
     const link = this.link(dev);
-    const { mac, dst, port, vni, sticky, via = link.link } = request;
+    const { mac, dst, port, vni, sticky } = request;
+    const isDefault = mac === FLOOD_MAC && dst === (link.remote ?? link.group) && port === undefined;
+    const via = request.via ?? (isDefault ? link.link : null);
     const isSame = (entry: FdbEntryView): boolean => entry.dev === dev && entry.mac === mac;
     const isStatic = (entry: FdbEntryView): boolean => isSame(entry) && entry.origin === "static";
     const isMember = (entry: FdbEntryView): boolean => isSame(entry) && this.#isMember(dev, entry, request);

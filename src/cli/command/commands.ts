@@ -1,11 +1,13 @@
 /** What each command asks of the daemon and prints: every object and verb of the grammar. */
 import type { Commands } from "./call.ts";
 import { captureCommands } from "./capture.ts";
+import { configCommands } from "./config.ts";
 import { fdbCommands } from "./fdb.ts";
 import { floodCommands } from "./flood.ts";
 import { linkCommands } from "./link.ts";
 import { monitorCommands } from "./monitor.ts";
 import { neighbourCommands } from "./neighbour.ts";
+import { peerCommands } from "./peer.ts";
 import { routeCommands } from "./route.ts";
 import { statsCommands } from "./stats.ts";
 import { traceCommands } from "./trace.ts";
@@ -21,5 +23,7 @@ export const COMMANDS: Commands = {
   ...monitorCommands,
   ...captureCommands,
   ...traceCommands,
+  ...peerCommands,
   ...statsCommands,
+  ...configCommands,
 };

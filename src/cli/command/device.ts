@@ -5,19 +5,17 @@ import { VtepdError } from "../../errors.ts";
 import { clientNamespace, namespaceInode, namespacePath, ownInode } from "../namespace.ts";
 import { type Call, linkPath } from "./call.ts";
 
-type DaemonStatus = StatusJson & { readonly netns?: string };
-
 export const linkOf = (call: Call, name: string): Promise<LinkJson> => call.client.getJson<LinkJson>(linkPath(name));
 
 /** Name or path of the client's namespace, undefined when it is the daemon's. @throws ERR_NETNS_NOT_FOUND */
 export const namespaceOf = async ({ client, options }: Call): Promise<string | undefined> => {
-  const { netns } = await client.getJson<DaemonStatus>("/v1/status");
+  const { netns } = await client.getJson<StatusJson>("/v1/status");
   return clientNamespace(options.get("netns") as string | undefined, netns);
 };
 
 /** What has to stand before `ip` for the namespace that a device is in. */
 const entry = async ({ client }: Call, netns: string | null): Promise<readonly string[]> => {
-  const { pid, netns: daemon } = await client.getJson<DaemonStatus>("/v1/status");
+  const { pid, netns: daemon } = await client.getJson<StatusJson>("/v1/status");
   const inode = netns === null ? daemon : namespaceInode(namespacePath(netns));
   if (inode === undefined || inode === ownInode()) return [];
   const path = netns === null ? `/proc/${pid}/ns/net` : namespacePath(netns);
@@ -38,6 +36,13 @@ export const setDevice = async (call: Call, link: LinkJson, argv: readonly strin
   ] as [string, ...string[]];
   const { status, stderr } = call.execute(program, all);
   if (status !== 0) throw new VtepdError("ERR_HOST_COMMAND", stderr.trim() || `${program} ended with status ${status}`);
+};
+
+/** Names of what the real `ip` finds with these words. @throws ERR_HOST_COMMAND */
+export const namesByIp = ({ execute }: Call, words: readonly string[]): Set<string> => {
+  const { status, stdout, stderr } = execute("ip", ["-j", "link", "show", ...words]);
+  if (status !== 0) throw new VtepdError("ERR_HOST_COMMAND", stderr.trim() || `ip ended with status ${status}`);
+  return new Set((JSON.parse(stdout || "[]") as { ifname?: string }[]).map(({ ifname = "" }) => ifname));
 };
 
 /** The words of `ip link set` that these values are; `vrf` is a master, too. */

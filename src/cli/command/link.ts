@@ -7,14 +7,7 @@ import { briefText, linkText, oneLine } from "../link-text.ts";
 import { namedNamespace } from "../namespace.ts";
 import { changed, notesOf, type Typed } from "../type-words.ts";
 import { type Call, type Commands, linkPath, type Run, wantsJson, wantsPretty, wantsStats } from "./call.ts";
-import { deviceWords, linkOf, namespaceOf, setDevice } from "./device.ts";
-
-/** Names of what the real `ip` finds with these words. */
-const namesByIp = ({ execute }: Call, words: readonly string[]): Set<string> => {
-  const { status, stdout, stderr } = execute("ip", ["-j", "link", "show", ...words]);
-  if (status !== 0) throw new VtepdError("ERR_HOST_COMMAND", stderr.trim() || `ip ended with status ${status}`);
-  return new Set((JSON.parse(stdout || "[]") as { ifname?: string }[]).map(({ ifname = "" }) => ifname));
-};
+import { deviceWords, linkOf, namesByIp, namespaceOf, setDevice } from "./device.ts";
 
 const selected = async (call: Call): Promise<LinkJson[]> => {
   const { client, values } = call;
@@ -118,8 +111,11 @@ const difference = (before: Settings, after: Settings): Settings => {
   return Object.fromEntries([...keys].filter(isOther).map((key) => [key, after[key] ?? null]));
 };
 
+/** What is written of a tunnel. @throws ERR_LINK_NOT_FOUND */
 export const settingsOf = async ({ client }: Call, name: string): Promise<Settings> => {
-  const { owner: _, ...settings } = await client.getJson<Settings>(`/v1/config${linkPath(name).slice("/v1".length)}`);
+  const { tunnels } = await client.getJson<{ tunnels: Record<string, Settings> }>("/v1/config");
+  const settings = tunnels[name];
+  if (settings === undefined) throw new VtepdError("ERR_LINK_NOT_FOUND", `no tunnel ${name}`);
   return settings;
 };
 

@@ -1,11 +1,12 @@
 /** All objects. One that belongs to nobody else's words is a row here, larger ones have a file each. */
 import { capture } from "./capture.ts";
+import { config } from "./config.ts";
 import { fdb } from "./fdb.ts";
 import { flood } from "./flood.ts";
 import { link } from "./link.ts";
 import { monitor } from "./monitor.ts";
 import { neighbour } from "./neighbour.ts";
-import { dev, SHOW } from "./shared-values.ts";
+import { dev, dst, SHOW } from "./shared-values.ts";
 import type { CommandObject } from "./table.ts";
 import { trace } from "./trace.ts";
 import { tunnel } from "./tunnel.ts";
@@ -20,6 +21,9 @@ export const OBJECTS: readonly CommandObject[] = [
   monitor,
   capture,
   trace,
+  { name: "peer", summary: "remote VTEPs", verbs: [{ names: SHOW, values: [dev, dst] }] },
+  { name: "drop", summary: "dropped frames by reason", verbs: [{ names: SHOW, values: [dev] }] },
   { name: "stats", summary: "counters", verbs: [{ names: SHOW, values: [dev] }] },
   { name: "status", summary: "the daemon itself", verbs: [{ names: SHOW, values: [] }] },
+  config,
 ];
