@@ -24,7 +24,7 @@ const words = ({ operand, values, list, flags = [], implied = [], types, needsTy
 ];
 
 /** Verbs that take the same words share a line. */
-const lines = ({ name, verbs }: CommandObject): string[] => {
+export const objectLines = ({ name, verbs }: CommandObject): string[] => {
   const byWords = new Map<string, string[]>();
   for (const verb of verbs) {
     const key = words(verb).join(" ");
@@ -49,7 +49,7 @@ const MIXED = '\nARGS are those of the type in `link add`, e.g. "vtepctl link he
 export const objectHelp = (object: CommandObject): string => {
   const types = object.verbs.find((verb) => verb.types !== undefined)?.types;
   const isMixed = object.verbs.some(({ mixed }) => mixed !== undefined);
-  return usage(lines(object)) + (types === undefined ? "" : typeList(types)) + (isMixed ? MIXED : "");
+  return usage(objectLines(object)) + (types === undefined ? "" : typeList(types)) + (isMixed ? MIXED : "");
 };
 
 /** The words of one type, one a line as `ip link help TYPE` has them. */
@@ -62,7 +62,7 @@ export const typeHelp = ({ name, words: all }: LinkType): string => {
   return `${PREFIX}... type ${name}\n${known.join("")}${without}`;
 };
 
-const optionText = ({ name, shortest, value }: Option): string => {
+export const optionText = ({ name, shortest, value }: Option): string => {
   const rest = name.slice(shortest);
   return `-${name.slice(0, shortest)}${rest === "" ? "" : `[${rest}]`}${value === undefined ? "" : ` ${value}`}`;
 };
@@ -74,7 +74,7 @@ const table = (rows: readonly (readonly [string, string])[]): string => {
 
 export const generalHelp = (): string =>
   [
-    usage(["vtepctl [ OPTIONS ] OBJECT { COMMAND | help }", ...OBJECTS.flatMap(lines)]),
+    usage(["vtepctl [ OPTIONS ] OBJECT { COMMAND | help }", ...OBJECTS.flatMap(objectLines)]),
     "\nObjects and commands may be shortened as long as they are unique.\n",
     table(OBJECTS.map(({ name, summary }) => [name, summary])),
     "\nOptions stand before the object.\n",

@@ -6,7 +6,9 @@ import { VtepdError } from "../errors.ts";
 import { readBatch } from "./batch.ts";
 import { ControlClient } from "./client.ts";
 import { COMMANDS } from "./command/commands.ts";
+import { completions } from "./command/completion.ts";
 import { type Command, parseCommandLine } from "./command-line.ts";
+import { COMPLETE } from "./completion-script.ts";
 import { generalHelp, objectHelp, typeHelp } from "./help.ts";
 import { type Io, processIo } from "./io.ts";
 import { packageVersion } from "./version.ts";
@@ -85,7 +87,13 @@ const runBatch = async (options: Options, io: Io): Promise<number> => {
 };
 
 /** Returns the exit status. */
-export const run = (argv: readonly string[], io: Io): Promise<number> => runWords(argv, io);
+export const run = async (argv: readonly string[], io: Io): Promise<number> => {
+  const [first, line = ""] = argv;
+  if (first !== COMPLETE) return runWords(argv, io);
+  const socket = /\s--?so\w*\s+(\S+)/.exec(line)?.[1] ?? (io.env["VTEPD_SOCKET"] || DEFAULT_SOCKET);
+  io.out(await completions(line, new ControlClient(socket)));
+  return EXIT_OK;
+};
 
 export const main = async (): Promise<void> => {
   process.exitCode = await run(process.argv.slice(2), processIo());

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
+import { manualPage } from "../../src/cli/manual-page.ts";
 import { renderExample } from "../../src/config/example.ts";
 import { printSchema, type SchemaNode, schemaRoot } from "../../src/config/json-schema.ts";
 import { rowsOf } from "../../src/config/key-table.ts";
@@ -39,6 +40,7 @@ describe("the generated files are as the table of keys has them (npm run generat
     ["README.md", reference],
     ["vtepd.example.yaml", renderExample],
     ["vtepd.schema.json", printSchema],
+    ["vtepctl.8", manualPage],
   ])("%s", (file, render) => {
     expect(read(file)).toBe(render());
   });

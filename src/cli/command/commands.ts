@@ -1,6 +1,7 @@
 /** What each command asks of the daemon and prints: every object and verb of the grammar. */
 import type { Commands } from "./call.ts";
 import { captureCommands } from "./capture.ts";
+import { completionCommands } from "./completion.ts";
 import { configCommands } from "./config.ts";
 import { fdbCommands } from "./fdb.ts";
 import { floodCommands } from "./flood.ts";
@@ -26,4 +27,5 @@ export const COMMANDS: Commands = {
   ...peerCommands,
   ...statsCommands,
   ...configCommands,
+  ...completionCommands,
 };

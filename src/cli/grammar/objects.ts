@@ -26,4 +26,9 @@ export const OBJECTS: readonly CommandObject[] = [
   { name: "stats", summary: "counters", verbs: [{ names: SHOW, values: [dev] }] },
   { name: "status", summary: "the daemon itself", verbs: [{ names: SHOW, values: [] }] },
   config,
+  {
+    name: "completion",
+    summary: "a script for a shell that completes words",
+    verbs: ["bash", "zsh", "fish"].map((name) => ({ names: [name], values: [] })),
+  },
 ];
