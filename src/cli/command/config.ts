@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { Difference } from "../../dataplane/desired-view.ts";
 import { VtepdError } from "../../errors.ts";
+import { checkFile } from "../check-file.ts";
 import { differenceText } from "../difference-text.ts";
 import type { Settings } from "../grammar/link-type.ts";
 import { jsonText } from "../json-list.ts";
@@ -40,8 +41,7 @@ const read = (file: string): string => {
 /** As `vtepd --check`: asks no daemon. */
 const checkConfig: Run = async ({ values, out }) => {
   const file = values.get("file")!;
-  const { loadConfig } = await import("../../config/load.ts");
-  loadConfig(file);
+  await checkFile(file);
   out(`${file}: ok\n`);
 };
 
