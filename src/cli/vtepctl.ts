@@ -3,7 +3,8 @@
  * nothing but node:http and files of its own, because scripts call it many times.
  */
 import { VtepdError } from "../errors.ts";
-import { readBatch } from "./batch.ts";
+import { type BatchLine, readBatch } from "./batch.ts";
+import { runLines } from "./batch-run.ts";
 import { ControlClient } from "./client.ts";
 import { COMMANDS } from "./command/commands.ts";
 import { completions } from "./command/completion.ts";
@@ -19,7 +20,7 @@ const EXIT_OK = 0;
 const EXIT_USAGE = 1;
 const EXIT_FAILED = 2;
 
-const socketPath = ({ options }: Command, io: Io): string => {
+const socketPath = (options: Command["options"], io: Io): string => {
   const given = options.get("socket");
   return typeof given === "string" ? given : io.env["VTEPD_SOCKET"] || DEFAULT_SOCKET;
 };
@@ -48,7 +49,7 @@ const execute = async (command: Command, io: Io): Promise<number> => {
     io.out(topic === undefined ? objectHelp(object) : typeHelp(topic));
   } else {
     const run = COMMANDS[`${object.name} ${verb.names[0]}`]!;
-    const client = new ControlClient(socketPath(command, io));
+    const client = new ControlClient(socketPath(options, io));
     const { out, execute } = io;
     await run({ ...command, client, out, io, execute, note: (text) => io.err(`vtepctl: ${text}\n`) });
   }
@@ -76,14 +77,14 @@ const runWords = async (argv: readonly string[], io: Io, common: Options = new M
 const runBatch = async (options: Options, io: Io): Promise<number> => {
   const file = String(options.get("batch"));
   const common = new Map([...options].filter(([name]) => name !== "batch"));
-  let status = EXIT_OK;
-  for (const { number, words } of readBatch(file)) {
-    if ((await runWords(words, io, common)) === EXIT_OK) continue;
+  const runLine = async ({ number, words }: BatchLine): Promise<boolean> => {
+    if ((await runWords(words, io, common)) === EXIT_OK) return true;
     io.err(`Command failed ${file}:${number}\n`);
-    status = EXIT_USAGE;
-    if (!options.has("force")) break;
-  }
-  return status;
+    return false;
+  };
+  const client = new ControlClient(socketPath(options, io));
+  const isDone = await runLines(readBatch(file), { client, runLine, isForced: options.has("force") });
+  return isDone ? EXIT_OK : EXIT_USAGE;
 };
 
 /** Returns the exit status. */

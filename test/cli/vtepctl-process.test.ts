@@ -54,20 +54,24 @@ describe("the program vtepctl", () => {
   });
 });
 
-/** From the start to the end of a program, the best of several: others may use the machine, too. Milliseconds. */
-const LIMIT_MS = 120;
+/** Next to Node itself, which takes 55 to 60 ms where nobody else uses the machine: 120 ms then. */
+const LIMIT = 2;
 
 describe("the built program", () => {
-  it(`answers within ${LIMIT_MS} ms of a cold start`, async () => {
+  it(`answers within ${LIMIT} times what Node takes to start`, async () => {
     const env = { ...process.env, VTEPD_SOCKET: control.socket };
-    let best = Number.POSITIVE_INFINITY;
-    for (let round = 0; round < 30 && best >= LIMIT_MS; round++) {
+    const timeMs = async (...argv: string[]): Promise<number> => {
       const startMs = performance.now();
-      const { stdout } = await promisify(execFile)(process.execPath, ["dist/vtepctl.js", "fdb", "show"], { env });
-      best = Math.min(best, performance.now() - startMs);
-      expect(stdout).toContain("02:00:00:00:00:07 dev vx43");
+      await promisify(execFile)(process.execPath, argv, { env });
+      return performance.now() - startMs;
+    };
+    // The best of several, in turns: others use the machine, too.
+    let [ours, node] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    for (let round = 0; round < 40 && (round < 5 || ours >= LIMIT * node); round++) {
+      node = Math.min(node, await timeMs("-e", "0"));
+      ours = Math.min(ours, await timeMs("dist/vtepctl.js", "fdb", "show"));
     }
-    expect(best).toBeLessThan(LIMIT_MS);
+    expect(ours).toBeLessThan(LIMIT * node);
   });
 
   it("is one file, and loads the configuration's schema only to check one", async () => {

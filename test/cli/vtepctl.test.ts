@@ -484,6 +484,18 @@ describe("vtepctl -batch", () => {
     expect(await ok("fdb show dev vx42")).not.toContain("00:06");
   });
 
+  it("makes changes that follow one another in one call", async () => {
+    const macs = Array.from({ length: 200 }, (_, index) => `02:00:00:01:00:${index.toString(16).padStart(2, "0")}`);
+    const adds = macs.map((mac) => `fdb add ${mac} dev vx43 dst 2001:db8::9`);
+    const calls = (): number => control.lines.filter(({ path }) => path === "/v1/changes").length;
+    await ok(
+      `-b ${batch(`${adds.join("\n")}\nneigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev vx43\nflood add vx43 dst 2001:db8::8\n`)}`,
+    );
+    expect(calls()).toBe(1);
+    expect((await ok("fdb show dev vx43")).split("\n").length).toBe(203);
+    expect(await ok("neigh show dev vx43")).toContain("10.0.0.9 ");
+  });
+
   it("says that there is no such file", async () => {
     expect(await vtepctl("-b /nonexistent")).toMatchObject({
       status: 1,

@@ -176,6 +176,41 @@ describe("fdb show", () => {
   );
 });
 
+describe("-batch", () => {
+  const mac = (index: number): string =>
+    `02:00:00:01:${[index >> 8, index & 255].map((octet) => octet.toString(16).padStart(2, "0")).join(":")}`;
+  const adds = (from: number, to: number): string[] =>
+    Array.from({ length: to - from }, (_, index) => `fdb add ${mac(from + index)} dev file0 dst 192.0.2.2`);
+  const batch = (...lines: string[]): string => {
+    const file = join(temporaryDirectory(), "lines");
+    writeFileSync(file, lines.join("\n"));
+    return file;
+  };
+  const count = (): number => daemon.fdb("file0").filter(({ mac: one }) => one.startsWith("02:00:00:01")).length;
+
+  it("makes what stands before a line that fails, names it, and goes on when it is forced to", () => {
+    ok(`-b ${batch(...adds(0, 100))}`);
+    expect(count()).toBe(100);
+    // Line 51 is there already.
+    const file = batch(...adds(100, 150), ...adds(0, 1), ...adds(150, 200));
+    const { status, stderr } = vtepctl(`-b ${file}`);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(new RegExp(`^vtepctl: .*${mac(0)}.*\nCommand failed ${file}:51\n$`));
+    expect(count()).toBe(150);
+    const again = vtepctl(`-force -b ${batch(...adds(149, 151), "fdb nonsense", ...adds(151, 200))}`);
+    expect(again.stderr.match(/Command failed .*:(\d+)/g)?.map((line) => line.split(":").at(-1))).toEqual(["1", "3"]);
+    expect(count()).toBe(200);
+  });
+
+  it("makes 20 000 entries in a few seconds", () => {
+    const startMs = performance.now();
+    ok(`-b ${batch(...adds(1000, 21_000))}`);
+    expect(performance.now() - startMs).toBeLessThan(10_000);
+    expect(count()).toBe(20_200);
+    ok("fdb flush dev file0 permanent");
+  });
+});
+
 describe("config", () => {
   it("diff, apply, reload: what differs, and brings it into effect", () => {
     const file = join(temporaryDirectory(), "next.yaml");

@@ -1,6 +1,7 @@
 /** `fdb`. */
 import type { FdbJson } from "../../control/fdb-json.ts";
 import { VtepdError } from "../../errors.ts";
+import { fdbChange } from "../change.ts";
 import { fdbText } from "../fdb-text.ts";
 import { JsonList } from "../json-list.ts";
 import { type Call, type Commands, linkPath, print, type Run, wantsJson, wantsPretty, wantsStats } from "./call.ts";
@@ -66,18 +67,9 @@ const changeFdb =
   (verb: "add" | "append" | "replace"): Run =>
   (call) => {
     const { client, values } = call;
-    const number = (key: string): number | undefined => (values.has(key) ? Number(values.get(key)) : undefined);
-    const body = {
-      verb,
-      mac: values.get("lladdr"),
-      dst: values.get("dst"),
-      port: number("port"),
-      vni: number("vni"),
-      via: values.get("via"),
-      ...(values.has("sticky") ? { sticky: true } : {}),
-    };
     if (values.has("extern_learn")) call.note(EXTERN_LEARN);
-    return client.send("POST", `${linkPath(values.get("dev")!)}/fdb`, body);
+    const { op: _, dev, ...body } = fdbChange(verb)(values, values.get("dev")!);
+    return client.send("POST", `${linkPath(dev)}/fdb`, body);
   };
 
 const deleteFdb: Run = ({ client, values }) => {

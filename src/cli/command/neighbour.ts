@@ -1,5 +1,6 @@
 /** `neighbour`. */
 import type { NeighbourJson } from "../../control/neighbour-json.ts";
+import { neighbourChange } from "../change.ts";
 import { jsonText } from "../json-list.ts";
 import { neighbourText } from "../neighbour-text.ts";
 import { type Commands, deviceQuery, linkPath, print, type Run, wantsJson, wantsPretty, wantsStats } from "./call.ts";
@@ -16,13 +17,10 @@ const showNeighbours: Run = async (call) => {
 
 const changeNeighbour =
   (verb: "add" | "replace"): Run =>
-  ({ client, values }) =>
-    client.send("POST", `${linkPath(values.get("dev")!)}/neighbours`, {
-      verb,
-      address: values.get("to"),
-      mac: values.get("lladdr"),
-      ...(values.has("router") ? { router: true } : {}),
-    });
+  ({ client, values }) => {
+    const { op: _, dev, ...body } = neighbourChange(verb)(values, values.get("dev")!);
+    return client.send("POST", `${linkPath(dev)}/neighbours`, body);
+  };
 
 const deleteNeighbour: Run = ({ client, values }) =>
   client.send("DELETE", `${linkPath(values.get("dev")!)}/neighbours/${encodeURIComponent(values.get("to")!)}`);
