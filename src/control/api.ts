@@ -2,6 +2,7 @@
  * The control API: routes, request checks, problem details and its own OpenAPI description. Speaks HTTP but owns no
  * socket (server.ts does), so a test may also call `fetch` on it.
  */
+import type { HttpBindings } from "@hono/node-server";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
@@ -17,6 +18,7 @@ import { addEventRoutes } from "./event-routes.ts";
 import { addFdbRoutes } from "./fdb-routes.ts";
 import { addLinkRoutes } from "./link-routes.ts";
 import { addNeighbourRoutes } from "./neighbour-routes.ts";
+import { type Peer, peerOf } from "./peer.ts";
 import { problem, problemOf, problemResponse } from "./problem.ts";
 import { requestProblem } from "./request-problem.ts";
 import { addRouteRoutes } from "./route-routes.ts";
@@ -42,15 +44,22 @@ const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 /** Reads are frequent and change nothing; writes are what an operator asks about later. */
 const isWrite = (method: string): boolean => method !== "GET" && method !== "HEAD";
 
+/** Undefined where no server is in between, as for a test that calls `fetch`. */
+const whoAsks = (env: Partial<HttpBindings> | undefined): Peer | undefined =>
+  env?.incoming === undefined ? undefined : peerOf(env.incoming.socket);
+
 export const makeApi = ({ service, desired, changes, metrics, log }: ApiParts): OpenAPIHono => {
   const api = new OpenAPIHono({
     defaultHook: (result) => (result.success ? undefined : problemResponse(requestProblem(result))),
   });
 
   api.use(async (context, next) => {
-    await next();
     const { method, path } = context.req;
-    log[isWrite(method) ? "info" : "debug"]({ method, path, status: context.res.status }, "control request");
+    const peer = isWrite(method) ? whoAsks(context.env) : undefined; // before it can be gone
+    await next();
+    const { status } = context.res;
+    if (peer === undefined) log[isWrite(method) ? "info" : "debug"]({ method, path, status }, "control request");
+    else log.info({ method, path, status, peer }, "control request");
   });
   const limit = (maxSize: number) =>
     bodyLimit({

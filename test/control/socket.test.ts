@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type ControlServer, startControl } from "../../src/control/server.ts";
 import { groupId } from "../../src/control/unix-group.ts";
 import { Child } from "../support/child.ts";
-import { temporaryDirectory } from "../support/control-fixture.ts";
+import { controlFixture, temporaryDirectory } from "../support/control-fixture.ts";
 import { FakeChanges } from "../support/fake-changes.ts";
 import { FakeDesired } from "../support/fake-desired.ts";
 import { FakeVtep } from "../support/fake-vtep.ts";
@@ -127,6 +127,30 @@ describe("control socket", () => {
     open = [];
     await ended;
     expect(performance.now() - before).toBeLessThan(5000);
+  });
+});
+
+describe("a change over the control socket", () => {
+  it("is logged with who asked for it", async () => {
+    const fixture = await controlFixture();
+    try {
+      const { socket, lines } = fixture;
+      await unixHttp({ socket, path: "/v1/links" });
+      await unixHttp({ socket, path: "/v1/no-such-route", method: "POST" });
+      const requests = lines.filter(({ msg }) => msg === "control request");
+      expect(requests[0]).not.toHaveProperty("peer");
+      expect(requests[1]).toMatchObject({
+        method: "POST",
+        peer: {
+          uid: process.getuid!(),
+          gid: process.getgid!(),
+          pid: process.pid,
+          process: readFileSync("/proc/self/comm", "utf8").trimEnd(),
+        },
+      });
+    } finally {
+      await fixture.close();
+    }
   });
 });
 
