@@ -33,6 +33,8 @@ export interface DaemonConfig {
     readonly socket: string;
     /** Undefined = the daemon's own group. */
     readonly group?: string | undefined;
+    /** Who may connect: permission bits of the socket file. */
+    readonly mode: number;
   };
   readonly metrics: {
     /** Undefined = served on the control socket only. */

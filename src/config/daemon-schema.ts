@@ -3,20 +3,22 @@ import type { z } from "zod";
 import { listenAddress, nameServer } from "./address.ts";
 import { type DaemonConfig, LOG_LEVELS, OFFLOAD_TIERS, OFFLOADS } from "./config.ts";
 import { key, listOf, section } from "./map.ts";
-import { autoOrInteger, groupName, integer, oneOf, socketPath, stateDirectory } from "./value.ts";
+import { autoOrInteger, groupName, integer, oneOf, socketMode, socketPath, stateDirectory } from "./value.ts";
 
 export const MAX_FDB_ENTRIES = 1_048_576;
 
 const keys = section({
   control: key(
     section({
-      socket: key(
-        socketPath().default("/run/vtepd/control.sock"),
-        "Unix socket of the control API, made with mode 0660.",
-      ),
+      socket: key(socketPath().default("/run/vtepd/control.sock"), "Unix socket of the control API."),
       group: key(groupName().optional(), "Group that owns the socket. Without it, the daemon's own.", {
         examples: ["vtepd"],
       }),
+      mode: key(
+        socketMode().default("0660"),
+        "Who may connect, and so change everything: `0600` the daemon's user, `0660` the group too, `0666` everybody.",
+        { examples: ["0660"] },
+      ),
     }),
     "How `vtepctl` and other programs reach the daemon.",
   ),
@@ -70,7 +72,7 @@ const keys = section({
 });
 
 const daemonConfig = (given: z.output<typeof keys>): DaemonConfig => ({
-  control: given.control,
+  control: { ...given.control, mode: Number.parseInt(given.control.mode, 8) },
   metrics: given.metrics,
   log: given.log,
   workers: given.workers === "auto" ? undefined : given.workers,

@@ -163,3 +163,13 @@ export const groupName = (): z.ZodType<string, string> =>
 /** One of a closed list of words. */
 export const oneOf = <const Word extends string>(words: readonly Word[]): z.ZodType<Word, Word> =>
   z.enum(words, { error: `one of ${words.join(", ")}` }).meta({ title: words.map((word) => `\`${word}\``).join(", ") });
+
+const SOCKET_MODES = ["0600", "0660", "0666"] as const;
+const SOCKET_MODE = `one of ${SOCKET_MODES.join(", ")}`;
+
+/** Permission bits of a socket, four octal digits: whoever may write may connect. YAML reads them as a decimal number without quotes. */
+export const socketMode = (): z.ZodType<string, string | number> =>
+  z
+    .union([z.enum(SOCKET_MODES), z.literal([600, 660, 666])], { error: SOCKET_MODE })
+    .transform((mode) => String(mode).padStart(4, "0"))
+    .meta({ title: SOCKET_MODES.map((mode) => `\`${mode}\``).join(", ") });

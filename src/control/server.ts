@@ -18,6 +18,8 @@ export interface ControlOptions extends ApiParts {
   readonly socket: string;
   /** Name or number of the group that may connect; default the process's own. */
   readonly group?: string | undefined;
+  /** Of the socket file; default 0660. */
+  readonly mode?: number | undefined;
 }
 
 export interface ControlServer {
@@ -26,14 +28,14 @@ export interface ControlServer {
 }
 
 /** Main thread only. @throws ERR_CONFIG_VALUE for group or path, ERR_CONTROL_SOCKET for all else */
-export const startControl = async ({ socket, group, ...parts }: ControlOptions): Promise<ControlServer> => {
+export const startControl = async ({ socket, group, mode, ...parts }: ControlOptions): Promise<ControlServer> => {
   const owner = group === undefined ? undefined : groupId(group);
   const api = makeApi(parts);
   // The adapter replaces the global Request and Response by its own, lazy ones; hono's body limit needs that, because it
   // makes a new Request from the adapter's.
   const listener = getRequestListener(api.fetch);
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, listener);
-  await listenOnFile(server, { path: socket, groupId: owner });
+  await listenOnFile(server, { path: socket, groupId: owner, mode });
   server.on("error", (error) => parts.log.error({ err: error }, "control socket failed"));
   parts.log.info({ socket, group }, "control socket ready");
 

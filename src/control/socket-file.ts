@@ -14,8 +14,10 @@ import { VtepdError } from "../errors.ts";
 /** sizeof(sun_path) less the closing zero, unix(7). Bytes. */
 const MAX_PATH_BYTES = 107;
 const DIRECTORY_MODE = 0o755;
-/** Leaves 0660 of the 0777 that bind(2) asks for. */
-const SOCKET_UMASK = 0o117;
+/** Of the file, when nobody says another. */
+const DEFAULT_MODE = 0o660;
+/** What bind(2) asks for; the umask takes from it. */
+const BIND_MODE = 0o777;
 /** A daemon that accepts no connection for this long is still taken for a living one. */
 const PROBE_TIMEOUT_MS = 2000;
 
@@ -23,6 +25,8 @@ export interface SocketFile {
   readonly path: string;
   /** Number of the group that may connect; default the process's own. */
   readonly groupId?: number | undefined;
+  /** Who may connect: owner, group, others; default 0660. */
+  readonly mode?: number | undefined;
 }
 
 const failure = (message: string, cause: unknown): VtepdError =>
@@ -64,14 +68,14 @@ export const expectNobody = async (path: string): Promise<void> => {
   throw new VtepdError("ERR_CONTROL_SOCKET", `another vtepd answers on ${path}`);
 };
 
-const bind = (server: Server, path: string): Promise<void> =>
+const bind = (server: Server, path: string, mode: number): Promise<void> =>
   new Promise((resolve, reject) => {
     server.once("error", reject);
     server.once("listening", () => {
       server.off("error", reject);
       resolve();
     });
-    const before = process.umask(SOCKET_UMASK);
+    const before = process.umask(BIND_MODE & ~mode);
     try {
       server.listen(path);
     } finally {
@@ -80,18 +84,18 @@ const bind = (server: Server, path: string): Promise<void> =>
   });
 
 /**
- * Makes `server` listen on the file, mode 0660; its directory is made when missing. The file goes when the server closes.
+ * Makes `server` listen on the file; its directory is made when missing. The file goes when the server closes.
  * Main thread only (umask).
  * @throws ERR_CONFIG_VALUE for a path that is too long, ERR_CONTROL_SOCKET for all else
  */
-export const listenOnFile = async (server: Server, { path, groupId }: SocketFile): Promise<void> => {
+export const listenOnFile = async (server: Server, { path, groupId, mode }: SocketFile): Promise<void> => {
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
     throw new VtepdError("ERR_CONFIG_VALUE", `expected a socket path of at most ${MAX_PATH_BYTES} bytes, got ${path}`);
   }
   try {
     mkdirSync(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
     await clear(path);
-    await bind(server, path);
+    await bind(server, path, mode ?? DEFAULT_MODE);
   } catch (cause) {
     if (cause instanceof VtepdError) throw cause;
     throw failure(`cannot listen on the control socket ${path}`, cause);

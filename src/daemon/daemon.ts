@@ -298,6 +298,7 @@ const start = async (
   const server = await startControl({
     socket: control.socket,
     group: control.group,
+    mode: control.mode,
     service: vtep,
     desired,
     changes,

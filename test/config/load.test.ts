@@ -22,7 +22,7 @@ const tunnelWith = (...lines: string[]): TunnelConfig => {
 };
 
 const DEFAULT_DAEMON = {
-  control: { socket: "/run/vtepd/control.sock" },
+  control: { socket: "/run/vtepd/control.sock", mode: 0o660 },
   metrics: {},
   log: { level: "info" },
   cpus: [],
@@ -91,7 +91,7 @@ describe("a configuration", () => {
   it("takes every key", () => {
     const text = `version: 1
 daemon:
-  control: { socket: /run/x.sock, group: vtepd }
+  control: { socket: /run/x.sock, group: vtepd, mode: 0600 }
   metrics: { listen: 127.0.0.1:19784 }
   log: { level: debug }
   workers: 2
@@ -148,7 +148,7 @@ tunnels:
       settings: { daemon: parse(text).daemon, tunnels: parse(text).tunnels },
       hostGateways: [],
       daemon: {
-        control: { socket: "/run/x.sock", group: "vtepd" },
+        control: { socket: "/run/x.sock", group: "vtepd", mode: 0o600 },
         metrics: { listen: { host: "127.0.0.1", port: 19_784 } },
         log: { level: "debug" },
         workers: 2,

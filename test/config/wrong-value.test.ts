@@ -167,6 +167,8 @@ describe("a wrong value under daemon", () => {
     ['resolver: ["[192.0.2.53"]', 14, "resolver[0]", `${SERVER}, got "[192.0.2.53"`],
     ["fdb-capacity: 0", 17, "fdb-capacity", "expected an integer from 1 to 1048576, got 0"],
     ["fdb-capacity: 1048577", 17, "fdb-capacity", "expected an integer from 1 to 1048576, got 1048577"],
+    ["control: { mode: 0o660 }", 20, "control.mode", "expected one of 0600, 0660, 0666, got 432"],
+    ['control: { mode: "0777" }', 20, "control.mode", 'expected one of 0600, 0660, 0666, got "0777"'],
     ["control: { group: 5 }", 21, "control.group", "expected the name of a group, got 5"],
     ["control: { group: a b }", 21, "control.group", 'expected the name of a group, got "a b"'],
     [

@@ -15,13 +15,14 @@ import { unixHttp } from "../support/unix-http.ts";
 let directory: string;
 let open: ControlServer[];
 
-const start = async (socket: string, group?: string): Promise<ControlServer> => {
+const start = async (socket: string, group?: string, fileMode?: number): Promise<ControlServer> => {
   const { log } = captureLog();
   const service = new FakeVtep();
   const desired = new FakeDesired(service);
   const server = await startControl({
     socket,
     group,
+    mode: fileMode,
     service,
     desired,
     changes: new FakeChanges(service, desired),
@@ -55,6 +56,14 @@ describe("control socket", () => {
       expect(process.umask()).toBe(0o022);
     } finally {
       process.umask(before);
+    }
+  });
+
+  it("lets everybody connect, or only its user, when told so", async () => {
+    for (const wanted of [0o666, 0o600]) {
+      const socket = join(directory, `${wanted}.sock`);
+      await start(socket, undefined, wanted);
+      expect(mode(socket)).toBe(wanted);
     }
   });
 
