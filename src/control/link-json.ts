@@ -32,7 +32,7 @@ export interface LinkJson {
   readonly flags: readonly string[];
   readonly mtu: number;
   /** UNKNOWN is what the kernel says of a TAP, and of a vxlan device, that is up. */
-  readonly operstate: "UNKNOWN" | "NOTPRESENT";
+  readonly operstate: "UNKNOWN" | "DOWN" | "NOTPRESENT";
   /** `none`: IP packets, which have no MACs. */
   readonly link_type: "ether" | "none";
   readonly address?: string;
@@ -151,12 +151,15 @@ const linkStats64 = (stats: LinkStats): LinkStats64 => {
 const ETHERNET_FLAGS = ["BROADCAST", "MULTICAST"];
 const PACKET_FLAGS = ["POINTOPOINT", "MULTICAST", "NOARP"];
 
+const flagsOf = ({ state, isUp, isEthernet }: LinkView): string[] =>
+  state === "gone" ? [] : [...(isEthernet ? ETHERNET_FLAGS : PACKET_FLAGS), ...(isUp ? ["UP", "LOWER_UP"] : [])];
+
 export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
   ifindex: link.ifindex,
   ifname: link.name,
-  flags: link.state === "up" ? [...(link.isEthernet ? ETHERNET_FLAGS : PACKET_FLAGS), "UP", "LOWER_UP"] : [],
+  flags: flagsOf(link),
   mtu: link.mtu,
-  operstate: link.state === "up" ? "UNKNOWN" : "NOTPRESENT",
+  operstate: link.state === "gone" ? "NOTPRESENT" : link.isUp ? "UNKNOWN" : "DOWN",
   ...(link.isEthernet ? { link_type: "ether", address: link.macAddress } : { link_type: "none" }),
   linkinfo: linkInfo(link),
   stats64: linkStats64(stats),

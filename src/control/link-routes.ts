@@ -19,7 +19,7 @@ export const LinkSchema: z.ZodType<LinkJson> = z
     ifname: z.string(),
     flags: z.array(z.string()),
     mtu: count(),
-    operstate: z.enum(["UNKNOWN", "NOTPRESENT"]),
+    operstate: z.enum(["UNKNOWN", "DOWN", "NOTPRESENT"]),
     link_type: z.enum(["ether", "none"]),
     address: z.string().optional(),
     linkinfo: LinkInfoSchema,

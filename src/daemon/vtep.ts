@@ -294,6 +294,7 @@ export class Vtep implements VtepService {
       arpProxy: config.arpProxy,
       notifications: config.notifications,
       state: info === undefined ? "gone" : "up",
+      isUp: info?.up ?? false,
       underlayProblem: problem === undefined ? null : { code: problem.code, message: problem.message },
     };
   }

@@ -88,6 +88,8 @@ export interface LinkView {
   readonly notifications: readonly ("l2-miss" | "l3-miss")[];
   /** `gone`: the device was deleted under us. */
   readonly state: "up" | "gone";
+  /** Whether the device is there and somebody has set it up. */
+  readonly isUp: boolean;
   /** What the tunnel waits for; it keeps all that it has meanwhile. `code` is one of errors.ts. */
   readonly underlayProblem: { readonly code: string; readonly message: string } | null;
 }

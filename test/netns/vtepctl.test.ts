@@ -42,8 +42,12 @@ describe("link", () => {
   it("add, set, del: the tutorial's line, and the device is a real one for the real `ip`", () => {
     ok("link add vxlan0 type vxlan id 40 dstport 4789 remote 192.0.2.2 local 192.0.2.1 dev eth0");
     expect(left.ipJson("link", "show", "vxlan0")[0]).toMatchObject({ ifname: "vxlan0", mtu: 1450, operstate: "DOWN" });
+    const shown = (): unknown => JSON.parse(ok("-br -j link show vxlan0"))[0];
+    const kernel = (): unknown => JSON.parse(left.exec("ip", ["-br", "-j", "link", "show", "vxlan0"]).stdout)[0];
+    expect(shown()).toEqual(kernel());
     ip("addr add 172.18.1.2/24 dev vxlan0");
     ip("link set vxlan0 up");
+    expect(shown()).toEqual(kernel());
     expect(pings("172.18.1.3")).toBe(true);
 
     ok("link set vxlan0 type vxlan ageing 77 nolearning");

@@ -82,6 +82,7 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   accept: "known",
   arpProxy: false,
   notifications: [],
+  isUp: true,
   state: "up",
   underlayProblem: null,
   ...overrides,
