@@ -160,6 +160,12 @@ class VerbWords {
     this.#set(this.elements.at(-1)!, value, text);
   }
 
+  #repeated(operand: Value, text: string): void {
+    this.elements.push(new Map());
+    this.#set(this.elements.at(-1)!, operand, text);
+    this.values.set(operand.key, text);
+  }
+
   #garbage(word: string): Error {
     const { operand } = this.#verb;
     const complaint = { expected: this.#expected(), near: this.#keywords() };
@@ -170,7 +176,7 @@ class VerbWords {
   }
 
   take(word: string): void {
-    const { operand, flags = [], implied = [], refused = {}, list } = this.#verb;
+    const { operand, repeats, flags = [], implied = [], refused = {}, list } = this.#verb;
     const element = list?.find((value) => namesOf(value).includes(word));
     const named = element === undefined ? this.#find(word) : undefined;
     if (element !== undefined) this.#element(element, word);
@@ -179,7 +185,9 @@ class VerbWords {
     else if (Object.hasOwn(refused, word)) throw this.#words.wrong(refused[word]!);
     else if (list !== undefined && word === EMPTY_LIST && this.values.has(operand!.key)) this.#isEmptyList = true;
     else if (implied.flat().includes(word)) return;
-    else if (operand === undefined || this.values.has(operand.key) || word.startsWith("-")) throw this.#garbage(word);
+    else if (operand === undefined || word.startsWith("-")) throw this.#garbage(word);
+    else if (repeats === true) this.#repeated(operand, word);
+    else if (this.values.has(operand.key)) throw this.#garbage(word);
     else this.#set(this.values, operand, word);
   }
 

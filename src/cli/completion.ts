@@ -102,7 +102,7 @@ class Place {
 
   /** What the next word may be: words of the grammar, and whose names. */
   next(): { words: readonly string[]; choices: Choices } {
-    const { operand, values, list = [], flags = [], implied = [], mixed = [], types } = this.#verb;
+    const { operand, repeats, values, list = [], flags = [], implied = [], mixed = [], types } = this.#verb;
     const [wanted] = this.#wanted;
     if (wanted !== undefined) return { words: [], choices: wanted.choices };
     if (this.#type === "next") return { words: (types ?? []).map(({ name }) => name), choices: undefined };
@@ -118,7 +118,8 @@ class Place {
       ...known(mixed),
       ...(types === undefined ? [] : ["type"]),
     ];
-    return { words, choices: operand !== undefined && !this.#used.has(operand.key) ? operand.choices : undefined };
+    const isOpen = operand !== undefined && (repeats === true || !this.#used.has(operand.key));
+    return { words, choices: isOpen ? operand?.choices : undefined };
   }
 }
 

@@ -13,8 +13,20 @@ const optional = (text: string, required = false): string => (required ? text : 
 
 const valueText = ({ key, placeholder, required }: Value): string => optional(`${key} ${placeholder}`, required);
 
-const words = ({ operand, values, list, flags = [], implied = [], types, needsType, mixed }: Verb): string[] => [
-  ...(operand === undefined ? [] : [optional(operand.placeholder, operand.required)]),
+const words = ({
+  operand,
+  repeats,
+  values,
+  list,
+  flags = [],
+  implied = [],
+  types,
+  needsType,
+  mixed,
+}: Verb): string[] => [
+  ...(operand === undefined
+    ? []
+    : [optional(operand.placeholder, operand.required), ...(repeats === true ? ["..."] : [])]),
   ...values.map(valueText),
   ...(list === undefined ? [] : [`{ none | ${list.map(valueText).join(" ")} ... }`]),
   ...flags.map((flag) => optional(flag)),

@@ -2,7 +2,7 @@
  * The command `vtepctl`: a client of the control socket in iproute2's grammar, with iproute2's text and JSON. Loads
  * nothing but node:http and files of its own, because scripts call it many times.
  */
-import { VtepdError } from "../errors.ts";
+import type { VtepdError } from "../errors.ts";
 import { type BatchLine, readBatch } from "./batch.ts";
 import { runLines } from "./batch-run.ts";
 import { ControlClient } from "./client.ts";
@@ -24,6 +24,9 @@ const socketPath = (options: Command["options"], io: Io): string => {
   const given = options.get("socket");
   return typeof given === "string" ? given : io.env["VTEPD_SOCKET"] || DEFAULT_SOCKET;
 };
+
+/** Not `instanceof`: what is not in the one file that vtepctl is built into has a VtepdError of its own. */
+const isOurs = (error: unknown): error is VtepdError => error instanceof Error && "exitStatus" in error;
 
 /** iproute2's words where scripts may look for them, else the daemon's. */
 const messageOf = (error: VtepdError, command: Command | undefined): string => {
@@ -64,12 +67,9 @@ const runWords = async (argv: readonly string[], io: Io, common: Options = new M
     command = { ...own, options: new Map([...common, ...own.options]) };
     return await execute(command, io);
   } catch (error) {
-    if (error instanceof VtepdError) {
-      io.err(`vtepctl: ${messageOf(error, command)}\n`);
-      return error.exitStatus;
-    }
-    io.err(`vtepctl: ${error instanceof Error ? error.message : String(error)}\n`);
-    return EXIT_FAILED;
+    const { message } = error instanceof Error ? error : { message: String(error) };
+    io.err(`vtepctl: ${isOurs(error) ? messageOf(error, command) : message}\n`);
+    return isOurs(error) ? error.exitStatus : EXIT_FAILED;
   }
 };
 

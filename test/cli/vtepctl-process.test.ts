@@ -1,5 +1,5 @@
 /** vtepctl as a program of its own: exit status, pipes, and what it loads. */
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -79,6 +79,14 @@ describe("the built program", () => {
     writeFileSync(file, "version: 1\n");
     const { stdout } = await promisify(execFile)(process.execPath, ["dist/vtepctl.js", "config", "check", file]);
     expect(stdout).toBe(`${file}: ok\n`);
+    writeFileSync(file, "version: 2\n");
+    for (const words of [
+      ["config", "check", file],
+      ["import", "netplan", `${file}.nosuch`],
+    ]) {
+      const { status, stderr } = spawnSync(process.execPath, ["dist/vtepctl.js", ...words], { encoding: "utf8" });
+      expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(file) });
+    }
     const imported = [...readFileSync("dist/cli/vtepctl.js", "utf8").matchAll(/^(?:import|\} from) .*?"([^"]+)";$/gms)];
     expect(imported.map(([, from]) => from).filter((from) => !from!.startsWith("node:"))).toEqual([]);
   });

@@ -223,6 +223,8 @@ describe("config", () => {
     const difference = "+ more0\n~ file0\n    ageing: default -> 60\n";
     expect(ok(`config diff ${file}`)).toContain(difference);
     expect(ok("config diff")).toMatch(/^unchanged \d+\n$/);
+    expect(ok(`config apply ${file} dry-run`)).toContain(difference);
+    expect(ok("config show file0")).not.toContain("ageing");
     expect(ok(`config apply ${file}`)).toContain(difference);
     expect(ok("config show file0")).toContain("    ageing: 60\n");
     expect(ok("config reload")).toContain("- more0\n~ file0\n    ageing: 60 -> default\n");

@@ -5,6 +5,7 @@ import { completionCommands } from "./completion.ts";
 import { configCommands } from "./config.ts";
 import { fdbCommands } from "./fdb.ts";
 import { floodCommands } from "./flood.ts";
+import { importCommands } from "./import.ts";
 import { linkCommands } from "./link.ts";
 import { monitorCommands } from "./monitor.ts";
 import { neighbourCommands } from "./neighbour.ts";
@@ -28,4 +29,5 @@ export const COMMANDS: Commands = {
   ...statsCommands,
   ...configCommands,
   ...completionCommands,
+  ...importCommands,
 };

@@ -62,7 +62,8 @@ const diffConfig: Run = async (call) => {
 const reloadConfig: Run = async (call) =>
   printDifference(call, await call.client.sendForJson<Difference>("POST", "/v1/config/reload"));
 
-const applyConfig: Run = async (call) => printDifference(call, await put(call, ""));
+const applyConfig: Run = async (call) =>
+  printDifference(call, await put(call, call.values.has("dry-run") ? "?dry-run=true" : ""));
 
 export const configCommands: Commands = {
   "config show": showConfig,

@@ -15,6 +15,6 @@ export const config: CommandObject = {
     { names: ["check"], operand: requiredFile, values: [] },
     { names: ["diff"], operand: file, values: [] },
     { names: ["reload"], values: [] },
-    { names: ["apply"], operand: requiredFile, values: [] },
+    { names: ["apply"], operand: requiredFile, values: [], flags: ["dry-run"] },
   ],
 };

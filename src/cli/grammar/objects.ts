@@ -3,6 +3,7 @@ import { capture } from "./capture.ts";
 import { config } from "./config.ts";
 import { fdb } from "./fdb.ts";
 import { flood } from "./flood.ts";
+import { importing } from "./import.ts";
 import { link } from "./link.ts";
 import { monitor } from "./monitor.ts";
 import { neighbour } from "./neighbour.ts";
@@ -31,4 +32,5 @@ export const OBJECTS: readonly CommandObject[] = [
     summary: "a script for a shell that completes words",
     verbs: ["bash", "zsh", "fish"].map((name) => ({ names: [name], values: [] })),
   },
+  importing,
 ];

@@ -10,6 +10,8 @@ export interface Verb {
   readonly names: readonly string[];
   /** May stand without its keyword. */
   readonly operand?: Value;
+  /** The operand may stand several times; all of them are the list of the parsed command. */
+  readonly repeats?: true;
   /** Stand behind their keyword. */
   readonly values: readonly Value[];
   /** A list: its values stand behind their keywords, the first one of them begins each element. `none` is the empty list. */
