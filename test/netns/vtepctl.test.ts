@@ -102,6 +102,24 @@ describe("link", () => {
   });
 });
 
+describe("link add without local, remote and group", () => {
+  it("takes the address of dev, or of the default route's interface, as flannel's and the tutorial's lines need", () => {
+    ok("link add vxd type vxlan id 70 dev eth0 dstport 4789");
+    left.ip("route", "add", "default", "via", "192.0.2.2");
+    ok("link add vxe type vxlan id 71 dstport 8472");
+    for (const name of ["vxd", "vxe"]) {
+      expect(daemon.json("link", "show", name)).toMatchObject([{ linkinfo: { info_data: { local: "192.0.2.1" } } }]);
+    }
+    ok("link del vxd");
+    ok("link del vxe");
+    left.ip("route", "del", "default");
+    expect(vtepctl("link add vxg type vxlan id 72 dstport 4789")).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("tunnels.vxg.local: expected an address"),
+    });
+  });
+});
+
 describe("a client in another network namespace", () => {
   it("has its tunnels there: device and underlay", () => {
     const far = lab.host("far");

@@ -8,6 +8,7 @@ import { namedNamespace } from "../namespace.ts";
 import { changed, notesOf, type Typed } from "../type-words.ts";
 import { type Call, type Commands, linkPath, type Run, wantsJson, wantsPretty, wantsStats } from "./call.ts";
 import { deviceWords, linkOf, namesByIp, namespaceOf, setDevice } from "./device.ts";
+import { localAddress } from "./local-address.ts";
 
 const selected = async (call: Call): Promise<LinkJson[]> => {
   const { client, values } = call;
@@ -78,10 +79,12 @@ export const addTunnel = async (call: Call, name: string, type: LinkType, settin
   const { client, values } = call;
   const notes = type.complete?.(settings) ?? [];
   const netns = await namespaceOf(call);
+  const local = type.name === "vxlan" ? localAddress(call, settings, netns) : undefined;
   const device = values.has("netns") ? namedNamespace(values.get("netns")!) : netns;
   await client.send("POST", "/v1/links", {
     name,
     ...settings,
+    ...(local === undefined ? {} : { local }),
     ...(values.has("mtu") ? { mtu: Number(values.get("mtu")) } : {}),
     ...(values.has("address") ? { macaddress: values.get("address") } : {}),
     ...(device === undefined ? {} : { netns: device }),
