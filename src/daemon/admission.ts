@@ -16,8 +16,6 @@ import type { FdbRequest, NeighbourRequest } from "../dataplane/view.ts";
 import { REMOTE_VTEP, readRemote } from "../dataplane/vtep-text.ts";
 import { type ErrorCode, expectedGot, VtepdError } from "../errors.ts";
 import { modeOf } from "../tunnel/modes.ts";
-import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
-import type { Device } from "./device.ts";
 import type { Endpoints } from "./endpoint.ts";
 import { FLOOD_MAC } from "./flood-list.ts";
 
@@ -25,7 +23,8 @@ import { FLOOD_MAC } from "./flood-list.ts";
 export interface Asked {
   readonly config: TunnelConfig;
   readonly endpoints: Endpoints;
-  readonly device: Device;
+  /** Of its device, lower case. */
+  readonly mac: string;
 }
 
 const refuse = (code: ErrorCode, path: string, words: string): never => {
@@ -37,14 +36,34 @@ export const admitFdb = ({ config }: Pick<Asked, "config">): void => {
   if (!modeOf(config).keys.includes("fdb")) refuse("ERR_CONFIG_CONFLICT", config.name, noFdb(config.mode));
 };
 
+/** Remote VTEPs that were admitted before: most of many changes name the same few. */
+interface Admitted {
+  readonly config: TunnelConfig;
+  readonly remotes: Set<string>;
+}
+const MAX_ADMITTED = 1024;
+const admitted = new WeakMap<Endpoints, Admitted>();
+
+/** Empty when configuration or local addresses are others than the last time. */
+const admittedBy = ({ config, endpoints }: Asked): Set<string> => {
+  const known = admitted.get(endpoints);
+  if (known?.config === config && known.remotes.size < MAX_ADMITTED) return known.remotes;
+  const remotes = new Set<string>();
+  admitted.set(endpoints, { config, remotes });
+  return remotes;
+};
+
 /** @param path of `dst` in the request @throws ERR_CONFIG_VALUE, ERR_CONFIG_CONFLICT */
-export const admitRemote = ({ config, endpoints }: Asked, dst: string, path: string): void => {
-  if (dst === config.group) return;
+export const admitRemote = (tunnel: Asked, dst: string, path: string): void => {
+  const { config, endpoints } = tunnel;
+  const known = admittedBy(tunnel);
+  if (dst === config.group || known.has(dst)) return;
   const { address, hint } = readRemote(dst);
   if (address === undefined) refuse("ERR_CONFIG_VALUE", path, expectedGot(REMOTE_VTEP, dst, hint));
   const underlay = { locals: endpoints.all.map(({ local }) => local.text), link: config.link };
   const found = remoteContradiction(dst, underlay) ?? linkContradiction(dst, underlay);
   if (found !== undefined) refuse("ERR_CONFIG_CONFLICT", path, found.message);
+  known.add(dst);
 };
 
 /** @param path of `via` in the request @throws ERR_CONFIG_CONFLICT */
@@ -60,9 +79,8 @@ export const canReach = ({ config, endpoints }: Asked, address: string): boolean
 };
 
 /** @throws ERR_CONFIG_CONFLICT */
-const admitMac = ({ device }: Asked, mac: string): void => {
-  const own = device.info()?.macAddress ?? device.macAddress;
-  if (mac === formatMac(readMacHi(own, 0), readMacLo(own, 0))) refuse("ERR_CONFIG_CONFLICT", "mac", ownMac(mac));
+const admitMac = (tunnel: Asked, mac: string): void => {
+  if (mac === tunnel.mac) refuse("ERR_CONFIG_CONFLICT", "mac", ownMac(mac));
 };
 
 /** @throws ERR_CONFIG_CONFLICT */

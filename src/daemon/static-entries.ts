@@ -4,6 +4,7 @@
  */
 import { macTwice } from "../config/contradictions.ts";
 import { FDB_CONTROL, FDB_STICKY } from "../dataplane/fdb-memory.ts";
+import { isHostName } from "../dataplane/host-name.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { VtepdError } from "../errors.ts";
 import { parseMac, readMacHi, readMacLo } from "../wire/mac.ts";
@@ -25,6 +26,8 @@ export class StaticEntries {
   private readonly remotes: TunnelRemotes;
   private readonly addresses: Addresses;
   private readonly entries = new Map<string, StaticEntry>();
+  /** How many have a host name or an interface of their own. */
+  private peculiar = 0;
 
   /** @param name the tunnel's */
   constructor(name: string, tables: Tables, bd: number, remotes: TunnelRemotes, addresses: Addresses) {
@@ -37,6 +40,11 @@ export class StaticEntries {
 
   get(mac: string): StaticEntry | undefined {
     return this.entries.get(mac);
+  }
+
+  /** Whether one may have a host name or an interface of its own, which the table does not tell. */
+  get hasPeculiar(): boolean {
+    return this.peculiar > 0;
   }
 
   macs(): string[] {
@@ -54,7 +62,10 @@ export class StaticEntries {
       this.addresses.release(wish);
       throw error;
     }
-    if (before !== undefined) this.addresses.release(before.wish);
+    this.peculiar += Number(isPeculiar(wish));
+    if (before === undefined) return;
+    this.peculiar -= Number(isPeculiar(before.wish));
+    this.addresses.release(before.wish);
   }
 
   /** Removes a MAC, also a learned one, or only its entry at `dst`. @throws ERR_FDB_ENTRY_NOT_FOUND */
@@ -68,6 +79,7 @@ export class StaticEntries {
     if (!isGone && made === undefined) throw this.notFound(mac, dst);
     if (made === undefined) return;
     this.entries.delete(mac);
+    this.peculiar -= Number(isPeculiar(made.wish));
     if (made.remote !== undefined) this.remotes.release(made.remote);
     this.addresses.release(made.wish);
   }
@@ -114,6 +126,8 @@ export class StaticEntries {
     );
   }
 }
+
+const isPeculiar = ({ dst, via }: Wish): boolean => via !== undefined || isHostName(dst);
 
 const exists = (mac: string, { dst, port, vni }: Wish): VtepdError => {
   const message = `mac: ${macTwice(mac)}: it is at ${dst} port ${port} vni ${vni}; \`replace\` changes it`;

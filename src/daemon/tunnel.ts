@@ -13,7 +13,7 @@ import { FDB_STATIC } from "../dataplane/fdb-memory.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import type { FloodMember } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
-import { readMacHi, readMacLo } from "../wire/mac.ts";
+import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
 import { canReach } from "./admission.ts";
 import { Associations } from "./associations.ts";
 import { monotonicS } from "./clock.ts";
@@ -288,6 +288,12 @@ export class Tunnel {
       ...flood.map((dst) => wish({ dst })),
       ...fdb.filter(({ mac }) => mac === FLOOD_MAC).map((entry) => wish(entry)),
     ];
+  }
+
+  /** The device's MAC as of the last look at it, lower case: to ask the kernel once for each of 100,000 changes takes seconds. */
+  get mac(): string {
+    const { bridgeDomains } = this.tables;
+    return formatMac(bridgeDomains.get(this.bd, BD_MAC_HI), bridgeDomains.get(this.bd, BD_MAC_LO));
   }
 
   /** Takes over what somebody may have changed on the device: its MAC and MTU. Returns false when it is gone. */

@@ -320,13 +320,15 @@ export class Vtep implements VtepService {
     const { remotes } = this.parts.tables;
     const isStatic = (entry.flags & FDB_STATIC) !== 0;
     const mac = formatMac(entry.macHi, entry.macLo);
+    const { statics } = tunnel.forwarding;
+    const wish = isStatic && statics.hasPeculiar ? statics.get(mac)?.wish : undefined;
     return {
       dev: tunnel.config.name,
       mac,
       dst: formatVtepAddress(remotes.address(entry.target)),
-      ...(isStatic ? nameOf(tunnel.forwarding.statics.get(mac)?.wish) : {}),
+      ...nameOf(wish),
       ...ownPortAndVni(tunnel, remotes.get(entry.target, REMOTE_UDP_PORT), remotes.get(entry.target, REMOTE_VNI)),
-      ...(isStatic ? viaOf(tunnel.forwarding.statics.get(mac)?.wish?.via) : {}),
+      ...(isStatic ? viaOf(wish?.via) : {}),
       origin: isStatic ? "static" : "learned",
       ...((entry.flags & FDB_STICKY) === 0 ? {} : { sticky: true }),
       owner: isStatic ? ((entry.flags & FDB_CONTROL) === 0 ? "config" : "control") : "learned",

@@ -27,6 +27,13 @@ export const parseVtepAddress = (text: string): VtepAddress => {
 /** The four words of a mapped address, host order. */
 export const addressWords = (mapped: Uint8Array): Int32Array => new Int32Array(mapped.slice().buffer);
 
+const isIpv4Mapped = (mapped: Uint8Array): boolean => {
+  for (let n = 0; n < 10; n++) if (mapped[n] !== 0) return false;
+  return mapped[10] === 0xff && mapped[11] === 0xff;
+};
+
 /** Text of a mapped address. */
 export const formatVtepAddress = (mapped: Uint8Array): string =>
-  ipaddr.process(ipaddr.fromByteArray([...mapped]).toString()).toString();
+  isIpv4Mapped(mapped)
+    ? `${mapped[12]}.${mapped[13]}.${mapped[14]}.${mapped[15]}`
+    : ipaddr.fromByteArray([...mapped]).toString();

@@ -34,9 +34,16 @@ export const writeMac = (bytes: Uint8Array, offset: number, hi: number, lo: numb
   bytes[offset + 5] = lo;
 };
 
+/** Of a hexadecimal digit in any case: 0x30 to 0x39 are their low four bits, 0x41 and 0x61 begin with 1. */
+const nibble = (code: number): number => (code & 15) + (code > 0x39 ? 9 : 0);
+
 /** Six bytes from `aa:bb:cc:dd:ee:ff` in any case; undefined when the text is anything else. */
-export const parseMac = (text: string): Uint8Array | undefined =>
-  MAC_TEXT.test(text) ? Uint8Array.from(text.split(":"), (octet) => Number.parseInt(octet, 16)) : undefined;
+export const parseMac = (text: string): Uint8Array | undefined => {
+  if (!MAC_TEXT.test(text)) return undefined;
+  const bytes = new Uint8Array(6);
+  for (let n = 0; n < 6; n++) bytes[n] = (nibble(text.charCodeAt(3 * n)) << 4) | nibble(text.charCodeAt(3 * n + 1));
+  return bytes;
+};
 
 /** What is expected of the MAC of an FDB entry, for people. */
 export const FDB_MAC = "a unicast MAC such as 02:00:00:00:00:01, or 00:00:00:00:00:00 for a member of the flood list";
@@ -54,11 +61,13 @@ export const STATION_MAC = "a unicast MAC such as 02:00:00:00:00:01";
 export const stationMacHint = (text: string): string | undefined =>
   parseMac(text)?.every((octet) => octet === 0) === true ? "the zero address" : fdbMacHint(text);
 
+const OCTET_TEXT = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, "0"));
+
 /** `aa:bb:cc:dd:ee:ff`, lower case, from the two integers of the data plane. */
 export const formatMac = (hi: number, lo: number): string =>
-  [hi >>> 8, hi & 255, lo >>> 24, (lo >>> 16) & 255, (lo >>> 8) & 255, lo & 255]
-    .map((octet) => octet.toString(16).padStart(2, "0"))
-    .join(":");
+  `${OCTET_TEXT[hi >>> 8]}:${OCTET_TEXT[hi & 255]}:${OCTET_TEXT[lo >>> 24]}:${OCTET_TEXT[(lo >>> 16) & 255]}:${
+    OCTET_TEXT[(lo >>> 8) & 255]
+  }:${OCTET_TEXT[lo & 255]}`;
 
 /** Makes six random bytes an address for one local device: unicast, locally administered. Changes and returns `bytes`. */
 export const toLocalMac = (bytes: Uint8Array): Uint8Array => {
