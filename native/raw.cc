@@ -8,6 +8,10 @@
 //
 // One that is there is enough, and each costs a copy of every packet that comes in, made before its filter is asked. So
 // the others are deaf: connected to their own address, which no packet comes from.
+//
+// ICMP comes to the same sockets as packets do, so the one that is not deaf also tells the kernel of narrow paths, for
+// the others and for path-mtu.cc. Over IPv4 it does so by being there; over IPv6 a socket that is not connected is
+// asked only if it wants errors.
 #include "raw.h"
 
 #include <netinet/in.h>
@@ -32,6 +36,13 @@ struct RawOptions : UnderlayOptions {
 // 255 (IPPROTO_RAW) would mean IP_HDRINCL.
 constexpr int64_t MAX_PROTOCOL = 254;
 
+// What the errors have to say is found by sending; nobody reads them, so as few as can be are kept. There is always
+// room left: a socket without any would not count as being there.
+void HearErrors(SocketOptions& socket) {
+  socket.Set(IPPROTO_IPV6, IPV6_RECVERR, "IPV6_RECVERR", 1);
+  socket.SetReceiveBuffer(1);
+}
+
 SystemError MakeRaw(const RawOptions& options, Fd& fd) {
   NetnsVisit visit;
   if (SystemError error = visit.Enter(options.netns)) return error;
@@ -41,6 +52,7 @@ SystemError MakeRaw(const RawOptions& options, Fd& fd) {
   SocketOptions socket_options(fd.Get());
   socket_options.DiscardInput();
   SetUnderlayOptions(socket_options, options);
+  if (options.IsIpv6() && !options.is_deaf) HearErrors(socket_options);
   if (SystemError error = socket_options.Error()) {
     error.subject = options.device.empty() ? options.Subject() : options.Subject() + " dev " + options.device;
     return error;

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { addon } from "../../src/binding/addon.ts";
+import { waitFor } from "../support/wait-for.ts";
+import { CarrierLab, FAR4, FAR6, GRE, NEAR4, NEAR6 } from "./carrier-lab.ts";
 import { IoRig } from "./io-rig.ts";
 import { Netns } from "./netns.ts";
 
@@ -19,6 +21,7 @@ afterEach(() => {
   netns.delete();
 });
 
+const EMSGSIZE = 90;
 const PEER = Uint8Array.of(192, 0, 2, 2);
 const LOCAL6 = [0x20, 1, 0x0d, 0xb8, ...new Array(11).fill(0), 1];
 const PEER6 = Uint8Array.of(0x20, 1, 0x0d, 0xb8, ...new Array(11).fill(0), 2);
@@ -52,6 +55,39 @@ describe("pathMtu", () => {
     expect(addon.pathMtu(raw6, PEER6, 0, 0)).toBe(1400);
     expect(addon.pathMtu(raw6, Uint8Array.of(0x20, 1, 0x0d, 0xb8, 0, 1, ...new Array(10).fill(0)), 0, 0)).toBe(1300);
   });
+
+  it.each([
+    ["IPv4", NEAR4, FAR4, "198.51.100.0/24", (n: number) => [198, 51, 100, n]],
+    ["IPv6", NEAR6, FAR6, "2001:db8:1::/64", (n: number) => [0x20, 1, 0x0d, 0xb8, 0, 1, ...new Array(9).fill(0), n]],
+  ] as const)(
+    "is what routers told of each destination, for raw sockets over %s too",
+    async (_, near, far, net, of) => {
+      const lab = new CarrierLab();
+      try {
+        lab.far.enableForwarding();
+        lab.far.enableForwarding6();
+        lab.far.ip("link add narrow mtu 1300 type veth peer name end");
+        for (const device of ["narrow", "end"]) lab.far.ip(`link set ${device} up`);
+        lab.far.ip(`route add ${net} dev narrow`);
+        lab.near.ip(`route add ${net} via ${near === NEAR4 ? "192.0.2.2" : "2001:db8::2"}`);
+        const port = lab.addSender(near, GRE, { mtuDiscover: 2 });
+        const probe = lab.sending.openRaw(near, GRE, { netns: lab.near.path, deaf: true });
+        const ask = (to: readonly number[]): number => addon.pathMtu(probe, Uint8Array.from(to), 0, 0);
+        expect([far, of(5), of(6)].map(ask)).toEqual([1500, 1500, 1500]);
+        for (const to of [of(5), of(6)]) {
+          expect(lab.send(port, to, [new Uint8Array(1400)])).toEqual([0]);
+          await waitFor(() => ask(to) === 1300, { what: "a path MTU of 1300" });
+        }
+        expect([far, of(7)].map(ask)).toEqual([1500, 1500]);
+        // What came back is on the sending socket, and what is sent next is not blamed for it.
+        const sizes = [1200, 1400].map((size) => new Uint8Array(size));
+        expect(lab.send(port, of(6), sizes)).toEqual([0, EMSGSIZE]);
+        expect(lab.send(port, far, [...sizes])).toEqual([0, 0]);
+      } finally {
+        lab.close();
+      }
+    },
+  );
 
   it("is 0 without a way, and without a socket", () => {
     const fd = rig.openUdp([0, 0, 0, 0], { netns: netns.path });
