@@ -359,7 +359,7 @@ describe("import live", () => {
             okey: "0.0.0.7",
             ocsum: true,
           },
-          { flags: [] },
+          { flags: [], link_netnsid: 0 },
         ),
       ],
       [`${enter} bridge -j fdb show`]: [
@@ -418,5 +418,6 @@ describe("import live", () => {
     expect(warnings).toContain("vtepctl: vx1: ip link set vx1 master br0");
     expect(warnings).toContain("vtepctl: any: tunnels by metadata");
     expect(warnings).toContain("vtepctl: g1: it was down");
+    expect(warnings).toContain("vtepctl: g1: its underlay is in another network namespace");
   });
 });

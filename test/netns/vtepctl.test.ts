@@ -3,7 +3,7 @@
  *
  *   left: vtepd, tunnels made by hand --- 192.0.2.1 === 192.0.2.2 :right: the kernel's vxlan
  */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { temporaryDirectory } from "../support/control-fixture.ts";
@@ -247,5 +247,25 @@ describe("config", () => {
     expect(ok("config show file0")).toContain("    ageing: 60\n");
     expect(ok("config reload")).toContain("- more0\n~ file0\n    ageing: 60 -> default\n");
     expect(ok(`config check ${file}`)).toBe(`${file}: ok\n`);
+  });
+
+  it("reload takes the files of the directory, and names the one that is wrong", () => {
+    const folder = `${daemon.file}.d`;
+    const write = (keys: string): void =>
+      writeFileSync(
+        join(folder, "50-more.yaml"),
+        `tunnels:\n  more0: { mode: vxlan, id: 8, local: 192.0.2.1${keys} }\n`,
+      );
+    mkdirSync(folder);
+    try {
+      write("");
+      expect(ok("config reload")).toContain("+ more0\n");
+      expect(ok("link show more0")).toContain("more0");
+      write(", idd: 9");
+      expect(vtepctl("config reload").stderr).toContain(`${folder}/50-more.yaml:2:50: tunnels.more0.idd: unknown key`);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    expect(ok("config reload")).toContain("- more0\n");
   });
 });

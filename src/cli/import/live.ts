@@ -12,6 +12,8 @@ interface Device {
   readonly mtu: number;
   readonly address?: string;
   readonly master?: string;
+  /** Present when the underlay is in another namespace. */
+  readonly link_netnsid?: number;
   readonly flags?: readonly string[];
   readonly linkinfo?: { readonly info_kind?: string; readonly info_data?: Data };
   readonly addr_info?: readonly Address[];
@@ -231,6 +233,8 @@ const draftOf = (device: Device, mode: string, data: Data, kernel: Kernel, netns
   for (const { dst, gateway, metric } of kernel.routes.filter(({ dev }) => dev === ifname)) {
     addRoute(draft, { to: dst, via: gateway, more: metric === undefined ? [] : [`metric ${metric}`] });
   }
+  if (device.link_netnsid !== undefined)
+    draft.note("its underlay is in another network namespace: give underlay-netns");
   if (device.master !== undefined) draft.note(`ip link set ${ifname} master ${device.master}`);
   if (device.flags?.includes("UP") === false) draft.note("it was down: ip link set DEV down");
   finish(draft);
