@@ -5,11 +5,19 @@
 import { createServer } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { type ApiParts, makeApi } from "./api.ts";
+import { Connections } from "./connections.ts";
 import { listenOnFile } from "./socket-file.ts";
 import { groupId } from "./unix-group.ts";
 
-/** Time a client gets to send its request. */
+/** Time a client gets to send its request, and the part of it for the head. */
 const REQUEST_TIMEOUT_MS = 30_000;
+const HEAD_TIMEOUT_MS = 10_000;
+/** How often clients are looked at that may have taken too long. */
+const LOOK_MS = 5000;
+/** A hundred monitors and as many scripts again; a descriptor and some 20 KB each. */
+const MAX_CONNECTIONS = 256;
+/** Four times what vtepctl waits for a byte. */
+const STALLED_MS = 120_000;
 /** Time running answers get when the server closes. */
 const CLOSE_TIMEOUT_MS = 1000;
 
@@ -34,7 +42,16 @@ export const startControl = async ({ socket, group, mode, ...parts }: ControlOpt
   // The adapter replaces the global Request and Response by its own, lazy ones; hono's body limit needs that, because it
   // makes a new Request from the adapter's.
   const listener = getRequestListener(api.fetch);
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, listener);
+  const connections = new Connections({ connections: MAX_CONNECTIONS, stalledMs: STALLED_MS }, () =>
+    parts.log.warn({ limit: MAX_CONNECTIONS }, "the control socket has as many connections as it may have"),
+  );
+  const timeouts = {
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: HEAD_TIMEOUT_MS,
+    connectionsCheckingInterval: LOOK_MS,
+  };
+  const server = createServer(timeouts, connections.guard(listener));
+  connections.watch(server);
   await listenOnFile(server, { path: socket, groupId: owner, mode });
   server.on("error", (error) => parts.log.error({ err: error }, "control socket failed"));
   parts.log.info({ socket, group }, "control socket ready");
