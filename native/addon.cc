@@ -13,6 +13,7 @@
 #include "probe.h"
 #include "raw.h"
 #include "route.h"
+#include "tap-adoption.h"
 #include "tap-removal.h"
 #include "tap.h"
 #include "thread.h"
@@ -27,6 +28,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openTap", Napi::Function::New<OpenTap>(env, "openTap"));
   exports.Set("removeTaps", Napi::Function::New<RemoveTaps>(env, "removeTaps"));
   exports.Set("tapInfo", Napi::Function::New<TapInfo>(env, "tapInfo"));
+  exports.Set("adoptTap", Napi::Function::New<AdoptTap>(env, "adoptTap"));
+  exports.Set("setTapPersistent", Napi::Function::New<SetTapPersistent>(env, "setTapPersistent"));
   exports.Set("setTapMtu", Napi::Function::New<SetTapMtu>(env, "setTapMtu"));
   exports.Set("openUdp", Napi::Function::New<OpenUdp>(env, "openUdp"));
   exports.Set("openRaw", Napi::Function::New<OpenRaw>(env, "openRaw"));

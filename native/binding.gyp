@@ -43,6 +43,7 @@
       'socket-options.cc',
       'tap.cc',
       'tap-queue.cc',
+      'tap-adoption.cc',
       'tap-removal.cc',
       'thread.cc',
       'tunnel-program.cc',

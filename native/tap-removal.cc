@@ -83,7 +83,9 @@ void RemoveTaps(const Napi::CallbackInfo& info) {
     return ThrowType(info.Env(), "removeTaps: fds: expected an Int32Array");
   }
   const Napi::Int32Array fds = info[0].As<Napi::Int32Array>();
-  if (fds.ElementLength() >= FEW) RemoveAsGroup(fds.Data(), fds.ElementLength());
+  // What somebody else has descriptors of, too, does not go with ours.
+  const bool is_held_elsewhere = info[1].IsBoolean() && info[1].As<Napi::Boolean>().Value();
+  if (fds.ElementLength() >= FEW || is_held_elsewhere) RemoveAsGroup(fds.Data(), fds.ElementLength());
   CloseAll(fds.Data(), fds.ElementLength());
 }
 

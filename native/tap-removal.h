@@ -10,9 +10,9 @@
 
 namespace vtepd {
 
-// removeTaps(fds: Int32Array): void. Closes the descriptors, after removing the devices behind them that are in the
-// present namespace as a group; what is elsewhere goes by close(), side by side. Errors are not told: nothing of ours
-// is left to be wrong.
+// removeTaps(fds: Int32Array, isHeldElsewhere?: boolean): void. Closes the descriptors, after removing the devices
+// behind them that are in the present namespace as a group; what is elsewhere goes by close(), side by side. Errors are
+// not told: nothing of ours is left to be wrong.
 void RemoveTaps(const Napi::CallbackInfo& info);
 
 }  // namespace vtepd

@@ -53,6 +53,8 @@ struct TapOptions {
   std::optional<int64_t> mtu;
   std::optional<int64_t> tx_queue_length;
   bool up = false;
+  // The device is there, of a daemon before us, and is left as it is.
+  bool attach = false;
   std::string netns;
 };
 
@@ -131,7 +133,7 @@ SystemError OpenQueue(const TapOptions& options, bool is_first, std::string& nam
   if (options.vnet_header) flags |= IFF_VNET_HDR;
   if (options.queues > 1) flags |= IFF_MULTI_QUEUE;
   // Without it, an existing device of that name would be shared with whoever made it.
-  if (is_first) flags |= IFF_TUN_EXCL;
+  if (is_first && !options.attach) flags |= IFF_TUN_EXCL;
   ifreq request{};
   memcpy(request.ifr_name, name.c_str(), name.size());
   request.ifr_flags = static_cast<short>(flags);
@@ -159,6 +161,7 @@ SystemError MakeDown(const TapOptions& options, std::string& name, OpenedTap& ta
   }
   Device device(name, options.name);
   if (SystemError error = device.Open()) return error;
+  if (options.attach) return device.GetIfindex(tap.ifindex);
   if (options.mac_address) {
     if (SystemError error = device.SetMacAddress(*options.mac_address)) return error;
   }
@@ -193,6 +196,7 @@ SystemError MakeTap(const TapOptions& options, OpenedTap& tap) {
   }
   std::string name = is_here ? options.name : PASSING_NAME;
   if (SystemError error = MakeDown(options, name, tap)) return error;
+  if (options.attach) return {};
   if (is_here) return Finish(options, tap);
   if (SystemError error = MoveLink(tap.ifindex, netns.Get(), options.name)) return error;
   NetnsVisit visit;
@@ -250,15 +254,6 @@ SystemError ReadState(int fd, DeviceState& state) {
   return {};
 }
 
-std::optional<TapOffload> ReadOffload(const std::string& text) {
-  if (text == "none") return TapOffload::kNone;
-  if (text == "checksum") return TapOffload::kChecksum;
-  if (text == "tso") return TapOffload::kTso;
-  if (text == "uso") return TapOffload::kUso;
-  if (text == "tunnel") return TapOffload::kTunnel;
-  return std::nullopt;
-}
-
 bool ReadOptions(const Napi::CallbackInfo& info, TapOptions& tap) {
   Options options(info, "openTap");
   tap.name = options.RequiredText("name", IFNAMSIZ - 1);
@@ -282,11 +277,21 @@ bool ReadOptions(const Napi::CallbackInfo& info, TapOptions& tap) {
   tap.mtu = options.Integer("mtu", 1, INT32_MAX);
   tap.tx_queue_length = options.Integer("txQueueLength", 0, INT32_MAX);
   tap.up = options.RequiredBoolean("up");
+  tap.attach = options.Boolean("attach", false);
   tap.netns = options.Text("netns", 4095).value_or("");
   return !options.Failed();
 }
 
 }  // namespace
+
+std::optional<TapOffload> ReadOffload(const std::string& text) {
+  if (text == "none") return TapOffload::kNone;
+  if (text == "checksum") return TapOffload::kChecksum;
+  if (text == "tso") return TapOffload::kTso;
+  if (text == "uso") return TapOffload::kUso;
+  if (text == "tunnel") return TapOffload::kTunnel;
+  return std::nullopt;
+}
 
 unsigned long OffloadBits(TapOffload level) {
   unsigned long bits = 0;

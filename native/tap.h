@@ -4,10 +4,16 @@
 
 #include <napi.h>
 
+#include <optional>
+#include <string>
+
 namespace vtepd {
 
 // What the kernel may leave undone in frames read from a TAP; each level has the ones before it.
 enum class TapOffload { kNone, kChecksum, kTso, kUso, kTunnel };
+
+// "none", "checksum", "tso", "uso" or "tunnel".
+std::optional<TapOffload> ReadOffload(const std::string& text);
 
 // Argument of TUNSETOFFLOAD.
 unsigned long OffloadBits(TapOffload level);

@@ -34,6 +34,8 @@ export interface TapOptions {
   txQueueLength?: number;
   /** Set IFF_UP. */
   up: boolean;
+  /** The device is there, without anybody's descriptors; it is left as it is. */
+  attach?: boolean;
   /** Path of the network namespace the device is made in; default the process's own. */
   netns?: string;
 }
@@ -233,9 +235,19 @@ interface Addon {
    */
   describeFrame(bytes: Uint8Array, frame: Int32Array, isPacket: boolean, isFromOverlay: boolean): void;
   openTap(options: TapOptions): Tap;
-  /** Closes descriptors of TAPs and removes the devices, all at once: thousands in seconds, where one by one takes minutes. */
-  removeTaps(fds: Int32Array): void;
+  /** Closes descriptors of TAPs and removes the devices, all at once: thousands in seconds, where one by one takes minutes. Those that others have descriptors of go too, from our own namespace. */
+  removeTaps(fds: Int32Array, isHeldElsewhere?: boolean): void;
   tapInfo(fd: number): TapInfo;
+  /**
+   * Makes a TAP's descriptor that was inherited ours: closed in children, never waited on, with our vnet header where the device has
+   * one. Says what the device is.
+   */
+  adoptTap(options: { fd: number; vnetHeader: boolean; offload?: TapOptions["offload"] }): {
+    kind: "tap" | "tun";
+    vnetHeader: boolean;
+  };
+  /** Whether the device outlives its descriptors (1) or not (0). */
+  setTapPersistent(fd: number, on: 0 | 1): void;
   /** Sets the MTU of a TAP, in whatever namespace it is. */
   setTapMtu(fd: number, mtu: number): void;
   openUdp(options: UdpOptions): number;

@@ -56,6 +56,8 @@ export interface DaemonConfig {
   readonly fdbCapacity: number;
   /** Absolute path; undefined = nothing is kept over restarts. */
   readonly stateDirectory?: string | undefined;
+  /** Whether devices are made persistent. */
+  readonly keepDevices: boolean;
   /** `192.0.2.53:53`, `[2001:db8::53]:53`; empty = the host's own. */
   readonly resolver: readonly string[];
 }

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { listenAddress, nameServer } from "./address.ts";
 import { type DaemonConfig, LOG_LEVELS, OFFLOAD_TIERS, OFFLOADS } from "./config.ts";
 import { key, listOf, section } from "./map.ts";
-import { autoOrInteger, groupName, integer, oneOf, socketMode, socketPath, stateDirectory } from "./value.ts";
+import { autoOrInteger, flag, groupName, integer, oneOf, socketMode, socketPath, stateDirectory } from "./value.ts";
 
 export const MAX_FDB_ENTRIES = 1_048_576;
 
@@ -40,6 +40,10 @@ const keys = section({
     stateDirectory().default("/var/lib/vtepd"),
     "Where tunnels and entries made over the control socket are kept over restarts, and learned entries. `none` keeps nothing. " +
       "`STATE_DIRECTORY` in the environment, which systemd sets, wins over the default.",
+  ),
+  "keep-devices": key(
+    flag().default(false),
+    "Whether devices in the daemon's own network namespace stay when it ends, without carrier, and are used again at its next start. A service manager with a descriptor store needs no such thing.",
   ),
   resolver: key(
     listOf(nameServer()).default([]),
@@ -81,6 +85,7 @@ const daemonConfig = (given: z.output<typeof keys>): DaemonConfig => ({
   offload: { tier: given.offload === "auto" ? undefined : given.offload, disabled: given["offload-disable"] },
   fdbCapacity: given["fdb-capacity"],
   stateDirectory: given["state-directory"] === "none" ? undefined : given["state-directory"],
+  keepDevices: given["keep-devices"],
   resolver: given.resolver,
 });
 

@@ -11,6 +11,7 @@ import type { Difference } from "../dataplane/desired-view.ts";
 import { allocateTableMemory, openTables } from "../dataplane/tables.ts";
 import type { RouteView } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
+import { queryIp } from "../host/iproute.ts";
 import { NameResolver } from "../host/name-resolver.ts";
 import { scrape } from "../metrics/scrape.ts";
 import { startMetrics } from "../metrics/server.ts";
@@ -20,6 +21,7 @@ import { Changes } from "./changes.ts";
 import { monotonicS } from "./clock.ts";
 import { holdHeapDown } from "./collector.ts";
 import { Desired } from "./desired.ts";
+import { DeviceStore } from "./device-store.ts";
 import { DeviceWatch } from "./device-watch.ts";
 import { DirectRoutes } from "./direct-routes.ts";
 import { Events } from "./events.ts";
@@ -237,9 +239,14 @@ const start = async (
 
   const names = new Names(new NameResolver(config.daemon.resolver), log);
   undo.push(() => names.stop());
+  const state = stateOf(config);
+  if (isFresh) state?.setAside();
+  const list = config.daemon.keepDevices ? state?.devices : undefined;
+  const present = new Set((await queryIp<{ ifname: string }>(["link", "show"])).map(({ ifname }) => ifname));
+  const store = new DeviceStore({ manager, list, present, log });
   const sockets = { receivers, transmitters };
   const met = (tunnel: Tunnel, address: string): void => recursion.met(tunnel, address);
-  const ground = { tables, sockets, supervisor, names, met, offload, paths };
+  const ground = { tables, sockets, supervisor, names, met, offload, paths, store };
   const links = new Links({ ground, recursion, ageing, eviction, log }, tunnels);
   undo.push(() => links.close());
   undo.push(() => gateways.stop());
@@ -250,8 +257,6 @@ const start = async (
   };
   const desired = new Desired({ links, gateways, directRoutes, turns, configPath, log, onChange }, config);
   await desired.start();
-  const state = stateOf(config);
-  if (isFresh) state?.setAside();
   const handMade = new HandMade({ desired, tunnels, log });
   const kept = state === undefined ? undefined : await readJournal(state.journal);
   if (kept !== undefined && kept.cutBytes > 0) {
@@ -261,6 +266,7 @@ const start = async (
   undo.push(() => journal?.close());
   const changes = new Changes({ vtep, desired, links, tunnels, journal });
   if (kept !== undefined) await handMade.restore(kept.records, changes);
+  store.closeRest();
   // What somebody has made by hand ends with its device, as the kernel's does; what is the file's now is no longer by hand.
   watch.onDeleted = (name) => (desired.isByHand(name) ? changes.run([{ op: "link-del", name }]) : undefined);
   desired.forget = (gone) => changes.forget(gone);
@@ -311,6 +317,7 @@ const start = async (
     undo.push(() => exporter.close());
   }
   undo.push(startWatchdog(manager, supervisor, log));
+  undo.push(() => store.leave()); // the first step of a stop
   log.info({ workers: supervisor.count, tunnels: tunnels.size, control: control.socket }, "vtepd is forwarding");
   const ready = (): void => manager.ready(`forwarding, tunnels: ${tunnels.size}, workers: ${supervisor.count}`);
   ready();

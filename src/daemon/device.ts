@@ -10,32 +10,17 @@ import { addon, type TapInfo } from "../binding/addon.ts";
 import type { PortChange } from "../dataplane/worker.ts";
 import { netnsPath } from "../host/netns.ts";
 import { parseMac, toLocalMac } from "../wire/mac.ts";
+import type { DeviceSpec, HeldDevice } from "./device-spec.ts";
+import type { DeviceStore } from "./device-store.ts";
 import { attempt } from "./native-error.ts";
 import type { Offload } from "./offload.ts";
 import type { Supervisor } from "./supervisor.ts";
 
-export interface DeviceSpec {
-  readonly name: string;
-  /** Of Ethernet frames, or of IP packets. */
-  readonly kind: "tap" | "tun";
-  /** As it is made. */
-  readonly mtu: number;
-  readonly macAddress: string | undefined;
-  readonly netns: string | undefined;
-  /** At most one per worker. */
-  readonly queues: number;
-  /** Frames that each holds while its worker is busy. */
-  readonly txQueueFrames: number;
-  /** Id under which the workers know it. */
-  readonly port: number;
-}
-
-/** A device of before, in other hands now: its interface stays as it is, with all that others have set on it. */
-export interface HeldDevice {
-  readonly spec: DeviceSpec;
-  readonly fds: number[];
-  readonly macAddress: Uint8Array;
-  readonly givenMtu: number;
+/** What a device is made with. */
+export interface DeviceParts {
+  readonly supervisor: Supervisor;
+  readonly offload: Offload;
+  readonly store: DeviceStore;
 }
 
 export class Device {
@@ -51,11 +36,13 @@ export class Device {
   private givenMtu: number;
 
   private readonly held: HeldDevice | undefined;
+  private readonly store: DeviceStore;
 
   /** @param held a device to take over rather than to make one, if it is one that `suits` */
-  constructor(spec: DeviceSpec, supervisor: Supervisor, offload: Offload, held?: HeldDevice) {
+  constructor(spec: DeviceSpec, { supervisor, offload, store }: DeviceParts, held?: HeldDevice) {
     this.spec = spec;
     this.held = held;
+    this.store = store;
     this.wantedMtu = spec.mtu;
     this.givenMtu = spec.mtu;
     this.supervisor = supervisor;
@@ -83,6 +70,7 @@ export class Device {
     if (mtu === this.givenMtu || this.info()?.mtu !== this.givenMtu) return false;
     attempt(`TAP ${this.spec.name}`, () => addon.setTapMtu(this.fds[0]!, mtu));
     this.givenMtu = mtu;
+    this.keep();
     return true;
   }
 
@@ -101,7 +89,7 @@ export class Device {
     if (this.held !== undefined && this.held.fds.length > 0) {
       this.fds = this.held.fds.splice(0);
       this.givenMtu = this.held.givenMtu;
-      this.changeMtu(mtu);
+      if (!this.changeMtu(mtu)) this.keep();
       return;
     }
     const { name, netns, txQueueFrames } = this.spec;
@@ -120,6 +108,7 @@ export class Device {
     );
     this.fds = tap.fds;
     this.givenMtu = mtu;
+    this.keep();
   }
 
   /** Lets the workers poll it. */
@@ -144,7 +133,7 @@ export class Device {
 
   /** Removes the device, if it is still there. Workers must have let go of it. */
   close(): void {
-    addon.removeTaps(Int32Array.from(this.fds.splice(0)));
+    this.store.remove([{ name: this.spec.name, fds: this.fds.splice(0) }]);
   }
 
   /** Lets go of the device without an end to it; until `detach`, workers still use it. */
@@ -153,8 +142,10 @@ export class Device {
   }
 
   /** Ends devices that nobody has taken over. */
-  static removeHeld(held: readonly HeldDevice[]): void {
-    addon.removeTaps(Int32Array.from(held.flatMap(({ fds }) => fds.splice(0))));
+  static removeHeld(held: readonly HeldDevice[], store: DeviceStore): void {
+    store.remove(
+      held.filter(({ fds }) => fds.length > 0).map(({ spec: { name }, fds }) => ({ name, fds: fds.splice(0) })),
+    );
   }
 
   /** Removes many: one command for each worker, and the kernel's waiting is shared (removeTaps). */
@@ -162,8 +153,13 @@ export class Device {
     try {
       await Device.detachAll(devices, supervisor);
     } finally {
-      addon.removeTaps(Int32Array.from(devices.flatMap(({ fds }) => fds.splice(0))));
+      const [device] = devices;
+      device?.store.remove(devices.map(({ spec: { name }, fds }) => ({ name, fds: fds.splice(0) })));
     }
+  }
+
+  private keep(): void {
+    this.store.keep({ name: this.spec.name, netns: this.spec.netns, mtu: this.givenMtu, fds: this.fds });
   }
 
   private static async detachAll(devices: readonly Device[], supervisor: Supervisor): Promise<void> {

@@ -16,9 +16,10 @@ import { sendsFromOwnPort } from "../config/contradictions.ts";
 import { isSameTunnel, needsRemake } from "../config/difference.ts";
 import type { Ageing } from "./ageing.ts";
 import { type CarryOver, giveBack, takeAlong } from "./carry-over.ts";
-import { Device, type HeldDevice } from "./device.ts";
+import { Device } from "./device.ts";
 import { planDevices } from "./device-plan.ts";
 import { dropAddresses, setUpDevices } from "./device-setup.ts";
+import type { HeldDevice } from "./device-spec.ts";
 import type { Eviction } from "./eviction.ts";
 import type { RouteRecursion } from "./route-recursion.ts";
 import { type Ground, Tunnel } from "./tunnel.ts";
@@ -97,7 +98,10 @@ export class Links {
       for (const { tunnel, before } of changes) await dropAddresses(tunnel, before);
       await setUpDevices([...changed, ...made]);
       await this.parts.recursion.refuseAny(); // the devices' addresses are routes, too
-      Device.removeHeld([...retired.values()].map(({ held }) => held));
+      Device.removeHeld(
+        [...retired.values()].map(({ held }) => held),
+        this.parts.ground.store,
+      );
       return made;
     } catch (error) {
       await undo

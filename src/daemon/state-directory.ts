@@ -25,6 +25,11 @@ export class StateDirectory {
     return join(this.path, `${this.stem}.learned`);
   }
 
+  /** The list of persistent devices. */
+  get devices(): string {
+    return join(this.path, `${this.stem}.devices`);
+  }
+
   get isInUse(): boolean {
     return this.isWanted || existsSync(this.path);
   }

@@ -17,8 +17,10 @@ import { formatMac, readMacHi, readMacLo } from "../wire/mac.ts";
 import { canReach } from "./admission.ts";
 import { Associations } from "./associations.ts";
 import { monotonicS } from "./clock.ts";
-import { Device, type HeldDevice } from "./device.ts";
+import { Device } from "./device.ts";
 import type { DevicePlan } from "./device-plan.ts";
+import type { HeldDevice } from "./device-spec.ts";
+import type { DeviceStore } from "./device-store.ts";
 import { Encapsulation } from "./encapsulation.ts";
 import { Endpoints, type Sockets } from "./endpoint.ts";
 import { FLOOD_MAC } from "./flood-list.ts";
@@ -48,6 +50,7 @@ export interface Ground {
   readonly offload: Offload;
   readonly paths: PathMtus;
   readonly devices: DevicePlan;
+  readonly store: DeviceStore;
 }
 
 export class Tunnel {
@@ -150,9 +153,11 @@ export class Tunnel {
     const { txQueueFrames } = ground.devices;
     const kind = new Encapsulation(config).isEthernet ? "tap" : "tun";
     const spec = { name, kind, mtu: plan.mtu, macAddress, netns, queues, txQueueFrames, port } as const;
-    const adopted = held !== undefined && Device.suits(held, spec) ? held : undefined;
-    if (held !== undefined && adopted === undefined) Device.removeHeld([held]);
-    const device = new Device(spec, supervisor, offload, adopted);
+    const { store } = ground;
+    const former = held ?? store.take(spec, offload);
+    const adopted = former !== undefined && Device.suits(former, spec) ? former : undefined;
+    if (former !== undefined && adopted === undefined) Device.removeHeld([former], store);
+    const device = new Device(spec, ground, adopted);
     const tunnel = new Tunnel(config, ground, undo, bd, endpoints, device);
     made = tunnel;
     tunnel.reception.check(endpoints.receivers);

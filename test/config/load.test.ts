@@ -30,6 +30,7 @@ const DEFAULT_DAEMON = {
   offload: { disabled: [] },
   fdbCapacity: 262_144,
   stateDirectory: "/var/lib/vtepd",
+  keepDevices: false,
   resolver: [],
 };
 
@@ -101,6 +102,7 @@ daemon:
   offload-disable: [udp-gro, merge-udp]
   fdb-capacity: 1024
   state-directory: none
+  keep-devices: true
   resolver: [192.0.2.53, "192.0.2.54:5353", "2001:DB8::53", "[2001:db8::54]:5353"]
 tunnels:
   vx42:
@@ -156,6 +158,7 @@ tunnels:
         busyPollUs: 50,
         offload: { tier: "mmsg", disabled: ["udp-gro", "merge-udp"] },
         fdbCapacity: 1024,
+        keepDevices: true,
         resolver: ["192.0.2.53:53", "192.0.2.54:5353", "[2001:db8::53]:53", "[2001:db8::54]:5353"],
       },
       tunnels: [
