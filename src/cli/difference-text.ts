@@ -9,13 +9,13 @@ const valueText = (value: unknown): string => {
 const keyLines = (prefix: string, keys: ChangedKeys): string[] =>
   Object.entries(keys).map(([key, { from, to }]) => `${prefix}${key}: ${valueText(from)} -> ${valueText(to)}`);
 
-/** `+` is new, `-` goes, `~` changes. Lines with their newlines. */
+/** `+` is new, `-` goes, `~` changes in place, `!` is made anew. Lines with their newlines. */
 export const differenceText = ({ added, removed, changed, remade, unchanged, daemon }: Difference): string =>
   [
     ...removed.map((name) => `- ${name}`),
     ...added.map((name) => `+ ${name}`),
     ...Object.entries(changed).flatMap(([name, keys]) => [
-      `~ ${name}${remade.includes(name) ? " (made anew)" : ""}`,
+      remade.includes(name) ? `! ${name} (made anew)` : `~ ${name}`,
       ...keyLines("    ", keys),
     ]),
     ...(Object.keys(daemon).length === 0 ? [] : ["~ daemon (at its next start)", ...keyLines("    ", daemon)]),

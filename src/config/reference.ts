@@ -38,7 +38,8 @@ name that \`--config\` says, in the order of their names and by netplan's rules:
 - a later scalar stands for an earlier one, a later list is appended to an earlier one (but \`port-range\` is one value);
 - a map that is left empty adds nothing, and \`version\` need stand in one file only.
 
-The file itself may be missing then. What is wrong is told with the name of the very file.
+The file itself may be missing then. What is wrong is told with the name of the very file. \`vtepctl config apply FILE\` and
+\`vtepctl config diff FILE\` take one file as the whole.
 
 ## Mistakes
 

@@ -334,6 +334,7 @@ describe("import live", () => {
           },
         ),
         device("any", "vxlan", { external: true, port: 4789 }),
+        device("vtepgro4789", "vxlan", { id: 16777215, port: 4789 }),
         device("gre0", "gre", { remote: "any", local: "any" }),
         device("er1", "erspan", {
           remote: "192.0.2.8",

@@ -130,7 +130,7 @@ describe("600 tunnels", () => {
       return performance.now() - since;
     };
     const changed = "~ vx300\n    ageing: ";
-    const remade = "~ vx300 (made anew)\n    fwmark: ";
+    const remade = "! vx300 (made anew)\n    fwmark: ";
     const times = [0, 1, 2].flatMap(() => [
       reloadMs(", ageing: 60", `${changed}default -> 60\n`),
       reloadMs(", ageing: 60, fwmark: 7", `${remade}default -> 7\n`),

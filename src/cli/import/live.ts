@@ -65,6 +65,8 @@ const MODE_OF: Readonly<Record<string, (data: Data) => string>> = {
   vti6: () => "vti6",
 };
 
+/** What vtepd itself has the kernel make. */
+const OURS = /^vtepgro\d+$/;
 /** Made by the modules themselves, for what is for no other device. */
 const FALLBACKS = ["gre0", "gretap0", "erspan0", "tunl0", "sit0", "ip6tnl0", "ip6gre0", "ip_vti0", "ip6_vti0"];
 const ZERO_MAC = "00:00:00:00:00:00";
@@ -275,7 +277,7 @@ export const importLive = (io: Pick<Io, "execute">, netns: string | undefined): 
   for (const device of kernel.devices) {
     const { info_kind: kind = "", info_data: data = {} } = device.linkinfo ?? {};
     const mode = MODE_OF[kind]?.(data);
-    if (mode === undefined || FALLBACKS.includes(device.ifname)) continue;
+    if (mode === undefined || FALLBACKS.includes(device.ifname) || OURS.test(device.ifname)) continue;
     if (isOn(data["external"])) remarks.push(`${device.ifname}: tunnels by metadata (external) are the kernel's own`);
     else tunnels.push(draftOf(device, mode, data, kernel, netns));
   }
