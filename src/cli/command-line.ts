@@ -244,7 +244,8 @@ export const parseCommandLine = (argv: readonly string[]): Command => {
   const object = isQuestion ? undefined : takeObject(words);
   const common = { options, object, words };
   const none: Rest = { values: new Map<string, string>(), list: [], typed: undefined };
-  if (object === undefined || object === HELP) return { ...common, verb: undefined, ...none };
+  if (object === undefined || object === HELP || object.foreign !== undefined)
+    return { ...common, verb: undefined, ...none };
   const verb = takeVerb(words, object);
   if (verb === HELP) return { ...common, verb, ...none, ...takeTopic(words, object) };
   return { ...common, verb, ...(verb === undefined ? none : takeRest(words, verb)) };

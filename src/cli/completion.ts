@@ -148,7 +148,7 @@ const next = (words: readonly string[]): { words: readonly string[]; choices: Ch
   if (first === undefined)
     return { words: [...OBJECTS.map(({ name }) => name), "help", ...optionNames()], choices: undefined };
   const object = fitting(OBJECTS, objectNames, first);
-  if (object === undefined) return nothing;
+  if (object === undefined || object.foreign !== undefined) return nothing;
   const implied = object.verbs[0]!;
   const [second] = before;
   const verb = second === undefined ? undefined : fitting(object.verbs, ({ names }) => names, second);

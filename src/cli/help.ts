@@ -36,7 +36,8 @@ const words = ({
 ];
 
 /** Verbs that take the same words share a line. */
-export const objectLines = ({ name, verbs }: CommandObject): string[] => {
+export const objectLines = ({ name, verbs, foreign }: CommandObject): string[] => {
+  if (foreign !== undefined) return [`vtepctl ${name} ${foreign}`];
   const byWords = new Map<string, string[]>();
   for (const verb of verbs) {
     const key = words(verb).join(" ");

@@ -20,8 +20,9 @@ const tagged = (tag: string, text: string): string => `.TP\n.B ${quoted(tag)}\n$
 const options = (): string => OPTIONS.map((option: Option) => tagged(optionText(option), option.summary)).join("");
 
 const objects = (): string =>
-  OBJECTS.map(({ name, summary, verbs }) => {
-    const lines = objectLines({ name, summary, verbs }).map((line) => `.HP\n${escaped(line)}\n`);
+  OBJECTS.map((object) => {
+    const { name, summary, verbs } = object;
+    const lines = objectLines(object).map((line) => `.HP\n${escaped(line)}\n`);
     const reasons = new Map(verbs.flatMap(({ refused = {} }) => Object.entries(refused)));
     const without = [...reasons].map(([word, reason]) => tagged(word, reason)).join("");
     return `.SS ${quoted(`${name} - ${summary}`)}\n${lines.join("")}${without === "" ? "" : `.PP\nRefused:\n${without}`}`;

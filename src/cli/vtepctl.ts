@@ -10,6 +10,7 @@ import { COMMANDS } from "./command/commands.ts";
 import { completions } from "./command/completion.ts";
 import { type Command, parseCommandLine } from "./command-line.ts";
 import { COMPLETE } from "./completion-script.ts";
+import type { FrontProgram } from "./front/run.ts";
 import { generalHelp, objectHelp, typeHelp } from "./help.ts";
 import { type Io, processIo } from "./io.ts";
 import { packageVersion } from "./version.ts";
@@ -47,6 +48,9 @@ const execute = async (command: Command, io: Io): Promise<number> => {
   } else if (object === undefined) {
     io.err(generalHelp());
     return EXIT_USAGE;
+  } else if (object.foreign !== undefined) {
+    const { runFront } = await import("./front/run.ts");
+    return runFront(object.name as FrontProgram, command.words.rest, socketPath(command.options, io), io, run);
   } else if (verb === "help" || verb === undefined || command.typed?.topic !== undefined) {
     const topic = command.typed?.topic;
     io.out(topic === undefined ? objectHelp(object) : typeHelp(topic));

@@ -33,6 +33,11 @@ export class Words {
     this.all = all;
   }
 
+  /** Those that have not been taken. */
+  get rest(): readonly string[] {
+    return this.all.slice(this.position);
+  }
+
   peek(): string | undefined {
     return this.all[this.position];
   }

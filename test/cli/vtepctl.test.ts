@@ -608,7 +608,7 @@ describe("vtepctl refuses with status 1, and asks no daemon,", () => {
     ["-bogus fdb", 'Option "-bogus" is unknown, try "vtepctl help".'],
     ["- fdb", 'Option "-" is unknown, try "vtepctl help".'],
     ["-socket", 'Command line is not complete. Try option "help"'],
-    ["s", '"s" is ambiguous: it may mean stats, status'],
+    ["s", '"s" is ambiguous: it may mean stats, shim, status'],
     ["stat", '"stat" is ambiguous: it may mean stats, status'],
     ["fdb a 02:00:00:00:00:05", '"a" is ambiguous: it may mean add, append'],
   ])("%s", async (line, message) => {

@@ -12,6 +12,13 @@ import type { CommandObject } from "./table.ts";
 import { trace } from "./trace.ts";
 import { tunnel } from "./tunnel.ts";
 
+const front = (name: string, summary: string, foreign: string): CommandObject => ({
+  name,
+  summary,
+  verbs: [],
+  foreign,
+});
+
 export const OBJECTS: readonly CommandObject[] = [
   link,
   tunnel,
@@ -25,6 +32,10 @@ export const OBJECTS: readonly CommandObject[] = [
   { name: "peer", summary: "remote VTEPs", verbs: [{ names: SHOW, values: [dev, dst] }] },
   { name: "drop", summary: "dropped frames by reason", verbs: [{ names: SHOW, values: [dev] }] },
   { name: "stats", summary: "counters", verbs: [{ names: SHOW, values: [dev] }] },
+  front("ip", "a whole line of `ip`: what concerns a tunnel is done here, the rest by the real `ip`", "..."),
+  front("bridge", "the same for `bridge`", "..."),
+  front("brctl", "the real `brctl`, or where there is none its words by `ip`", "..."),
+  front("shim", "makes wrappers `ip`, `bridge` and `brctl` in a folder, to be put first in PATH", "[ --remove ] DIR"),
   { name: "status", summary: "the daemon itself", verbs: [{ names: SHOW, values: [] }] },
   config,
   {

@@ -37,4 +37,6 @@ export interface CommandObject {
   readonly summary: string;
   /** The first one is meant when none is given. */
   readonly verbs: readonly Verb[];
+  /** What stands behind it is for another program to understand; how the help tells of it. */
+  readonly foreign?: string;
 }

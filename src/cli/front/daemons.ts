@@ -1,0 +1,123 @@
+/**
+ * The daemons that a line may be about. One daemon serves all namespaces of a host, and a tunnel's name is its device's; so
+ * when a second namespace wants a device of the same name, that namespace gets a daemon of its own, whose socket stands
+ * beside the first one's and has the namespace's inode in its name.
+ */
+import { readFileSync } from "node:fs";
+import type { LinkJson } from "../../control/link-json.ts";
+import type { StatusJson } from "../../control/stats-json.ts";
+import { VtepdError } from "../../errors.ts";
+import { ControlClient } from "../client.ts";
+import { clientNamespace, namespaceInode, namespacePath, ownInode } from "../namespace.ts";
+import { capture } from "./real-program.ts";
+import { isAnswering, startDaemon } from "./start.ts";
+
+type DaemonStatus = StatusJson & { readonly netns?: string };
+
+/** Of `ip -d -j link`, what is looked at. */
+interface DeviceJson {
+  readonly address?: string;
+  readonly linkinfo?: { readonly info_kind?: string };
+}
+
+const OWN_DEVICES = "/proc/self/net/dev";
+
+/** A tunnel whose device is in the namespace of the line. */
+export interface Found {
+  readonly socket: string;
+  readonly link: LinkJson;
+}
+
+/** Names of all devices of our namespace. */
+const devicesHere = (): Set<string> => {
+  const rows = readFileSync(OWN_DEVICES, "utf8").split("\n").slice(2);
+  return new Set(rows.map((row) => row.slice(0, row.lastIndexOf(":")).trim()));
+};
+
+const has = async <Value>(attempt: Promise<Value>): Promise<Value | undefined> => {
+  try {
+    return await attempt;
+  } catch (error) {
+    if (error instanceof VtepdError && ["ERR_CONTROL_SOCKET", "ERR_LINK_NOT_FOUND"].includes(error.code))
+      return undefined;
+    throw error;
+  }
+};
+
+export class Daemons {
+  /** Of the daemon that serves the host. */
+  readonly #socket: string;
+
+  constructor(socket: string) {
+    this.#socket = socket;
+  }
+
+  /** Of the daemon that serves our namespace alone, if there is one. */
+  get #own(): string {
+    return `${this.#socket.replace(/\.sock$/, "")}-${ownInode()}.sock`;
+  }
+
+  /** The tunnel behind a device of this namespace. */
+  async find(name: string): Promise<Found | undefined> {
+    if (!devicesHere().has(name)) return undefined;
+    for (const socket of [this.#own, this.#socket]) {
+      const link = await has(new ControlClient(socket).getJson<LinkJson>(`/v1/links/${encodeURIComponent(name)}`));
+      if (link !== undefined && (socket === this.#own || (await this.#isHere(link)))) return { socket, link };
+    }
+    return undefined;
+  }
+
+  /** All tunnels whose devices are in this namespace, by name. */
+  async list(): Promise<Map<string, Found>> {
+    const here = devicesHere();
+    const found = new Map<string, Found>();
+    for (const socket of [this.#own, this.#socket]) {
+      const links = (await has(new ControlClient(socket).getJson<LinkJson[]>("/v1/links"))) ?? [];
+      for (const link of links) {
+        const isFree = here.has(link.ifname) && !found.has(link.ifname);
+        if (isFree && (socket === this.#own || (await this.#isHere(link)))) found.set(link.ifname, { socket, link });
+      }
+    }
+    return found;
+  }
+
+  /** Whether the device of that name here is the tunnel's: it was made here, or has been moved here. */
+  async #isHere({ ifname, link_type: type, address, vtepd: { netns } }: LinkJson): Promise<boolean> {
+    const made = netns === null ? await this.#namespace() : namespaceInode(namespacePath(netns));
+    if (made === ownInode()) return true;
+    const { stdout } = capture("ip", ["-d", "-j", "link", "show", "dev", ifname]);
+    const [device] = JSON.parse(stdout || "[]") as (DeviceJson | undefined)[];
+    return device?.linkinfo?.info_kind === "tun" && (type === "none" || device.address === address);
+  }
+
+  /** Inode of the namespace that the host's daemon lives in. */
+  async #namespace(): Promise<string | undefined> {
+    const { netns, pid } = await new ControlClient(this.#socket).getJson<DaemonStatus>("/v1/status");
+    return netns ?? namespaceInode(`/proc/${pid}/ns/net`);
+  }
+
+  /**
+   * The socket of the daemon that a new tunnel of this namespace goes to; starts it when there is none.
+   * @throws ERR_CONTROL_SOCKET when that cannot be
+   */
+  async forNew(name: string): Promise<string> {
+    if (await isAnswering(this.#own)) return this.#own;
+    if (!(await isAnswering(this.#socket))) await startDaemon(this.#socket, "host");
+    const taken = await has(new ControlClient(this.#socket).getJson<LinkJson>(`/v1/links/${encodeURIComponent(name)}`));
+    // A name that is taken here is refused as usual.
+    const isOurs = taken === undefined || devicesHere().has(name);
+    if (isOurs && (await this.#hasName())) return this.#socket;
+    await startDaemon(this.#own, "namespace");
+    return this.#own;
+  }
+
+  /** Whether the host's daemon can be told of this namespace. */
+  async #hasName(): Promise<boolean> {
+    try {
+      clientNamespace(undefined, await this.#namespace());
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

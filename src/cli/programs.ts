@@ -1,0 +1,5 @@
+/** The built programs, as files to be run: both stand above the folder of this one, in one file with it or not. */
+import { fileURLToPath } from "node:url";
+
+export const VTEPCTL: string = fileURLToPath(new URL("../vtepctl.js", import.meta.url));
+export const VTEPD: string = fileURLToPath(new URL("../vtepd.js", import.meta.url));
