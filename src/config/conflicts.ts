@@ -120,6 +120,7 @@ const checkVteps = (tunnel: TunnelConfig, path: KeyPath, conflicts: Conflicts): 
     if (message !== undefined) conflicts.report(place, message);
   }
   for (const { address, path: place } of remotes) {
+    if (modeContradiction(address, modeOf(tunnel)) !== undefined) continue; // Said already.
     const found = remoteContradiction(address, tunnel);
     const other = locals.find((local) => local.address === found?.local);
     if (found !== undefined) conflicts.report(place, `${found.message}: ${conflicts.at(other!.path)}`);

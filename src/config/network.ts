@@ -14,26 +14,29 @@ const networkAddress = (text: string): Ip =>
 export const networkOf = (address: string): string =>
   `${canonicalIp(networkAddress(address))}/${address.slice(address.indexOf("/") + 1)}`;
 
-/** What stands for a network that is not one; `undefined` = no more to say. */
-const readNetwork = (text: string): { network: string } | { hint: string | undefined } => {
+/**
+ * What stands for a network that is not one; `undefined` = no more to say.
+ * @param whole hint for /0, where that is none
+ */
+const readNetwork = (text: string, whole: string | undefined): { network: string } | { hint: string | undefined } => {
   const [address = "", prefix, ...more] = text.split("/");
   const ip = parseIp(address);
   if (ip === undefined || more.length > 0 || hasZone(ip)) return { hint: undefined };
   const bits = ip.kind() === "ipv4" ? 32 : 128;
   if (prefix === undefined) return { hint: `the prefix length is missing; a single address has /${bits}` };
   if (!/^(0|[1-9]\d{0,2})$/.test(prefix) || Number(prefix) > bits) return { hint: `a prefix length is 0 to ${bits}` };
-  if (prefix === "0") return { hint: "all other packets go to `remote`" };
+  if (prefix === "0" && whole !== undefined) return { hint: whole };
   const given = `${canonicalIp(ip)}/${prefix}`;
   const network = networkOf(given);
   return network === given ? { network } : { hint: `the network is ${network}` };
 };
 
-/** Bits behind the prefix are 0. */
-export const network = (): z.ZodType<string, string> =>
+/** Bits behind the prefix are 0. @param whole what to say of a prefix length of 0; without it that is a network, too */
+export const network = (whole?: string): z.ZodType<string, string> =>
   z
     .string({ error: NETWORK })
     .transform((text, context) => {
-      const read = readNetwork(text);
+      const read = readNetwork(text, whole);
       if ("network" in read) return read.network;
       context.addIssue({ code: "custom", message: NETWORK, params: { hint: read.hint } });
       return z.NEVER;

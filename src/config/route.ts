@@ -12,7 +12,7 @@ import type { ConflictReport, KeyPath } from "./problem.ts";
 import { flag } from "./value.ts";
 
 const networkKey = (description: string): z.ZodType<string, string> =>
-  key(network(), description, { examples: ["10.2.0.0/16"] });
+  key(network("all other packets go to `remote`"), description, { examples: ["10.2.0.0/16"] });
 const viaKey = (description: string): z.ZodType<string, string> =>
   key(vtepAddress(), description, { examples: ["192.0.2.3"] });
 

@@ -282,7 +282,6 @@ describe("a conflict", () => {
       [
         "3:53: tunnels.t.routes[0].to: expected an IPv4 network as mode ipip carries IPv4, got fd00:2::/64",
         "3:73: tunnels.t.routes[0].via: expected an IPv4 address as mode ipip is over IPv4, got 2001:db8::2",
-        "3:73: tunnels.t.routes[0].via: expected an IPv4 address as the local address 192.0.2.1 is one, got 2001:db8::2; `local` may be a list with an address of each family: tunnels.t.local (vtepd.yaml:3:27)",
       ],
     ],
     [

@@ -24,6 +24,9 @@ describe("6rd", () => {
     ['prefix: "2001:db8::/40", relay-prefix: 10.0.0.0/8', []],
     ['prefix: "2001:db8::/41", relay-prefix: 10.0.0.0/8', [room(40, 24, "2001:db8::/41")]],
     ['prefix: "2001:db8::/41", relay-prefix: 10.0.0.0/9', []],
+    ['prefix: "2001:db8::/32", relay-prefix: 0.0.0.0/0', []],
+    ['prefix: "2001:db8::/33", relay-prefix: 0.0.0.0/0', [room(32, 32, "2001:db8::/33")]],
+    ['prefix: "::/0"', [room(32, 32, "::/0")]],
     ['prefix: "2001:db8::/63", relay-prefix: 10.2.3.0/31', []],
     ['prefix: "2001:db8::/64", relay-prefix: 10.2.3.0/31', [room(63, 1, "2001:db8::/64")]],
     [
@@ -75,7 +78,7 @@ describe("6to4 and isatap", () => {
     ["{ mode: isatap, local: 10.0.0.1, remote: 10.0.0.2 }", ["remote: unknown key"]],
     [
       '{ mode: isatap, local: [10.0.0.1], potential-routers: ["fd00::1"] }',
-      ["potential-routers[0]: expected an IPv4 address", "potential-routers[0]: expected an IPv4 address"],
+      ["potential-routers[0]: expected an IPv4 address as mode isatap is over IPv4, got fd00::1"],
     ],
     ["{ mode: isatap, local: 10.0.0.1, potential-routers: [10.0.0.2, 10.0.0.2] }", ["potential-routers[1]: expected"]],
     ["{ mode: isatap, local: 10.0.0.1, potential-routers: [10.0.0.1] }", ["potential-routers[0]: expected a remote"]],
