@@ -9,6 +9,7 @@ import { type Counters, clearRow, REMOTE_COLUMNS } from "../dataplane/counters.t
 import { RECURSIVE_TX_PORT, type RemoteWay } from "../dataplane/remote-table.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { parseVtepAddress } from "../dataplane/vtep-address.ts";
+import { VtepdError } from "../errors.ts";
 import { underlayHeaderBytes, underlayHeaders } from "../wire/underlay-headers.ts";
 import { monotonicS } from "./clock.ts";
 import type { Encapsulation, Templates } from "./encapsulation.ts";
@@ -117,11 +118,17 @@ export class TunnelRemotes {
     return this.held.has(remoteText({ ...this.own, address }));
   }
 
-  /** Gives a VTEP that nobody named a slot. Returns false when it has one. */
+  /** Gives a VTEP that nobody named a slot. Returns false when it has one, and when there is none left. */
   meet(address: string): boolean {
     if (this.has(address)) return false;
     const key = { ...this.own, address };
-    this.acquireSlot(key);
+    try {
+      this.acquireSlot(key);
+    } catch (error) {
+      // Nobody has asked for anything, so there is nobody to tell: it is as with one stranger too many.
+      if (error instanceof VtepdError && error.code === "ERR_LIMIT") return false;
+      throw error;
+    }
     this.met.set(address, key);
     return true;
   }

@@ -82,8 +82,22 @@ const setUp = (fdbCapacity = 64) => {
     macs: forwarding.statics.macs().map((mac) => [mac, forwarding.statics.get(mac)!.remote?.address]),
     held: [...held].sort(),
   });
-  return { tables, forwarding, set, fill, state };
+  return { tables, forwarding, remotes, set, fill, state };
 };
+
+describe("VTEPs that nobody named", () => {
+  it("have slots as long as there are some", () => {
+    const { remotes, fill, state } = setUp();
+    fill(1);
+    expect(["192.0.2.2", "192.0.2.2", "192.0.2.3"].map((address) => remotes.meet(address))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect([remotes.strangers, state().remotes]).toEqual([1, [["192.0.2.2", 4789, 42, 1]]]);
+    expect(() => remotes.acquire({ ...OWN, address: "192.0.2.3" })).toThrow(limit);
+  });
+});
 
 describe("via", () => {
   it("sends through its interface's sockets, asks the path MTU there, and learns behind the plain remote VTEP", () => {
