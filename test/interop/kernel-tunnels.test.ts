@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
+import { requests } from "../support/requests.ts";
 import { UmlPeer } from "../support/uml-peer.ts";
 
 /** Node's heap, the daemon's tables and the guest itself. */
@@ -79,7 +80,7 @@ const errorsOf = async (overlay: string): Promise<number> => {
   const filter = "(icmp and icmp[icmptype] == icmp-unreach) or (icmp6 and ip6[40] == 1)";
   const capture = hub.spawn("tcpdump", ["-nnlt", "--immediate-mode", "-i", "to-guest", filter]);
   await capture.waitForOutput(/listening/, 10_000);
-  expect(hub.run("ping", ["-c", "3", "-i", "0.1", "-W", "5", `${overlay}1`])).toContain(" 0% packet loss");
+  expect(hub.run("ping", [...requests(3), `${overlay}1`])).toContain(" 0% packet loss");
   await capture.stop();
   return capture.stdout.split("\n").filter((line) => line.includes("unreachable")).length;
 };

@@ -10,6 +10,7 @@ import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { lan } from "../support/lan.ts";
+import { requests } from "../support/requests.ts";
 import { UmlPeer } from "../support/uml-peer.ts";
 
 let lab: Lab;
@@ -45,7 +46,7 @@ const start = async (tunnel: string): Promise<RunningDaemon> => {
 
 /** Both ways. */
 const pings = async (theirs: string, ours: string): Promise<void> => {
-  expect(left.run("ping", ["-c", "3", "-i", "0.05", "-W", "2", theirs])).toContain(" 0% packet loss");
+  expect(left.run("ping", [...requests(3), theirs])).toContain(" 0% packet loss");
   expect(await guest.run(`ping -c 3 -i 0.05 -W 2 ${ours}`)).toContain(" 0% packet loss");
 };
 

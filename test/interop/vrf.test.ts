@@ -7,6 +7,7 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
+import { requests } from "../support/requests.ts";
 import { UmlPeer } from "../support/uml-peer.ts";
 
 /** Node's heap, the daemon's tables and the guest itself. */
@@ -69,7 +70,7 @@ it.each([
     expect(await guest.run("ip route show table main; ip -6 route show table main")).not.toMatch(/192\.0\.2|2001:db8/);
     await startDaemon(link, remote);
     expect(await guest.run("ping -c 3 -i 0.1 -W 2 10.42.0.2")).toContain(" 0% packet loss");
-    expect(hub.run("ping", ["-c", "3", "-i", "0.1", "-W", "2", "10.42.0.1"])).toContain(" 0% packet loss");
+    expect(hub.run("ping", [...requests(3), "10.42.0.1"])).toContain(" 0% packet loss");
     expect(await guest.run(`${vtepctl} -d link show ov0`)).toContain(` local ${local} dev ${link} `);
   },
   90_000,

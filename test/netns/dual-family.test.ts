@@ -9,6 +9,7 @@ import { afterEach, expect, it } from "vitest";
 import { RunningDaemon } from "../support/daemon.ts";
 import { Lab } from "../support/lab.ts";
 import { lan } from "../support/lan.ts";
+import { requests } from "../support/requests.ts";
 
 let lab: Lab;
 afterEach(() => lab.close());
@@ -43,7 +44,7 @@ it.each([
     [four, 1],
     [six, 1],
   ] as const) {
-    const said = from.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", `10.42.0.${to}`]);
+    const said = from.run("ping", [...requests(2), `10.42.0.${to}`]);
     expect(said).toContain("2 received, 0% packet loss");
   }
   const macOf = (host: typeof both): string => host.ipJson("link", "show", "ov0")[0].address as string;

@@ -9,6 +9,7 @@ import { ipPacket } from "../support/frame-builder.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { sendPackets } from "../support/raw-packets.ts";
+import { requests } from "../support/requests.ts";
 import { transfer } from "../support/transfer.ts";
 
 const FRAGMENT = 44;
@@ -38,9 +39,7 @@ it.each(["ip6gre", "ip6tnl", "ip6gretap"])("%s", async (mode) => {
     ),
   );
   const [left, right] = hosts;
-  expect(left.run("ping", ["-c", "3", "-i", "0.05", "-W", "2", "-s", "1400", "10.42.0.2"])).toContain(
-    " 0% packet loss",
-  );
+  expect(left.run("ping", [...requests(3), "-s", "1400", "10.42.0.2"])).toContain(" 0% packet loss");
   const { sent, received } = await transfer(left, right, "10.42.0.2", 1_000_000);
   expect(received).toBe(sent);
   expect(Math.min(created(left), created(right))).toBeGreaterThan(3);

@@ -11,6 +11,7 @@ import { udpFrame } from "../support/frame-builder.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { RawVtep } from "../support/raw-vtep.ts";
+import { requests } from "../support/requests.ts";
 import { transfer } from "../support/transfer.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -54,7 +55,7 @@ describe("between two vtepd", () => {
     await Promise.all([start(left, keys(1)), start(right, keys(2))]);
     expect(left.ip("-o", "link", "show", "gn42")).toContain(` mtu ${mtu} `);
     const ping = (...words: string[]): string =>
-      left.exec("ping", ["-c", "3", "-i", "0.05", "-W", "2", "-M", "do", ...words, "10.42.0.2"]).stdout;
+      left.exec("ping", [...requests(3), "-M", "do", ...words, "10.42.0.2"]).stdout;
     expect(ping("-s", String(mtu - 28))).toContain(" 0% packet loss");
     expect(ping("-s", String(mtu - 27))).toContain("100% packet loss");
     const { sent, received } = await transfer(left, right, "10.42.0.2", BYTES);

@@ -9,6 +9,7 @@ import { type DaemonSettings, RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { lan } from "../support/lan.ts";
+import { requests } from "../support/requests.ts";
 import { transfer } from "../support/transfer.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -54,8 +55,7 @@ const start = async (
   daemons = await Promise.all(hosts.map((host, index) => daemonOf(host, index + 1)));
 };
 
-const ping = (from: number, to: number): string =>
-  hosts[from - 1]!.run("ping", ["-c", "3", "-i", "0.05", "-W", "2", `10.42.0.${to}`]);
+const ping = (from: number, to: number): string => hosts[from - 1]!.run("ping", [...requests(3), `10.42.0.${to}`]);
 
 /** Frames that a daemon has received from a remote VTEP; -1 = it knows no such. */
 const receivedFrom = (n: number, address: string): number =>

@@ -7,6 +7,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { RunningDaemon } from "../support/daemon.ts";
 import { Lab, type WireMode } from "../support/lab.ts";
+import { requests } from "../support/requests.ts";
 import { transfer } from "../support/transfer.ts";
 
 let lab: Lab;
@@ -55,8 +56,8 @@ describe.each([
 ] as const)("vtepd and the kernel's vxlan, %s underlay, %s", (mode, family) => {
   it("ping, and carry TCP unchanged both ways over IPv4 and IPv6", async () => {
     const { left, right, daemon } = await build(mode, family);
-    expect(left.run("ping", ["-c", "3", "-i", "0.1", "-W", "2", "10.42.0.2"])).toContain(" 0% packet loss");
-    expect(right.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "fd00:42::1"])).toContain(" 0% packet loss");
+    expect(left.run("ping", [...requests(3), "10.42.0.2"])).toContain(" 0% packet loss");
+    expect(right.run("ping", [...requests(2), "fd00:42::1"])).toContain(" 0% packet loss");
     for (const [from, to, address] of [
       [left, right, "10.42.0.2"],
       [right, left, "10.42.0.1"],
@@ -89,16 +90,12 @@ describe("vtepd and the kernel's vxlan", () => {
 
   it("understand each other without outer UDP checksums from the kernel", async () => {
     const { left } = await build("wire-like", "IPv4", ["noudpcsum"]);
-    expect(left.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "10.42.0.2"])).toContain(" 0% packet loss");
+    expect(left.run("ping", [...requests(2), "10.42.0.2"])).toContain(" 0% packet loss");
   });
 
   it("carry large UDP datagrams, cut by IP inside the overlay, in virtual mode", async () => {
     const { left, right } = await build("virtual", "IPv4");
-    expect(right.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "-s", "20000", "10.42.0.1"])).toContain(
-      " 0% packet loss",
-    );
-    expect(left.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "-s", "20000", "10.42.0.2"])).toContain(
-      " 0% packet loss",
-    );
+    expect(right.run("ping", [...requests(2), "-s", "20000", "10.42.0.1"])).toContain(" 0% packet loss");
+    expect(left.run("ping", [...requests(2), "-s", "20000", "10.42.0.2"])).toContain(" 0% packet loss");
   });
 });

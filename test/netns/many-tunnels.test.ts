@@ -11,6 +11,7 @@ import { MAC_A, udpFrame, vxlanDatagram } from "../support/frame-builder.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { RawVtep } from "../support/raw-vtep.ts";
+import { requests } from "../support/requests.ts";
 import { unixHttp } from "../support/unix-http.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -85,7 +86,7 @@ describe("600 tunnels", () => {
   });
 
   it.each(WITH_PEER)("carry frames of VNI %d", (vni) => {
-    const ping = left.run("ping", ["-c", "2", "-i", "0.1", "-W", "3", overlay(vni, 2)]);
+    const ping = left.run("ping", [...requests(2), overlay(vni, 2)]);
     expect(ping).toContain(" 0% packet loss");
   });
 

@@ -10,6 +10,7 @@ import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { httpGet } from "../support/http.ts";
 import { Lab } from "../support/lab.ts";
+import { requests } from "../support/requests.ts";
 import { unixHttp } from "../support/unix-http.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -111,7 +112,7 @@ const start = async (
 const ping = (host: Host, mode: Mode, n: number, ...args: readonly string[]): string =>
   host.exec("ping", ["-c", "2", "-i", "0.1", "-W", "2", ...args, overlay(mode, n)]).stdout;
 const answered = (mode: Mode, ...args: readonly string[]): void => {
-  expect(ping(left, mode, 2, ...args)).toContain(" 0% packet loss");
+  expect(left.run("ping", [...requests(2), ...args, overlay(mode, 2)])).toContain(" 0% packet loss");
 };
 
 /** The outer header of one large ping that the left VTEP sends, as tcpdump -v prints it. */

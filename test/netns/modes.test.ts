@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab, type WireMode } from "../support/lab.ts";
+import { requests } from "../support/requests.ts";
 import { transfer } from "../support/transfer.ts";
 
 const BYTES = 2_000_000;
@@ -90,7 +91,7 @@ describe.each([
     await Promise.all([start(left, one, 1), start(right, one, 2)]);
     expect(left.ip("-o", "link", "show", "ov0")).toContain(` mtu ${one.mtu} `);
     for (const family of one.carries) {
-      expect(left.run("ping", ["-c", "3", "-i", "0.05", "-W", "2", overlay[family](2)])).toContain(" 0% packet loss");
+      expect(left.run("ping", [...requests(3), overlay[family](2)])).toContain(" 0% packet loss");
     }
     const family = one.carries.at(-1)!;
     const { sent, received } = await transfer(left, right, overlay[family](2), BYTES);

@@ -8,6 +8,7 @@ import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { lan } from "../support/lan.ts";
+import { requests } from "../support/requests.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 let lab: Lab;
@@ -41,7 +42,7 @@ const kernelVxlan = (host: Host, family: Family, n: number): void => {
 
 const pings = (from: Host, n: number): void => {
   // Duplicates would be a copy too many.
-  const said = from.run("ping", ["-c", "3", "-i", "0.1", "-W", "2", `10.42.0.${n}`]);
+  const said = from.run("ping", [...requests(3), `10.42.0.${n}`]);
   expect(said).toContain("3 received, 0% packet loss");
 };
 

@@ -8,6 +8,7 @@ import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { lan } from "../support/lan.ts";
+import { requests } from "../support/requests.ts";
 import { transfer } from "../support/transfer.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -41,7 +42,7 @@ const start = async (host: Host, tunnel: string): Promise<RunningDaemon> => {
 };
 
 const pings = (from: Host, to: string): void => {
-  expect(from.run("ping", ["-c", "3", "-i", "0.05", "-W", "2", to])).toContain(" 0% packet loss");
+  expect(from.run("ping", [...requests(3), to])).toContain(" 0% packet loss");
 };
 
 type Family = "IPv4" | "IPv6";

@@ -7,6 +7,7 @@ import { addon } from "../../src/binding/addon.ts";
 import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
+import { requests } from "../support/requests.ts";
 import { transfer } from "../support/transfer.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -58,7 +59,7 @@ const outerLines = async (right: Host, a: string, send: () => void, count = 2): 
 };
 
 const ping = (left: Host, ...args: readonly string[]): void => {
-  expect(left.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "-s", "500", ...args])).toContain(" 0% packet loss");
+  expect(left.run("ping", [...requests(2), "-s", "500", ...args])).toContain(" 0% packet loss");
 };
 
 const CASES: readonly [what: string, setting: Setting, args: readonly string[], wanted: RegExp][] = [

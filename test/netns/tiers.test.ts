@@ -11,6 +11,7 @@ import { RunningDaemon } from "../support/daemon.ts";
 import { type BurstReport, DatagramBurst } from "../support/datagram-burst.ts";
 import type { Host } from "../support/host.ts";
 import { Lab, type WireMode } from "../support/lab.ts";
+import { requests } from "../support/requests.ts";
 import { transfer } from "../support/transfer.ts";
 
 const TRANSFER_BYTES = 5_000_000;
@@ -54,7 +55,7 @@ const prepareBurst = (left: Host, right: Host): DatagramBurst => {
 
 /** Ping, TCP both ways at once, UDP both ways at once. */
 const expectTraffic = async (left: Host, right: Host, burst: DatagramBurst): Promise<void> => {
-  expect(left.run("ping", ["-c", "3", "-i", "0.05", "-W", "2", "10.42.0.2"])).toContain(" 0% packet loss");
+  expect(left.run("ping", [...requests(3), "10.42.0.2"])).toContain(" 0% packet loss");
   const transfers = await Promise.all([
     transfer(left, right, "10.42.0.2", TRANSFER_BYTES),
     transfer(right, left, "10.42.0.1", TRANSFER_BYTES),

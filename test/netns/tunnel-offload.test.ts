@@ -12,6 +12,7 @@ import { arpFrame, MAC_A, vxlanDatagram } from "../support/frame-builder.ts";
 import type { Host } from "../support/host.ts";
 import { Lab, type WireMode } from "../support/lab.ts";
 import { RawVtep } from "../support/raw-vtep.ts";
+import { requests } from "../support/requests.ts";
 import { transfer } from "../support/transfer.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -61,7 +62,7 @@ const carries = async (left: Host, right: Host): Promise<void> => {
     [left, "10.42.0.2", "101"],
     [right, "fd00:42::1", "333"],
   ] as const) {
-    expect(host.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "-s", size, address])).toContain(" 0% packet loss");
+    expect(host.run("ping", [...requests(2), "-s", size, address])).toContain(" 0% packet loss");
   }
   left.run("ping", ["-c", "1", "-W", "2", "-M", "do", "-s", "1422", "10.42.0.2"]);
   // Cut by IP inside the overlay.
@@ -205,7 +206,7 @@ describe.skipIf(isOldKernel)("vtepd in tier tunnel receives through packet socke
     );
     expect(receiversOf(daemon)).toEqual(["packet", "packet"]);
     for (const address of ["10.42.0.2", "10.43.0.2"]) {
-      expect(left.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", address])).toContain(" 0% packet loss");
+      expect(left.run("ping", [...requests(2), address])).toContain(" 0% packet loss");
     }
     expect(linksOf(left)).toContain("vtepgro4789");
     await daemon.stop();
@@ -262,9 +263,7 @@ describe.skipIf(isOldKernel)("vtepd in tier tunnel receives through packet socke
       `{ ov0: { mode: vxlan, id: 42, local: 192.0.2.1, remote: 192.0.2.2, mtu: 3000, addresses: [10.42.0.1/24] } }`,
       TUNNEL,
     );
-    expect(right.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "-s", "2900", "10.42.0.1"])).toContain(
-      " 0% packet loss",
-    );
+    expect(right.run("ping", [...requests(2), "-s", "2900", "10.42.0.1"])).toContain(" 0% packet loss");
     expect(daemon.drops("socket")).toEqual({});
   });
 });

@@ -5,6 +5,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { RunningDaemon } from "../support/daemon.ts";
 import { Lab, type WireMode } from "../support/lab.ts";
+import { requests } from "../support/requests.ts";
 import { transfer } from "../support/transfer.ts";
 
 let lab: Lab;
@@ -37,8 +38,8 @@ describe.each([
   it("ping, carry TCP unchanged both ways, learn each other's MAC, and lose nothing", async () => {
     const { left, right, daemons, mtu } = await build(mode, family, workers);
     expect(left.ipJson("link", "show", "ov0")[0].mtu).toBe(mtu);
-    expect(left.run("ping", ["-c", "3", "-i", "0.1", "-W", "2", "10.42.0.2"])).toContain(" 0% packet loss");
-    expect(right.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "fd00:42::1"])).toContain(" 0% packet loss");
+    expect(left.run("ping", [...requests(3), "10.42.0.2"])).toContain(" 0% packet loss");
+    expect(right.run("ping", [...requests(2), "fd00:42::1"])).toContain(" 0% packet loss");
     // Full size and do-not-fragment: the device's MTU is what the underlay really carries.
     left.run("ping", ["-c", "1", "-W", "2", "-M", "do", "-s", String(mtu - 28), "10.42.0.2"]);
     for (const [from, to, address] of [
