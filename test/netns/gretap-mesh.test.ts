@@ -72,10 +72,12 @@ describe.each(["gretap", "ip6gretap"])("a mesh of %s", (mode) => {
       const wanted = NUMBERS.filter((m) => m !== n).map((m) => `${MACS[m]} ${underlay(mode, m)}`);
       expect(daemons[n - 1]!.learned("ov0")).toEqual(wanted.sort());
     }
-    const before = [receivedFrom(3, underlay(mode, 1)), flooded(1)];
+    const [receivedBefore, floodedBefore] = [receivedFrom(3, underlay(mode, 1)), flooded(1)];
     const { sent, received } = await transfer(hosts[0], hosts[1], "10.42.0.2", 2_000_000);
     expect(received).toBe(sent);
-    expect([receivedFrom(3, underlay(mode, 1)), flooded(1)]).toEqual(before);
+    expect(flooded(1)).toBe(floodedBefore);
+    // The kernel asks its neighbours now and then whether they are still there.
+    expect(receivedFrom(3, underlay(mode, 1)) - receivedBefore).toBeLessThan(4);
     for (const daemon of daemons) {
       expect([daemon.drops("encap"), daemon.drops("decap"), daemon.drops("socket")]).toEqual([{}, {}, {}]);
     }
