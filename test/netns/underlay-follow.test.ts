@@ -90,7 +90,7 @@ describe.each([
   it("is reported again when the interface comes up again", async () => {
     const reports = await listen();
     a.ip("link", "set", "eth0", "down");
-    await daemon.child.waitForOutput(/ERR_INTERFACE_DOWN/);
+    await daemon.child.waitForOutput(/underlay is missing/);
     a.ip("link", "set", "eth0", "up");
     for (const address of addresses(1)) a.ip("address", "replace", address, "dev", "eth0");
     await within(ping, "answers both ways");
