@@ -202,6 +202,7 @@ describe("a daemon on demand", () => {
     const { pid } = JSON.parse(status) as { pid: number };
     pids.add(pid);
     const log = readFileSync(join(folder, "run", "control.log"), "utf8");
+    expect(log.match(/"msg":"offload"/g)).toHaveLength(1); // none but one has begun to start
     expect(log.match(/vtepd is forwarding/g)).toHaveLength(1);
     expect(host.ip("-br", "link").match(/^v[1-4] /gm)).toHaveLength(4);
   }, 60_000);

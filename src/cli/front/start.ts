@@ -14,7 +14,7 @@ import { VTEPD } from "../programs.ts";
 const CONFIG = "/etc/vtepd/vtepd.yaml";
 /** The default of the configuration's `daemon.control.socket`. */
 export const DEFAULT_SOCKET = "/run/vtepd/control.sock";
-const START_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 10;
 /** Exit status that says that another one holds the lock. */
 const LOCKED = 75;
