@@ -47,7 +47,7 @@ export class Changes implements ChangeService {
     await journal?.room(bytes);
     let isKept = false;
     const rest = async (): Promise<void> => {
-      const undo = await this.change(entries, links.length);
+      const undo = await this.change(entries, links.length, links.length > 0);
       isKept = true;
       try {
         await journal?.append(text);
@@ -57,24 +57,28 @@ export class Changes implements ChangeService {
       }
     };
     try {
-      if (links.length > 0) await desired.changeLinks(links, rest);
+      if (links.length > 0) await desired.changeLinks(links, changes.length === 1, rest);
       else await rest();
     } finally {
       if (!isKept) journal?.giveUp(bytes);
     }
   }
 
-  /** A change of before, which the journal has. @throws as run */
-  async replay(entry: EntryChange): Promise<void> {
-    await this.change([entry], 0);
+  /** A change of before, which the journal has. @param isPart of a change of tunnels @throws as run */
+  async replay(entry: EntryChange, isPart: boolean): Promise<void> {
+    await this.change([entry], 0, isPart);
   }
 
-  /** Writes down that tunnels are no longer made by hand, though what was said of them is. @throws ERR_JOURNAL */
+  /**
+   * Writes down that tunnels are no longer made by hand, or are no more. What was said of those that are there still is.
+   * @throws ERR_JOURNAL
+   */
   async forget(names: readonly string[]): Promise<void> {
     const { journal, tunnels } = this.parts;
-    if (names.length === 0 || journal === undefined) return;
+    if (names.length === 0 || journal === undefined || journal.isEmpty) return;
     const gone = names.map((name): Change => ({ op: "link-del", name }));
-    const text = JSON.stringify([...gone, ...names.flatMap((name) => changesOf(tunnels.get(name)!))]);
+    const present = names.flatMap((name) => tunnels.get(name) ?? []);
+    const text = JSON.stringify([...gone, ...present.flatMap(changesOf)]);
     await journal.room(Buffer.byteLength(text));
     await journal.append(text);
   }
@@ -94,11 +98,14 @@ export class Changes implements ChangeService {
     return named.length + vtep.flushNeighbours(dev, "learned");
   }
 
-  /** All or none. Returns what undoes them, in order. @param before changes that stand before these in the caller's list */
-  private async change(entries: readonly EntryChange[], before: number): Promise<Inverse[]> {
+  /**
+   * All or none. Returns what undoes them, in order. @param before changes that stand before these in the caller's list
+   * @param isPart of a change of tunnels, whose last step this is
+   */
+  private async change(entries: readonly EntryChange[], before: number, isPart: boolean): Promise<Inverse[]> {
+    if (!isPart) await this.idle();
     const release = await this.prepare(entries);
-    // A tunnel that is being made anew is nowhere for a moment.
-    for (let busy = this.parts.links.busy; busy !== undefined; busy = this.parts.links.busy) await busy;
+    if (!isPart) await this.idle();
     const inverses: Inverse[] = [];
     try {
       for (const [index, entry] of entries.entries()) {
@@ -113,6 +120,12 @@ export class Changes implements ChangeService {
       release();
     }
     return inverses;
+  }
+
+  /** A tunnel that is being made anew is nowhere for a moment, and what is said of one then may be taken back with it. */
+  private async idle(): Promise<void> {
+    const { links } = this.parts;
+    for (let busy = links.busy; busy !== undefined; busy = links.busy) await busy;
   }
 
   /** What takes time: the addresses of host names, the sockets of interfaces. Returns what lets go of it. */

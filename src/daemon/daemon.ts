@@ -269,7 +269,7 @@ const start = async (
   store.closeRest();
   // What somebody has made by hand ends with its device, as the kernel's does; what is the file's now is no longer by hand.
   watch.onDeleted = (name) => (desired.isByHand(name) ? changes.run([{ op: "link-del", name }]) : undefined);
-  desired.forget = (gone) => changes.forget(gone);
+  desired.forget = (forgotten) => handMade.forget(forgotten, changes);
   const learned = state && new LearnedSnapshot(state.learned, tunnels, tables, log);
   await learned?.restore();
   const saveLearned = async (): Promise<void> => {

@@ -22,10 +22,26 @@ import { Undo } from "./undo.ts";
 
 type Written = Readonly<Record<string, Settings>>;
 
-/** A whole that can become what is running. */
-interface Whole extends Pick<Config, "tunnels" | "hostGateways" | "settings"> {
-  readonly file: Config;
+interface HandMadeLinks {
   readonly byHand: Written;
+  /** Made by hand, too, and waiting for what they need. */
+  readonly absent: Written;
+}
+
+/** What a whole is made of. */
+interface Sources extends HandMadeLinks {
+  readonly file: Config;
+}
+
+/** A whole that can become what is running. */
+interface Whole extends Sources, Pick<Config, "tunnels" | "hostGateways" | "settings"> {}
+
+/** What a file has changed about tunnels that were made by hand, and about what was said of its own ones. */
+export interface Forgotten {
+  /** Are the file's now, or are no more. */
+  readonly names: readonly string[];
+  /** Those of them that had been waiting, and are there now. */
+  readonly found: readonly string[];
 }
 
 export interface DesiredParts {
@@ -42,25 +58,35 @@ export interface DesiredParts {
 export class Desired implements DesiredState {
   private readonly parts: DesiredParts;
   private present: Whole;
-  /** Made by hand, and waiting for what they need. */
-  private readonly absent = new Map<string, Settings>();
-  /** Told of tunnels made by hand that are the file's now; what it returns has been kept. */
-  forget: (names: readonly string[]) => Promise<void> = async () => {};
+  /** What it returns has been kept. */
+  forget: (forgotten: Forgotten) => Promise<void> = async () => {};
 
   /** @param file what the daemon was started with; nothing of it is running yet */
   constructor(parts: DesiredParts, file: Config) {
     this.parts = parts;
-    this.present = { file, byHand: {}, tunnels: [], hostGateways: [], settings: { daemon: {}, tunnels: {} } };
+    this.present = {
+      file,
+      byHand: {},
+      absent: {},
+      tunnels: [],
+      hostGateways: [],
+      settings: { daemon: {}, tunnels: {} },
+    };
   }
 
   /** Makes everything that shall be. @throws as DesiredState's changes */
   start(): Promise<void> {
-    return this.parts.turns.take(() => this.become(wholeOf(this.present.file, this.present.byHand)));
+    return this.parts.turns.take(() => this.become(wholeOf(this.present)));
   }
 
   /** Whether a tunnel is not of the file. */
   isByHand(name: string): boolean {
     return Object.hasOwn(this.present.byHand, name);
+  }
+
+  /** Whether a tunnel was made by hand, and waits for what it needs. */
+  isAbsent(name: string): boolean {
+    return Object.hasOwn(this.present.absent, name);
   }
 
   written(): ReturnType<DesiredState["written"]> {
@@ -78,30 +104,30 @@ export class Desired implements DesiredState {
   }
 
   /**
-   * Makes, changes and deletes tunnels by hand, all or none. @param then what belongs to the change and may fail
+   * Makes, changes and deletes tunnels by hand, all or none. @param isAlone whether the call has no other change
+   * @param then what belongs to the change and may fail
    * @throws as ChangeService.run, and what `then` throws; then nothing has changed
    */
-  changeLinks(changes: readonly LinkChange[], then: () => Promise<void>): Promise<void> {
+  changeLinks(changes: readonly LinkChange[], isAlone: boolean, then: () => Promise<void>): Promise<void> {
     return this.parts.turns.take(async () => {
       const before = this.present;
-      let byHand = before.byHand;
+      let links: HandMadeLinks = before;
       for (const [index, change] of changes.entries()) {
         try {
-          byHand = this.changed(byHand, change);
+          links = this.changed(links, change);
         } catch (error) {
-          throw changes.length === 1 ? error : ofChange(index, error);
+          throw isAlone ? error : ofChange(index, error);
         }
       }
-      await this.become(wholeOf(before.file, byHand));
-      await this.orBack(before, then);
+      await this.become(wholeOf({ ...before, ...links }), then);
       for (const { op, name } of changes) this.parts.log.info({ link: name, op }, "tunnels were changed by hand");
     });
   }
 
   /** What has been made by hand, as changes of nothing. */
   byHand(): LinkChange[] {
-    const all = { ...this.present.byHand, ...Object.fromEntries(this.absent) };
-    return Object.entries(all).map(([name, settings]) => ({ op: "link-add", name, settings }));
+    const { byHand, absent } = this.present;
+    return Object.entries({ ...byHand, ...absent }).map(([name, settings]) => ({ op: "link-add", name, settings }));
   }
 
   /**
@@ -109,16 +135,15 @@ export class Desired implements DesiredState {
    * missing) is tried again by `retry`; one whose name the file has come to have is the file's.
    */
   async restore(links: ReadonlyMap<string, Settings>): Promise<void> {
-    for (const [name, settings] of links) this.absent.set(name, settings);
     await this.parts.turns.take(async () => {
-      const { file, byHand } = this.present;
-      for (const name of Object.keys(file.settings.tunnels)) this.absent.delete(name);
-      if (this.absent.size === 0) return;
+      const { file } = this.present;
+      const wanted = without(Object.fromEntries(links), file.settings.tunnels);
+      if (Object.keys(wanted).length === 0) return;
+      this.present = { ...this.present, absent: wanted };
       try {
-        await this.become(wholeOf(file, { ...byHand, ...Object.fromEntries(this.absent) }));
-        this.absent.clear();
+        await this.become(wholeOf({ ...this.present, byHand: wanted, absent: {} }));
       } catch {
-        for (const [name, settings] of this.absent) await this.restoreOne(name, settings, true);
+        for (const name of Object.keys(wanted)) await this.restoreOne(name, true);
       }
     });
   }
@@ -126,15 +151,15 @@ export class Desired implements DesiredState {
   /** Tries again to make those that `restore` could not. Returns the names of those that are there now. */
   retry(): Promise<string[]> {
     return this.parts.turns.take(async () => {
-      const before = [...this.absent];
-      for (const [name, settings] of before) await this.restoreOne(name, settings, false);
-      return before.map(([name]) => name).filter((name) => !this.absent.has(name));
+      const before = Object.keys(this.present.absent);
+      for (const name of before) await this.restoreOne(name, false);
+      return before.filter((name) => !this.isAbsent(name));
     });
   }
 
   /** How many tunnels made by hand wait for what they need. */
   get absentees(): number {
-    return this.absent.size;
+    return Object.keys(this.present.absent).length;
   }
 
   reload(dryRun: boolean): Promise<Difference> {
@@ -148,16 +173,19 @@ export class Desired implements DesiredState {
   private applyFile(read: () => Config, dryRun: boolean): Promise<Difference> {
     return this.parts.turns.take(async () => {
       const file = read();
-      const byHand = Object.entries(this.present.byHand).filter(
-        ([name]) => !Object.hasOwn(file.settings.tunnels, name),
-      );
-      const next = wholeOf(file, Object.fromEntries(byHand));
       const before = this.present;
+      const ofFile = file.settings.tunnels;
+      const byHand = without(before.byHand, ofFile);
+      const next = wholeOf({ file, byHand, absent: without(before.absent, ofFile) });
       const difference = differenceOf(before, next);
       if (dryRun) return difference;
-      await this.become(next);
-      const taken = Object.keys(before.byHand).filter((name) => !Object.hasOwn(next.byHand, name));
-      await this.orBack(before, () => this.forget(taken));
+      const names = Object.keys({
+        ...without(before.byHand, next.byHand),
+        ...without(before.absent, next.absent),
+        ...without(before.file.settings.tunnels, ofFile),
+      });
+      const found = Object.keys(without(before.absent, next.absent));
+      await this.become(next, () => this.forget({ names, found }));
       const { added, removed, changed, unchanged, daemon } = difference;
       this.parts.log.info({ added, removed, changed: Object.keys(changed), unchanged }, "configuration was applied");
       const waiting = Object.keys(daemon);
@@ -166,10 +194,10 @@ export class Desired implements DesiredState {
     });
   }
 
-  private async restoreOne(name: string, settings: Settings, isFirst: boolean): Promise<void> {
+  private async restoreOne(name: string, isFirst: boolean): Promise<void> {
+    const { [name]: settings, ...absent } = this.present.absent;
     try {
-      await this.become(wholeOf(this.present.file, { ...this.present.byHand, [name]: settings }));
-      this.absent.delete(name);
+      await this.become(wholeOf({ ...this.present, byHand: { ...this.present.byHand, [name]: settings! }, absent }));
       if (!isFirst) this.parts.log.info({ link: name }, "a tunnel made by hand is back");
     } catch (error) {
       if (!(error instanceof VtepdError)) throw error;
@@ -178,23 +206,22 @@ export class Desired implements DesiredState {
     }
   }
 
-  private changed(byHand: Written, change: LinkChange): Written {
+  private changed({ byHand, absent }: HandMadeLinks, change: LinkChange): HandMadeLinks {
     const { name } = change;
-    const { file } = this.present;
+    const { [name]: waiting, ...stillAbsent } = absent;
     if (change.op === "link-add") {
-      if (Object.hasOwn(byHand, name) || Object.hasOwn(file.settings.tunnels, name)) {
+      if (Object.hasOwn(byHand, name) || Object.hasOwn(this.present.file.settings.tunnels, name)) {
         const message = `expected a new name, ${name} is a tunnel already`;
         throw new VtepdError("ERR_DEVICE_EXISTS", message, { path: "name" });
       }
-      this.absent.delete(name);
-      return { ...byHand, [name]: change.settings };
+      return { byHand: { ...byHand, [name]: change.settings }, absent: stillAbsent };
     }
-    if (change.op === "link-del" && this.absent.delete(name)) return byHand;
+    if (change.op === "link-del" && waiting !== undefined) return { byHand, absent: stillAbsent };
     const { [name]: before, ...rest } = byHand;
     if (before === undefined) throw this.notByHand(name);
-    if (change.op === "link-del") return rest;
+    if (change.op === "link-del") return { byHand: rest, absent };
     const next = Object.entries({ ...before, ...change.settings }).filter(([, value]) => value !== null);
-    return { ...byHand, [name]: Object.fromEntries(next) };
+    return { byHand: { ...byHand, [name]: Object.fromEntries(next) }, absent };
   }
 
   private notByHand(name: string): VtepdError {
@@ -205,40 +232,35 @@ export class Desired implements DesiredState {
     return new VtepdError("ERR_LINK_OWNER", message);
   }
 
-  /** Takes a step; if it fails, everything is again as it was. */
-  private async orBack(before: Whole, step: () => Promise<void>): Promise<void> {
-    try {
-      await step();
-    } catch (error) {
-      await this.become(before).catch((err: unknown) =>
-        this.parts.log.error({ err }, "a change could not be taken back whole"),
-      );
-      throw error;
-    }
-  }
-
-  private async become(next: Whole): Promise<void> {
+  /** @param then the last step; when it fails, or any other does, everything is again as it was */
+  private async become(next: Whole, then: () => Promise<void> = async () => {}): Promise<void> {
     const { links, gateways, directRoutes, onChange } = this.parts;
     const before = this.present;
-    const undo = new Undo();
-    const made = await links.apply(next.tunnels);
-    try {
-      undo.push(() => links.apply(before.tunnels).then(() => {}));
-      undo.push(() => gateways.set(before.hostGateways));
-      await gateways.set(next.hostGateways);
-      undo.push(() => directRoutes.set(before.tunnels));
-      await directRoutes.set(next.tunnels);
-    } catch (error) {
-      await undo.run().catch((err: unknown) => this.parts.log.error({ err }, "a change could not be taken back whole"));
-      throw error;
-    }
-    this.present = next;
-    onChange(made);
+    const rest = async (): Promise<void> => {
+      const undo = new Undo();
+      try {
+        undo.push(() => gateways.set(before.hostGateways));
+        await gateways.set(next.hostGateways);
+        undo.push(() => directRoutes.set(before.tunnels));
+        await directRoutes.set(next.tunnels);
+        this.present = next;
+        await then();
+      } catch (error) {
+        this.present = before;
+        const fail = (err: unknown): void => this.parts.log.error({ err }, "a change could not be taken back whole");
+        await undo.run().catch(fail);
+        throw error;
+      }
+    };
+    onChange(await links.apply(next.tunnels, rest));
   }
 }
 
 /** @throws ERR_CONFIG_*, without places in a file, which a wrong one of its own has told before */
-const wholeOf = (file: Config, byHand: Written): Whole => {
+const wholeOf = ({ file, byHand, absent }: Sources): Whole => {
   const tunnels = { ...file.settings.tunnels, ...byHand };
-  return { file, byHand, settings: { daemon: file.settings.daemon, tunnels }, ...readSettings(tunnels) };
+  return { file, byHand, absent, settings: { daemon: file.settings.daemon, tunnels }, ...readSettings(tunnels) };
 };
+
+const without = (links: Written, others: Written): Written =>
+  Object.fromEntries(Object.entries(links).filter(([name]) => !Object.hasOwn(others, name)));

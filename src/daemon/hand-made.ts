@@ -9,7 +9,7 @@ import type { Settings } from "../dataplane/desired-view.ts";
 import { VtepdError } from "../errors.ts";
 import { changesOf } from "./carry-over.ts";
 import type { Changes } from "./changes.ts";
-import type { Desired } from "./desired.ts";
+import type { Desired, Forgotten } from "./desired.ts";
 import type { Tunnel } from "./tunnel.ts";
 
 /** Changes in one record of a snapshot. */
@@ -35,7 +35,7 @@ export class HandMade {
     const { desired, tunnels } = this.parts;
     const all: Change[] = [...desired.byHand()];
     for (const tunnel of tunnels.values()) all.push(...changesOf(tunnel));
-    for (const entries of this.waiting.values()) all.push(...entries);
+    for (const [dev, entries] of this.waiting) if (desired.isAbsent(dev)) all.push(...entries);
     for (let at = 0; at < all.length; at += CHUNK) yield JSON.stringify(all.slice(at, at + CHUNK));
   }
 
@@ -53,10 +53,16 @@ export class HandMade {
     }
     await desired.restore(links);
     let count = 0;
+    const gone = [...links.keys()].filter((name) => tunnels.has(name) && !desired.isByHand(name));
     for (const dev of [...this.waiting.keys()]) {
       if (tunnels.has(dev)) count += await this.say(dev, changes);
-      else if (!links.has(dev)) this.drop(dev);
+      else if (!links.has(dev)) {
+        this.drop(dev);
+        gone.push(dev);
+      }
     }
+    // Or they would come back at some later start, when the file has other tunnels.
+    await changes.forget(gone).catch((err: unknown) => log.warn({ err, links: gone }, "the journal cannot forget"));
     if (links.size + count > 0) log.info({ links: links.size, changes: count }, "what was made by hand is back");
   }
 
@@ -66,26 +72,34 @@ export class HandMade {
     for (const dev of await this.parts.desired.retry()) await this.say(dev, changes);
   }
 
+  /** The file has changed. @throws ERR_JOURNAL */
+  async forget({ names, found }: Forgotten, changes: Changes): Promise<void> {
+    for (const dev of found) await this.say(dev, changes, true);
+    await changes.forget(names);
+  }
+
   private fold(change: Extract<Change, { name: string }>, links: Map<string, Settings>): void {
     const { op, name } = change;
     if (op === "link-del") {
       links.delete(name);
       this.waiting.delete(name);
-    } else if (op === "link-add") links.set(name, change.settings);
-    else {
+    } else if (op === "link-add") {
+      if (links.has(name)) this.waiting.delete(name); // it was waiting, and has another one in its place
+      links.set(name, change.settings);
+    } else {
       const next = Object.entries({ ...links.get(name), ...change.settings }).filter(([, value]) => value !== null);
       links.set(name, Object.fromEntries(next));
     }
   }
 
-  /** Makes what was said of a tunnel, which is there now. Returns how much of it. */
-  private async say(dev: string, changes: Changes): Promise<number> {
+  /** Makes what was said of a tunnel, which is there now. Returns how much of it. @param isPart of a change of tunnels */
+  private async say(dev: string, changes: Changes, isPart = false): Promise<number> {
     const said = this.waiting.get(dev) ?? [];
     this.waiting.delete(dev);
     let count = 0;
     for (const change of said) {
       try {
-        await changes.replay(change);
+        await changes.replay(change, isPart);
         count++;
       } catch (error) {
         if (!(error instanceof VtepdError)) throw error;

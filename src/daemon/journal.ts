@@ -104,6 +104,11 @@ export class Journal {
     return this.broken;
   }
 
+  /** Whether nothing was ever kept. */
+  get isEmpty(): boolean {
+    return this.position === 0 && this.promised === 0;
+  }
+
   /** Makes room on the disk for a record of so many bytes, which `append` must follow. @throws ERR_JOURNAL */
   async room(bytes: number): Promise<void> {
     this.promised += HEADER_BYTES + bytes;

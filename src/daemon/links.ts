@@ -37,6 +37,8 @@ export interface LinksParts {
 /** A tunnel without sockets, which may come back. */
 interface Retired {
   readonly config: TunnelConfig;
+  /** What comes in its place. */
+  readonly next: TunnelConfig | undefined;
   readonly plan: CompletePlan;
   readonly carryOver: CarryOver;
   /** Its device, in between owned by who came in its place. */
@@ -57,10 +59,11 @@ export class Links {
 
   /**
    * Makes the running tunnels these. Returns those that are new or were made anew.
-   * @throws what planning, sockets, devices and tables throw; then everything is as it was
+   * @param then the last step that may fail, when they are there and what goes can still come back as it was
+   * @throws what planning, sockets, devices, tables and `then` throw; then everything is as it was
    */
-  async apply(wanted: readonly TunnelConfig[]): Promise<Tunnel[]> {
-    const applied = this.make(wanted);
+  async apply(wanted: readonly TunnelConfig[], then: () => Promise<void>): Promise<Tunnel[]> {
+    const applied = this.make(wanted, then);
     this.changing = applied.then(
       () => {},
       () => {},
@@ -77,7 +80,7 @@ export class Links {
     return this.changing;
   }
 
-  private async make(wanted: readonly TunnelConfig[]): Promise<Tunnel[]> {
+  private async make(wanted: readonly TunnelConfig[], then: () => Promise<void>): Promise<Tunnel[]> {
     const byName = new Map(wanted.map((config) => [config.name, config]));
     const old = [...this.running.values()].filter(({ config }) => !isSameAs(config, byName.get(config.name)));
     const changed = old.filter(({ config }) => !isRemade(config, byName.get(config.name)));
@@ -93,11 +96,13 @@ export class Links {
     try {
       const changes = changed.map((tunnel) => ({ tunnel, before: tunnel.config }));
       for (const { tunnel, before } of changes) this.change(tunnel, byName.get(before.name)!, undo);
-      const retired = await this.retire(goes, undo);
+      const retired = await this.retire(goes, byName, undo);
       const made = await this.open(comes, plans, retired, wanted.length, undo);
       for (const { tunnel, before } of changes) await dropAddresses(tunnel, before);
+      for (const tunnel of made) await dropFormer(tunnel, retired.get(tunnel.config.name)?.config);
       await setUpDevices([...changed, ...made]);
       await this.parts.recursion.refuseAny(); // the devices' addresses are routes, too
+      await then();
       Device.removeHeld(
         [...retired.values()].map(({ held }) => held),
         this.parts.ground.store,
@@ -139,13 +144,19 @@ export class Links {
     take(next);
   }
 
-  private async retire(tunnels: readonly Tunnel[], undo: Undo): Promise<Map<string, Retired>> {
+  private async retire(
+    tunnels: readonly Tunnel[],
+    wanted: ReadonlyMap<string, TunnelConfig>,
+    undo: Undo,
+  ): Promise<Map<string, Retired>> {
     const retired = new Map<string, Retired>();
     const carryOvers = takeAlong(tunnels, this.parts.ground.tables);
     for (const tunnel of tunnels) {
       const { config, endpoints, device } = tunnel;
       const plan = { ...endpoints.plan, mtu: device.mtu };
-      const former = { config, plan, carryOver: carryOvers.get(config.name)!, held: device.handOver() };
+      const { name } = config;
+      const carryOver = carryOvers.get(name)!;
+      const former = { config, next: wanted.get(name), plan, carryOver, held: device.handOver() };
       retired.set(config.name, former);
       undo.push(() => this.reopen(former));
       this.running.delete(config.name);
@@ -155,10 +166,11 @@ export class Links {
   }
 
   /** Puts a tunnel back that was retired. */
-  private async reopen({ config, plan, held, carryOver }: Retired): Promise<void> {
+  private async reopen({ config, next, plan, held, carryOver }: Retired): Promise<void> {
     const tunnel = await this.openOne(config, plan, this.running.size + 1, held);
     giveBack(carryOver, tunnel, this.parts.ground.tables);
     await this.parts.ground.sockets.receivers.activate();
+    await dropFormer(tunnel, next);
     await setUpDevices([tunnel]);
   }
 
@@ -206,6 +218,11 @@ export class Links {
     await tunnel.close();
   }
 }
+
+/** The device may be that of another configuration, with its addresses. */
+const dropFormer = async (tunnel: Tunnel, former: TunnelConfig | undefined): Promise<void> => {
+  if (former !== undefined) await dropAddresses(tunnel, former);
+};
 
 const isSameAs = (config: TunnelConfig, next: TunnelConfig | undefined): boolean =>
   next !== undefined && isSameTunnel(config, next);

@@ -144,7 +144,42 @@ describe("what was made by hand", () => {
   });
 });
 
+describe("what was said of a tunnel of the file", () => {
+  it("ends with the tunnel, also when the file has it again later", async () => {
+    const both = OV0.replace(/ }$/, ", ov43: { mode: vxlan, id: 43, local: 192.0.2.1 } }");
+    await start([], both);
+    expect((await run([entry(1), entry(2, "ov43")])).status).toBe(204);
+    daemon.rewrite(OV0);
+    expect((await call("POST", "/v1/config/reload")).status).toBe(200);
+    await again([], both);
+    expect(byHand()).toEqual([`ov0 ${macOf(1)} 192.0.2.2`]);
+    // The same while vtepd is away.
+    expect((await run([entry(3, "ov43")])).status).toBe(204);
+    await again();
+    await again([], both);
+    expect(byHand()).toEqual([`ov0 ${macOf(1)} 192.0.2.2`]);
+  });
+});
+
 describe("many changes in one call", () => {
+  it("that cannot be made leave tunnels that had gone before as they were, with what was said and learned", async () => {
+    await start();
+    const made = { op: "link-add", name: "ov43", settings: { ...VX, addresses: ["10.43.0.1/24"] } };
+    expect((await run([made, entry(1, "ov43")])).status).toBe(204);
+    const { ifindex } = left.ipJson("link", "show", "ov43")[0];
+    const nothing = { op: "fdb-del", dev: "ov0", mac: macOf(9) };
+    expect((await run([{ op: "link-del", name: "ov43" }, nothing])).status).toBe(404);
+    const other = { op: "link-set", name: "ov43", settings: { fwmark: 7, addresses: ["10.44.0.1/24"] } };
+    expect((await run([other, nothing])).status).toBe(404);
+    expect(byHand()).toEqual([`ov43 ${macOf(1)} 192.0.2.2`]);
+    const addresses = (): string[] =>
+      left.ipJson("-4", "addr", "show", "ov43")[0].addr_info.map(({ local }: { local: string }) => local);
+    expect(addresses()).toEqual(["10.43.0.1"]);
+    expect((await run([other])).status).toBe(204);
+    expect(addresses()).toEqual(["10.44.0.1"]);
+    expect(left.ipJson("link", "show", "ov43")[0]).toMatchObject({ ifindex });
+  });
+
   it("happen all or not at all, and the error says which was wrong", async () => {
     await start();
     const add = { op: "link-add", name: "ov43", settings: VX };
@@ -156,6 +191,7 @@ describe("many changes in one call", () => {
       [[entry(1), entry(2), entry(1)], "ERR_FDB_ENTRY_EXISTS", "changes.2.mac"],
       [[add, flood, entry(2, "nosuch")], "ERR_LINK_NOT_FOUND", "changes.2"],
       [[add, { ...add, name: "ov45" }], "ERR_CONFIG_CONFLICT", "tunnels.ov45.id"],
+      [[{ op: "link-del", name: "ov0" }, entry(1)], "ERR_LINK_OWNER", "changes.0"],
       [[entry(1), add], "ERR_USAGE", "changes"],
       [[entry(1), { op: "nonsense" }], "ERR_CONFIG_VALUE", "changes.1.op"],
     ] as const) {
