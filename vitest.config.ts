@@ -6,7 +6,7 @@ import { ConfinedWorker } from "./test/support/confined-worker.ts";
 /** Tests with daemons and guests, which take longest, first: none of them shall be left alone at the end. */
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const long = ({ moduleId }: TestSpecification): number => (/test\/(netns|interop)\//.test(moduleId) ? 0 : 1);
+    const long = ({ moduleId }: TestSpecification): number => (/test\/(netns|interop|chaos)\//.test(moduleId) ? 0 : 1);
     return (await super.sort(files)).sort((a, b) => long(a) - long(b));
   }
 }

@@ -1,0 +1,20 @@
+/**
+ * Chance against a model (walk.ts). VTEPD_CHAOS_SEED chooses another walk, VTEPD_CHAOS_SECONDS its length;
+ * `npm run test:chaos -- SECONDS=600` is the long one.
+ */
+import { expect, it } from "vitest";
+import { Walk } from "./walk.ts";
+
+const SEED = Number(process.env["VTEPD_CHAOS_SEED"] ?? 20_261_121);
+const SECONDS = Number(process.env["VTEPD_CHAOS_SECONDS"] ?? 20);
+
+it(
+  "has what the model has, whatever happens, and loses nothing that nobody touched",
+  async () => {
+    const { steps, restarts, answers } = await Walk.run(SEED, SECONDS);
+    console.log(`seed ${SEED}: ${steps} steps, ${restarts} restarts, ${answers} pings answered`);
+    expect(steps).toBeGreaterThan(SECONDS);
+    expect(answers).toBeGreaterThan(SECONDS * 10);
+  },
+  (SECONDS + 120) * 1000,
+);
