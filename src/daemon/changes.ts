@@ -4,7 +4,14 @@
  * it has an effect; then the change itself, in memory and at once; then the record. Records stand in the journal in the order
  * in which the changes happened. Main thread.
  */
-import { type Change, type ChangeService, type EntryChange, isLinkChange, ofChange } from "../dataplane/change.ts";
+import {
+  type Change,
+  type ChangeService,
+  type EntryChange,
+  isLinkChange,
+  type LinkChange,
+  ofChange,
+} from "../dataplane/change.ts";
 import { isHostName } from "../dataplane/host-name.ts";
 import type { FdbFilter, FloodMember } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
@@ -47,7 +54,8 @@ export class Changes implements ChangeService {
     await journal?.room(bytes);
     let isKept = false;
     const rest = async (): Promise<void> => {
-      const undo = await this.change(entries, links.length, links.length > 0);
+      const former = this.formerEntries(links);
+      const undo = await this.change([...former, ...entries], links.length - former.length, links.length > 0);
       isKept = true;
       try {
         await journal?.append(text);
@@ -67,6 +75,14 @@ export class Changes implements ChangeService {
   /** A change of before, which the journal has. @param isPart of a change of tunnels @throws as run */
   async replay(entry: EntryChange, isPart: boolean): Promise<void> {
     await this.change([entry], 0, isPart);
+  }
+
+  /** Of a tunnel that is deleted and made in one call, which for what is running is a change of it: nothing was said of the new one. */
+  private formerEntries(links: readonly LinkChange[]): EntryChange[] {
+    const isNew = ({ op, name }: LinkChange, at: number): boolean =>
+      op === "link-add" && links.slice(0, at).some((before) => before.name === name && before.op === "link-del");
+    const tunnels = links.filter(isNew).flatMap(({ name }) => this.parts.tunnels.get(name) ?? []);
+    return tunnels.flatMap((tunnel) => changesOf(tunnel).map(deletionOf));
   }
 
   /**
@@ -207,3 +223,17 @@ export class Changes implements ChangeService {
     }
   }
 }
+
+/** @param change one of changesOf */
+const deletionOf = (change: Change): EntryChange => {
+  switch (change.op) {
+    case "fdb":
+      return { op: "fdb-del", dev: change.dev, mac: change.mac };
+    case "flood":
+      return { ...change, op: "flood-del" };
+    case "neighbour":
+      return { op: "neighbour-del", dev: change.dev, address: change.address };
+    default:
+      throw new TypeError(`expected a change that adds, got ${change.op}`);
+  }
+};

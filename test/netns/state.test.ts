@@ -175,6 +175,12 @@ describe("many changes in one call", () => {
     const addresses = (): string[] =>
       left.ipJson("-4", "addr", "show", "ov43")[0].addr_info.map(({ local }: { local: string }) => local);
     expect(addresses()).toEqual(["10.43.0.1"]);
+    // Deleted and made in one call: nothing was said of the new one, now and later.
+    const anew = [{ op: "link-del", name: "ov43" }, made];
+    expect((await run([...anew, nothing])).status).toBe(404);
+    expect(byHand()).toEqual([`ov43 ${macOf(1)} 192.0.2.2`]);
+    expect((await run([...anew, entry(2, "ov43")])).status).toBe(204);
+    expect(byHand()).toEqual([`ov43 ${macOf(2)} 192.0.2.2`]);
     expect((await run([other])).status).toBe(204);
     expect(addresses()).toEqual(["10.44.0.1"]);
     expect(left.ipJson("link", "show", "ov43")[0]).toMatchObject({ ifindex });
