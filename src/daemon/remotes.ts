@@ -160,6 +160,11 @@ export class TunnelRemotes {
     }
   }
 
+  /** Asks the kernel again what the paths carry. */
+  refreshPaths(): void {
+    for (const { slot } of this.held.values()) this.parts.paths.outdated(slot, performance.now());
+  }
+
   isRecursive(address: string): boolean {
     return this.recursive.has(address);
   }

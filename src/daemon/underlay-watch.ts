@@ -255,7 +255,10 @@ export class UnderlayWatch {
   }
 
   private async followMtu(tunnel: Tunnel, mtu: number): Promise<void> {
-    if (tunnel.config.mtu !== undefined || !tunnel.followUnderlayMtu(mtu)) return;
+    if (tunnel.config.mtu !== undefined || mtu === tunnel.device.mtu) return;
+    // First what the paths carry: a larger frame would be answered by "too big" once more, which hosts remember for minutes.
+    tunnel.forwarding.remotes.refreshPaths();
+    if (!tunnel.followUnderlayMtu(mtu)) return;
     this.log.info({ link: tunnel.config.name, mtu }, "device MTU follows the underlay");
     await setSegmentLimits([tunnel]);
   }
