@@ -16,9 +16,9 @@ import {
   wrongSettings,
 } from "./settings.ts";
 
-/** All that have a number, running or not. */
+/** All that have a number, or will have it. */
 const numbered = (models: readonly Model[]): Settings[] =>
-  models.flatMap(({ file, byHand }) => [...file.values(), ...byHand.values()]);
+  models.flatMap(({ file, byHand, disk }) => [...file.values(), ...byHand.values(), ...disk.values()]);
 
 /** @param others models whose numbers are taken, too */
 export const numberFor = (random: Random, models: readonly Model[], others: Iterable<Settings> = []): number =>

@@ -50,6 +50,8 @@ export class Model {
   /** Of the file that is in effect. */
   file: Written = new Map();
   byHand: Written = new Map();
+  /** Of the file on the disk, which the next reload or start brings into effect. */
+  disk: ReadonlyMap<string, Settings> = new Map();
   /** Tunnels made by hand that wait for their interface. */
   absent: Set<string> = new Set();
   isInterfaceMissing = false;
@@ -59,6 +61,7 @@ export class Model {
     const copy = new Model();
     copy.file = copied(this.file);
     copy.byHand = copied(this.byHand);
+    copy.disk = this.disk;
     copy.absent = new Set(this.absent);
     copy.isInterfaceMissing = this.isInterfaceMissing;
     copy.said = new Map([...this.said].map(([name, said]) => [name, copied(said)]));

@@ -34,8 +34,6 @@ export class Walk {
   private readonly random: Random;
   private readonly world: World;
   private model: Model = new Model();
-  /** Of the file on the disk. */
-  private file: Tunnels = new Map();
   private readonly told: string[] = [];
   private restarts = 0;
 
@@ -60,6 +58,11 @@ export class Walk {
     } finally {
       await world.close();
     }
+  }
+
+  /** On the disk. */
+  private get file(): Tunnels {
+    return this.model.disk;
   }
 
   private story(error: unknown): string {
@@ -178,7 +181,7 @@ export class Walk {
     const expected = this.expectedDifference(next);
     const flaw = this.model.apply(next);
     if (flaw !== undefined) throw new Error(`the walk made a file that is wrong: ${flaw}`);
-    this.file = next;
+    this.model.disk = next;
     if (isSignal) {
       this.world.hangUp();
       await waitFor(async () => (await this.differenceFrom(this.model)).length === 0, { what: "the reload" }).catch(
@@ -313,12 +316,13 @@ export class Walk {
   /** Another file may be there when it starts again. */
   private async startAgain(models: readonly Model[], flags: readonly string[] = []): Promise<void> {
     if (this.random.chance(0.3) && !models.some(({ isInterfaceMissing }) => isInterfaceMissing)) {
-      this.file = edited(this.random, this.model, this.file);
-      this.tell("edited", [...this.file]);
+      const next = edited(this.random, this.model, this.file);
+      for (const model of models) model.disk = next;
+      this.tell("edited", [...next]);
     }
-    for (const model of models) model.restart(this.file, flags.includes("--fresh"));
+    for (const model of models) model.restart(model.disk, flags.includes("--fresh"));
     this.restarts++;
-    await this.world.start(this.file, flags);
+    await this.world.start(models[0]!.disk, flags);
   }
 
   private async restarted(): Promise<void> {
