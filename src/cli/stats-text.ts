@@ -49,10 +49,18 @@ const duration = (seconds: number): string => {
     .join("");
 };
 
-export const statusText = ({ version, node, pid, uptime, config, links, fdb, offload, workers }: StatusJson): string =>
-  [
+const journalLine = (journal: StatusJson["journal"]): string => {
+  if (journal === undefined) return "journal none";
+  const { path, bytes, failure } = journal;
+  return `journal ${path} bytes ${bytes}${failure === undefined ? "" : ` failed: ${failure}`}`;
+};
+
+export const statusText = (status: StatusJson): string => {
+  const { version, node, pid, uptime, config, links, fdb, offload, workers, journal, reload } = status;
+  return [
     `vtepd ${version} node ${node} pid ${pid} up ${duration(uptime)}`,
-    `config ${config}`,
+    `config ${config}${reload.successful ? "" : " (the last reload failed)"}`,
+    journalLine(journal),
     `links ${links}`,
     `fdb entries ${fdb.entries} capacity ${fdb.capacity}`,
     `offload ${offload.tier} in_use ${offload.in_use.join(",") || "none"} segment_refused ${offload.segment_refused} segment_lost ${offload.segment_lost}`,
@@ -64,3 +72,4 @@ export const statusText = ({ version, node, pid, uptime, config, links, fdb, off
   ]
     .map((line) => `${line}\n`)
     .join("");
+};

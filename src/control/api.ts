@@ -82,6 +82,10 @@ export const makeApi = ({ service, desired, changes, metrics, log }: ApiParts): 
   addTraceRoutes(api, service);
   api.get("/metrics", async (context) => context.body(await metrics(), 200, { "content-type": METRICS_TYPE }));
   api.get("/healthz", (context) => context.text("ok\n"));
+  api.get("/readyz", (context) => {
+    const reasons = service.unready();
+    return reasons.length === 0 ? context.text("ok\n") : context.text(`${reasons.join("\n")}\n`, 503);
+  });
   api.doc31("/openapi.json", {
     openapi: "3.1.0",
     info: { title: "vtepd control API", version: service.status().version },

@@ -1,5 +1,5 @@
 /** Counters and the daemon's own state as JSON. iproute2 has no such commands, so the words are ours, in its spelling. */
-import type { LinkStats, SocketStats, StatusView, TrafficCounters } from "../dataplane/view.ts";
+import type { KeptView, LinkStats, SocketStats, StatusView, TrafficCounters } from "../dataplane/view.ts";
 
 export interface TrafficJson {
   readonly rx: { readonly packets: number; readonly bytes: number };
@@ -82,6 +82,10 @@ export interface StatusJson {
     readonly overflow: number;
     readonly errors: number;
   }[];
+  /** What keeps changes over the control socket; absent = nothing does. `failure`: why they are refused. */
+  readonly journal?: { readonly path: string; readonly bytes: number; readonly failure?: string };
+  /** The last reload, and when one succeeded last, seconds since 1970. */
+  readonly reload: { readonly successful: boolean; readonly succeeded: number };
 }
 
 const trafficJson = (counters: TrafficCounters): TrafficJson => ({
@@ -116,6 +120,12 @@ export const linkStatsJson = (stats: LinkStats): LinkStatsJson => ({
   })),
 });
 
+const journalJson = ({ journal }: KeptView): Pick<StatusJson, "journal"> => {
+  if (journal === null) return {};
+  const { path, bytes, failure } = journal;
+  return { journal: { path, bytes, ...(failure === null ? {} : { failure }) } };
+};
+
 export const statusJson = (status: StatusView): StatusJson => ({
   version: status.version,
   node: status.node,
@@ -142,4 +152,6 @@ export const statusJson = (status: StatusView): StatusJson => ({
     overflow: receiveOverflow,
     errors: receiveErrors,
   })),
+  ...journalJson(status.kept),
+  reload: { successful: status.kept.reload.isSuccessful, succeeded: status.kept.reload.succeededAtS },
 });

@@ -36,8 +36,13 @@ const StatusSchema: z.ZodType<StatusJson> = z
         errors: count(),
       }),
     ),
+    journal: z.object({ path: z.string(), bytes: count(), failure: z.string().optional() }).optional(),
+    reload: z.object({
+      successful: z.boolean(),
+      succeeded: z.number().openapi({ description: "Seconds since 1970." }),
+    }),
   })
-  .openapi("Status");
+  .openapi("Status") as z.ZodType<StatusJson>;
 
 const StatsSchema: z.ZodType<StatsJson> = z
   .object({

@@ -38,6 +38,7 @@ import { Names } from "./names.ts";
 import { type Offload, type OffloadRequest, probeOffload } from "./offload.ts";
 import { PathMtus } from "./path-mtu.ts";
 import { PeerWatch } from "./peer-watch.ts";
+import { unreadyReasons } from "./readiness.ts";
 import { Receivers } from "./receivers.ts";
 import { RouteRecursion } from "./route-recursion.ts";
 import { ServiceManager } from "./service-manager.ts";
@@ -234,6 +235,8 @@ const start = async (
     offload,
     configPath,
     version,
+    kept: () => ({ journal: journal?.view() ?? null, reload: desired.lastReload }),
+    unready: () => unreadyReasons(tunnels.values(), desired.absentees),
   };
   const vtep = new Vtep(parts);
 
@@ -313,7 +316,12 @@ const start = async (
   });
   undo.push(() => server.close());
   if (metrics.listen !== undefined) {
-    const exporter = await startMetrics({ listen: metrics.listen, render: () => scrape(vtep), log });
+    const exporter = await startMetrics({
+      listen: metrics.listen,
+      render: () => scrape(vtep),
+      unready: () => vtep.unready(),
+      log,
+    });
     undo.push(() => exporter.close());
   }
   undo.push(startWatchdog(manager, supervisor, log));

@@ -12,6 +12,7 @@ import { tunnelJsonSchema } from "../config/json-schema.ts";
 import { loadConfig, parseConfig, readSettings } from "../config/load.ts";
 import { type LinkChange, ofChange } from "../dataplane/change.ts";
 import type { DesiredState, Difference, Settings, WrittenLink } from "../dataplane/desired-view.ts";
+import type { KeptView } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
 import type { DirectRoutes } from "./direct-routes.ts";
 import type { Gateways } from "./gateways.ts";
@@ -58,6 +59,7 @@ export interface DesiredParts {
 export class Desired implements DesiredState {
   private readonly parts: DesiredParts;
   private present: Whole;
+  private reloaded: KeptView["reload"] = { isSuccessful: false, succeededAtS: 0 };
   /** What it returns has been kept. */
   forget: (forgotten: Forgotten) => Promise<void> = async () => {};
 
@@ -76,7 +78,11 @@ export class Desired implements DesiredState {
 
   /** Makes everything that shall be. @throws as DesiredState's changes */
   start(): Promise<void> {
-    return this.parts.turns.take(() => this.become(wholeOf(this.present)));
+    return this.noting(() => this.parts.turns.take(() => this.become(wholeOf(this.present))));
+  }
+
+  get lastReload(): KeptView["reload"] {
+    return this.reloaded;
   }
 
   /** Whether a tunnel is not of the file. */
@@ -163,11 +169,22 @@ export class Desired implements DesiredState {
   }
 
   reload(dryRun: boolean): Promise<Difference> {
-    return this.applyFile(() => loadConfig(this.parts.configPath), dryRun);
+    const apply = (): Promise<Difference> => this.applyFile(() => loadConfig(this.parts.configPath), dryRun);
+    return dryRun ? apply() : this.noting(apply);
   }
 
   applyText(text: string, dryRun: boolean): Promise<Difference> {
-    return this.applyFile(() => parseConfig(text, "config"), dryRun);
+    const apply = (): Promise<Difference> => this.applyFile(() => parseConfig(text, "config"), dryRun);
+    return dryRun ? apply() : this.noting(apply);
+  }
+
+  /** Remembers how it went. */
+  private async noting<T>(step: () => Promise<T>): Promise<T> {
+    const { succeededAtS } = this.reloaded;
+    this.reloaded = { isSuccessful: false, succeededAtS };
+    const result = await step();
+    this.reloaded = { isSuccessful: true, succeededAtS: Date.now() / 1000 };
+    return result;
   }
 
   private applyFile(read: () => Config, dryRun: boolean): Promise<Difference> {

@@ -21,6 +21,7 @@ import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
+import type { KeptView } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
 
 const HEADER_BYTES = 8;
@@ -87,6 +88,8 @@ export class Journal {
   /** What is done to the file, one after the other. */
   private work: Promise<void> = Promise.resolve();
   private broken: VtepdError | undefined;
+  /** Why the last change was refused that had no room. */
+  private refusal: VtepdError | undefined;
 
   /**
    * @param bytes of the records that are in the file (readJournal)
@@ -99,9 +102,8 @@ export class Journal {
     this.snapshot = snapshot;
   }
 
-  /** Why nothing can be kept any more; undefined = all is well. */
-  get failure(): VtepdError | undefined {
-    return this.broken;
+  view(): NonNullable<KeptView["journal"]> {
+    return { path: this.path, bytes: this.position, failure: (this.broken ?? this.refusal)?.message ?? null };
   }
 
   /** Whether nothing was ever kept. */
@@ -158,6 +160,7 @@ export class Journal {
     try {
       const file = await this.opened();
       before = this.size;
+      this.refusal = undefined;
       if (wanted <= this.size) return;
       for (let at = this.size; at < wanted; ) {
         const { bytesWritten } = await file.write(Buffer.alloc(Math.min(wanted - at, 1 << 20)), 0, undefined, at);
@@ -167,7 +170,8 @@ export class Journal {
       this.size = wanted;
     } catch (cause) {
       await this.file?.truncate(before).catch(() => {});
-      throw failure(`cannot keep changes in ${this.path}`, cause);
+      this.refusal = failure(`cannot keep changes in ${this.path}`, cause);
+      throw this.refusal;
     }
   }
 
@@ -202,6 +206,7 @@ export class Journal {
     }
     this.position += bytes.length;
     this.promised -= bytes.length;
+    this.refusal = undefined;
     for (const { resolve } of batch) resolve();
   }
 

@@ -18,6 +18,7 @@ import type {
   FdbFilter,
   FdbRequest,
   FloodMember,
+  KeptView,
   LinkStats,
   LinkView,
   NeighbourRequest,
@@ -62,6 +63,8 @@ export interface VtepParts {
   readonly offload: Offload;
   readonly configPath: string;
   readonly version: string;
+  readonly kept: () => KeptView;
+  readonly unready: () => string[];
 }
 
 export class Vtep implements VtepService {
@@ -85,7 +88,12 @@ export class Vtep implements VtepService {
       fdbCapacity: tables.fdb.capacity,
       workers: statistics.ofWorkers(),
       offload: { tier: offload.tier, capabilities: offload.capabilities, ...statistics.ofSegmentation() },
+      kept: this.parts.kept(),
     };
+  }
+
+  unready(): string[] {
+    return this.parts.unready();
   }
 
   links(): LinkView[] {

@@ -249,6 +249,24 @@ export interface StatusView {
   readonly fdbCapacity: number;
   readonly workers: readonly WorkerView[];
   readonly offload: OffloadView;
+  readonly kept: KeptView;
+}
+
+/** What outlives the daemon, and what it was told to be. */
+export interface KeptView {
+  /** Where changes over the control socket are kept; null = nowhere. */
+  readonly journal: {
+    readonly path: string;
+    readonly bytes: number;
+    /** Why changes are refused; null = they are not. */
+    readonly failure: string | null;
+  } | null;
+  /** The last time the configuration was brought into effect, or was to be; the start counts. */
+  readonly reload: {
+    readonly isSuccessful: boolean;
+    /** Of the last time that was successful, seconds since 1970. */
+    readonly succeededAtS: number;
+  };
 }
 
 /** A host name that remote VTEPs of a tunnel have, and the addresses it has now: none when it was never resolved. */
@@ -312,6 +330,8 @@ export interface FdbFilter {
  */
 export interface VtepService {
   status(): StatusView;
+  /** What keeps it from carrying the frames of all its tunnels, in words; empty = it is ready. */
+  unready(): string[];
   /** In the order of creation. */
   links(): LinkView[];
   /** @throws ERR_LINK_NOT_FOUND */

@@ -211,3 +211,17 @@ export const SEGMENT_LOST: Metric = counter(
   "vtepd_segment_lost_total",
   "Sockets that gave UDP_SEGMENT up because it was refused again and again.",
 );
+
+export const JOURNAL_BYTES: Metric = gauge("vtepd_journal_bytes", "Bytes of the records in the journal of changes.");
+export const JOURNAL_FAILED: Metric = gauge(
+  "vtepd_journal_failed",
+  "1 while changes are refused because they cannot be kept.",
+);
+export const LAST_RELOAD_SUCCESSFUL: Metric = gauge(
+  "vtepd_config_last_reload_successful",
+  "Whether the configuration was brought into effect the last time somebody asked for it.",
+);
+export const LAST_RELOAD_SUCCESS_TIMESTAMP: Metric = gauge(
+  "vtepd_config_last_reload_success_timestamp_seconds",
+  "When the configuration was brought into effect last.",
+);

@@ -1,5 +1,13 @@
 /** Where each data-plane metric gets its samples from, and their rendering at a scrape. */
-import type { LinkStats, LinkView, SocketStats, StatusView, VtepService, WorkerView } from "../dataplane/view.ts";
+import type {
+  KeptView,
+  LinkStats,
+  LinkView,
+  SocketStats,
+  StatusView,
+  VtepService,
+  WorkerView,
+} from "../dataplane/view.ts";
 import * as catalogue from "./catalogue.ts";
 import { formatFamily, type Sample } from "./exposition.ts";
 import { type RemoteCounters, remoteSeries } from "./remote-series.ts";
@@ -57,6 +65,13 @@ const fdbLimit: Source = ({ links }) =>
 const capabilities: Source = ({ status }) =>
   status.offload.capabilities.map(({ name, inUse, reason }) => [inUse ? 1 : 0, name, reason]);
 
+const journal =
+  (read: (journal: NonNullable<KeptView["journal"]>) => number): Source =>
+  ({ status }) => {
+    const { journal: kept } = status.kept;
+    return kept === null ? [] : [[read(kept)]];
+  };
+
 // A gauge of 0 would read as a path that carries nothing.
 const pathMtus: Source = (moment) => perRemote(({ pathMtu }) => pathMtu)(moment).filter(([mtu]) => mtu > 0);
 
@@ -100,6 +115,10 @@ const FAMILIES: readonly (readonly [catalogue.Metric, Source])[] = [
   [catalogue.CAPABILITY, capabilities],
   [catalogue.SEGMENT_REFUSED, ({ status }) => [[status.offload.segmentRefused]]],
   [catalogue.SEGMENT_LOST, ({ status }) => [[status.offload.segmentLost]]],
+  [catalogue.JOURNAL_BYTES, journal(({ bytes }) => bytes)],
+  [catalogue.JOURNAL_FAILED, journal(({ failure }) => (failure === null ? 0 : 1))],
+  [catalogue.LAST_RELOAD_SUCCESSFUL, ({ status }) => [[status.kept.reload.isSuccessful ? 1 : 0]]],
+  [catalogue.LAST_RELOAD_SUCCESS_TIMESTAMP, ({ status }) => [[status.kept.reload.succeededAtS]]],
 ];
 
 /** Exposition text of the data-plane families. */

@@ -1,5 +1,5 @@
 /**
- * /metrics and /healthz over TCP for a Prometheus that cannot reach the control socket. Plain node:http with nothing
+ * /metrics, /healthz and /readyz over TCP for a Prometheus that cannot reach the control socket. Plain node:http with nothing
  * else behind it: whoever can connect reads the counters and can change nothing.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -10,6 +10,7 @@ import { type ErrorCode, VtepdError } from "../errors.ts";
 /** Time a client gets to send its request. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+const PATHS: readonly string[] = ["/metrics", "/healthz", "/readyz"];
 const TEXT_TYPE = "text/plain; charset=utf-8";
 
 export interface MetricsOptions {
@@ -17,6 +18,8 @@ export interface MetricsOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** Exposition text of this moment. */
   readonly render: () => Promise<string>;
+  /** Why not all tunnels carry frames; empty = they do. */
+  readonly unready: () => readonly string[];
   readonly log: Logger;
 }
 
@@ -42,19 +45,22 @@ const answer = (response: ServerResponse, status: number, type: string, text: st
 const respond = async (
   { method, url = "/" }: IncomingMessage,
   response: ServerResponse,
-  render: () => Promise<string>,
+  { render, unready }: Pick<MetricsOptions, "render" | "unready">,
 ): Promise<void> => {
   const [path] = url.split("?", 1);
-  if (path !== "/metrics" && path !== "/healthz") answer(response, 404, TEXT_TYPE, "not found\n");
+  if (!PATHS.includes(path!)) answer(response, 404, TEXT_TYPE, "not found\n");
   else if (method !== "GET" && method !== "HEAD") answer(response, 405, TEXT_TYPE, "method not allowed\n");
   else if (path === "/healthz") answer(response, 200, TEXT_TYPE, "ok\n");
-  else answer(response, 200, METRICS_TYPE, await render());
+  else if (path === "/readyz") {
+    const reasons = unready();
+    answer(response, reasons.length === 0 ? 200 : 503, TEXT_TYPE, `${reasons.join("\n") || "ok"}\n`);
+  } else answer(response, 200, METRICS_TYPE, await render());
 };
 
 /** @throws ERR_ADDRESS_IN_USE, ERR_ADDRESS_NOT_LOCAL, ERR_PERMISSION, ERR_CONFIG_VALUE (a name without address), ERR_SYSCALL */
-export const startMetrics = async ({ listen, render, log }: MetricsOptions): Promise<MetricsServer> => {
+export const startMetrics = async ({ listen, render, unready, log }: MetricsOptions): Promise<MetricsServer> => {
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
-    respond(request, response, render).catch((error: unknown) => {
+    respond(request, response, { render, unready }).catch((error: unknown) => {
       log.error({ err: error, code: "ERR_INTERNAL" }, "scrape failed");
       if (response.headersSent) response.destroy();
       else answer(response, 500, TEXT_TYPE, "scrape failed; the log of vtepd has the cause\n");

@@ -52,6 +52,8 @@ describe("GET", () => {
         segment_lost: 1,
       },
       workers: [{ id: 0, wakeups: 10, batches: 20, frames: 300, overflow: 4, errors: 0 }],
+      journal: { path: "/var/lib/vtepd/control.journal", bytes: 4096 },
+      reload: { successful: true, succeeded: 1_700_000_000 },
     });
   });
 
@@ -272,6 +274,13 @@ describe("GET", () => {
 
   it("/healthz answers", async () => {
     expect(await get("/healthz")).toMatchObject({ status: 200, text: "ok\n" });
+  });
+
+  it("/readyz says what is missing until nothing is", async () => {
+    control.service.unreadyReasons = ["vx42: its device is gone", "vx43: no route"];
+    expect(await get("/readyz")).toMatchObject({ status: 503, text: "vx42: its device is gone\nvx43: no route\n" });
+    control.service.unreadyReasons = [];
+    expect(await get("/readyz")).toMatchObject({ status: 200, text: "ok\n" });
   });
 
   it("/openapi.json describes every route and the shape of a problem", async () => {

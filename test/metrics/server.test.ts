@@ -5,6 +5,7 @@ import { captureLog, type LogLine } from "../support/log-capture.ts";
 
 let server: MetricsServer | undefined;
 let lines: LogLine[] = [];
+let unready: string[] = [];
 
 const start = async (
   render: () => Promise<string> = async () => "vtepd_test 1\n",
@@ -13,7 +14,7 @@ const start = async (
 ): Promise<string> => {
   const captured = captureLog();
   lines = captured.lines;
-  server = await startMetrics({ listen: { host, port }, render, log: captured.log });
+  server = await startMetrics({ listen: { host, port }, render, unready: () => unready, log: captured.log });
   return `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`;
 };
 
@@ -37,6 +38,15 @@ describe("metrics server", () => {
     expect(head.status).toBe(200);
     expect(head.headers.get("content-length")).toBe("13");
     expect(await head.text()).toBe("");
+  });
+
+  it("serves /readyz: 503 with the reasons until there are none", async () => {
+    const base = await start();
+    unready = ["vx42: its device is gone", "vx43: no route"];
+    const answer = await fetch(`${base}/readyz`);
+    expect([answer.status, await answer.text()]).toEqual([503, "vx42: its device is gone\nvx43: no route\n"]);
+    unready = [];
+    expect(await (await fetch(`${base}/readyz`)).text()).toBe("ok\n");
   });
 
   it("has nothing else: no control API over TCP", async () => {

@@ -30,6 +30,12 @@ const pings = (vni: number): boolean =>
   left.exec("ping", ["-c", "2", "-i", "0.2", "-W", "1", `10.${vni}.0.2`]).stdout.includes("bytes from");
 const call = (method: string, path: string, body?: unknown): Promise<UnixAnswer> =>
   unixJson(daemon.socket, method, path, body);
+/** How the last reload went, as `vtepctl status` has it. */
+const reloaded = (successful: boolean): { succeeded: number } => {
+  const { reload } = daemon.json<{ reload: { successful: boolean; succeeded: number } }>("status");
+  expect(reload.successful).toBe(successful);
+  return reload;
+};
 const add = (vni: number, more: object = {}): Promise<UnixAnswer> =>
   call("POST", "/v1/links", {
     name: `ov${vni}`,
@@ -147,7 +153,9 @@ describe("a reload", () => {
     expect(daemon.json("link", "show", "ov43")).toMatchObject([{ linkinfo: { info_data: { id: 44 } } }]);
 
     daemon.rewrite(`{ ov0: { ${OV0} }, ${GEN(43, ", ageing: 60")} }`);
+    const before = reloaded(true);
     const changed = JSON.parse((await call("POST", "/v1/config/reload")).text);
+    expect(reloaded(true).succeeded).toBeGreaterThan(before.succeeded);
     expect(changed).toEqual({
       added: [],
       removed: [],
@@ -187,6 +195,8 @@ describe("a reload", () => {
     expect(answer.status).toBe(409);
     expect(JSON.parse(answer.text)).toMatchObject({ code: "ERR_DEVICE_EXISTS" });
     expect(await end()).toBe(0);
+    const { succeeded } = reloaded(false);
+    expect(Math.abs(Date.now() / 1000 - succeeded)).toBeLessThan(120);
     expect(daemon.json("link", "show")).toEqual(before);
     expect(daemon.learned("ov0")).toEqual(learned);
     expect(daemon.fdb("ov43").map(({ mac }) => mac)).toContain("02:00:00:00:00:09");

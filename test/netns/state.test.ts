@@ -227,6 +227,8 @@ describe("a full disk", () => {
       expect({ count: count > 0, status: answer.status }).toEqual({ count: true, status: 503 });
       expect(JSON.parse(answer.text)).toMatchObject({ code: "ERR_JOURNAL", detail: expect.stringContaining("ENOSPC") });
       expect(byHand()).toHaveLength(count * 400);
+      expect(daemon.vtepctl("status").stdout).toMatch(/^journal \S+ bytes \d+ failed: .*ENOSPC/m);
+      expect((await call("GET", "/metrics")).text).toMatch(/^vtepd_journal_failed 1$/m);
       // Tunnels, too: here 40 of them in one call, each with a long flood list.
       const { remote: _, ...plain } = VX;
       const flood = Array.from({ length: 250 }, (_, n) => `198.51.100.${n + 1}`);

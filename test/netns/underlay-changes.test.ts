@@ -9,6 +9,7 @@ import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { lan } from "../support/lan.ts";
+import { type UnixAnswer, unixHttp } from "../support/unix-http.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const FAMILIES = {
@@ -78,6 +79,7 @@ interface UnderlayJson {
 }
 const underlay = (): UnderlayJson["vtepd"]["underlay"] =>
   daemon.json<UnderlayJson[]>("link", "show", "ov0")[0]!.vtepd.underlay;
+const readiness = (): Promise<UnixAnswer> => unixHttp({ socket: daemon.socket, path: "/readyz" });
 const degraded = (code: string): Promise<boolean> =>
   waitFor(() => underlay().code === code, { what: () => `${code}, now ${JSON.stringify(underlay())}` });
 
@@ -120,10 +122,12 @@ describe.each(["IPv4", "IPv6"] as const)("%s", (family) => {
     await waitFor(() => underlay().state === "degraded", { what: "degraded" });
     if (keys.includes("link")) expect(underlay().code).toBe("ERR_INTERFACE_DOWN");
     expect(answers()).toBe(false);
+    expect(await readiness()).toMatchObject({ status: 503, text: expect.stringMatching(/^ov0: /) });
     left.ip("link", "set", "eth0", "up");
     // Linux forgets IPv6 addresses of an interface that goes down; whoever configured it gives them again.
     if (family === "IPv6") left.ip("address", "replace", own, "dev", "eth0", "nodad");
     await recovers();
+    await waitFor(async () => (await readiness()).text === "ok\n", { what: "readiness" });
     await saidOnce("ERR_");
     expect(entries()).toEqual(before);
   });

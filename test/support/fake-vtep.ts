@@ -11,6 +11,7 @@ import type {
   FdbFilter,
   FdbRequest,
   FloodMember,
+  KeptView,
   LinkStats,
   LinkView,
   NeighbourRequest,
@@ -140,6 +141,16 @@ export class FakeVtep implements VtepService {
     this.#entries.push({ dev, mac, dst, ...via, origin: "learned", owner: "learned", usedS, updatedS });
   }
 
+  kept: KeptView = {
+    journal: { path: "/var/lib/vtepd/control.journal", bytes: 4096, failure: null },
+    reload: { isSuccessful: true, succeededAtS: 1_700_000_000 },
+  };
+  unreadyReasons: string[] = [];
+
+  unready(): string[] {
+    return this.unreadyReasons;
+  }
+
   status(): StatusView {
     if (this.bug !== undefined) throw this.bug;
     return {
@@ -162,6 +173,7 @@ export class FakeVtep implements VtepService {
         segmentRefused: 3,
         segmentLost: 1,
       },
+      kept: this.kept,
     };
   }
 
