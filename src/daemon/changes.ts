@@ -177,9 +177,8 @@ export class Changes implements ChangeService {
     const floodBack: Inverse = () => forwarding?.flood.set(members);
     switch (op) {
       case "fdb": {
-        const { op: _, dev: __, verb, ...request } = entry;
         const former = forwarding?.statics.get(entry.mac)?.wish;
-        vtep.changeFdb(dev, verb, request);
+        vtep.changeFdb(dev, entry.verb, entry);
         if (entry.mac === FLOOD_MAC) return floodBack;
         return () => {
           if (former === undefined) forwarding?.statics.delete(entry.mac, undefined);

@@ -54,6 +54,8 @@ export class TunnelRemotes {
   private endpoints: Endpoints;
   private readonly own: { readonly port: number; readonly vni: number };
   private readonly held = new Map<string, Held>();
+  /** Those of them that are plain, by address: almost all that is asked for. */
+  private readonly plain = new Map<string, Held>();
   /** Addresses that nothing is sent to, because the routes to them lead back into the tunnel. */
   private recursive: ReadonlySet<string> = new Set();
   /** Slots of our own addresses. */
@@ -115,7 +117,7 @@ export class TunnelRemotes {
 
   /** Whether the tunnel has a remote of this address. */
   has(address: string): boolean {
-    return this.held.has(remoteText({ ...this.own, address }));
+    return this.plain.has(address);
   }
 
   /** Gives a VTEP that nobody named a slot. Returns false when it has one, and when there is none left. */
@@ -212,8 +214,7 @@ export class TunnelRemotes {
   }
 
   private acquireSlot(key: RemoteKey): number {
-    const text = remoteText(key);
-    const known = this.held.get(text);
+    const known = this.find(key);
     if (known !== undefined) {
       known.users++;
       return known.slot;
@@ -226,8 +227,14 @@ export class TunnelRemotes {
       throw error;
     }
     this.addPath(slot, key);
-    this.held.set(text, { ...key, slot, users: 1 });
+    const held = { ...key, slot, users: 1 };
+    this.held.set(remoteText(key), held);
+    if (this.isPlain(key)) this.plain.set(key.address, held);
     return slot;
+  }
+
+  private find(key: RemoteKey): Held | undefined {
+    return this.isPlain(key) ? this.plain.get(key.address) : this.held.get(remoteText(key));
   }
 
   private makeSlot(key: RemoteKey): number {
@@ -256,9 +263,10 @@ export class TunnelRemotes {
   }
 
   private releaseSlot(key: RemoteKey): void {
-    const held = this.held.get(remoteText(key));
+    const held = this.find(key);
     if (held === undefined || --held.users > 0) return;
     this.held.delete(remoteText(key));
+    if (this.isPlain(key)) this.plain.delete(key.address);
     this.parts.paths.remove(held.slot);
     if (this.isPlain(key)) this.parts.reception.remove(key.address);
     const { fdb, remotes } = this.tables;
