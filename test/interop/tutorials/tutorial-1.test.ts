@@ -1,4 +1,7 @@
 /** Tutorial 1: two hosts, point to point, by a multicast group, and with containers on bridges. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Lab } from "../../support/lab.ts";
 import { waitFor } from "../../support/wait-for.ts";
@@ -35,6 +38,26 @@ describe("tutorial 1", () => {
     expect(a.run("ping -c 2 -i 0.2 -W 2 10.16.0.3")).toContain(REPLIED);
     expect(a.run("ip addr")).toMatch(/vxlan0: .* mtu 1450 /);
     expect(a.run("route -n")).toMatch(/^10\.16\.0\.0 .* vxlan0$/m);
+  }, 60_000);
+
+  it("point to point: a capture of the underlay has the frames whole", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "tutorial-1-"));
+    try {
+      const file = join(folder, "vxlan.pcap");
+      // The document ends it by hand: here after six packets, and each is written when it comes. Root may write where we are.
+      const words = `-i enp1s0 host 192.168.50.29 -s0 -v -w ${file} -c 6 --immediate-mode -Z root`;
+      const capture = a.spawn("tcpdump", words.split(" "));
+      await capture.waitForOutput(/listening on enp1s0/);
+      a.run("ping -c 4 -i 0.2 -W 2 10.16.0.3");
+      await capture.exited;
+      const inside = a.run(`tcpdump -nr ${file} udp port 4789`);
+      expect(inside).toMatch(
+        /VXLAN, flags \[I\] \(0x08\), vni 120\n.* 10\.16\.0\.2 > 10\.16\.0\.3: ICMP echo request, .* length 64$/m,
+      );
+      expect(inside).toMatch(/ 10\.16\.0\.3 > 10\.16\.0\.2: ICMP echo reply, /);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   }, 60_000);
 
   it("multicast: the group until the remote VTEP is known, by the lines of both hosts", () => {

@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Lab } from "../../support/lab.ts";
+import { lan } from "../../support/lan.ts";
 import { TutorialHost } from "./tutorial-host.ts";
 
 const REPLIED = " 0% packet loss";
@@ -37,6 +38,58 @@ const twoHosts = async (): Promise<[TutorialHost, TutorialHost]> => {
 };
 
 describe("tutorial 2", () => {
+  it(
+    "two VNIs on one port, each with a remote of its own",
+    async () => {
+      const [one, two] = [lab.host("one"), lab.host("two")];
+      const host = lab.host("a");
+      lan(lab, [
+        { host, addresses: ["10.0.0.9/24"] },
+        { host: one, addresses: ["10.0.0.1/24"] },
+        { host: two, addresses: ["10.0.0.2/24"] },
+      ]);
+      const a = await TutorialHost.on(host);
+      hosts.push(a);
+      // The far ends, which the document leaves out, are the kernel's; the second one speaks both VNIs.
+      for (const [peer, id, address] of [
+        [one, 100, "192.168.1.2/24"],
+        [two, 200, "192.168.2.2/24"],
+        [two, 100, "192.168.2.78/32"],
+      ] as const) {
+        peer.ip(
+          ..."link add".split(" "),
+          `vx${id}`,
+          ...`type vxlan id ${id} dstport 4789 remote 10.0.0.9 dev eth0`.split(" "),
+        );
+        peer.address(`vx${id}`, address);
+      }
+      a.run(`
+        ip link add vxlan1 type vxlan id 100 dstport 4789 remote 10.0.0.1 dev eth0
+        ip link add vxlan2 type vxlan id 200 dstport 4789 remote 10.0.0.2 dev eth0
+        ip a
+        ip link set dev vxlan1 up
+        ip link set dev vxlan2 up
+        ip addr add 192.168.1.1/24 dev vxlan1
+        ip addr add 192.168.2.1/24 dev vxlan2`);
+      // The document's ping is to an address of the host itself and proves nothing: the others go through the tunnels.
+      for (const address of ["192.168.2.1", "192.168.1.2", "192.168.2.2"]) {
+        expect(a.run(`ping -c 1 -W 5 ${address}`)).toContain(REPLIED);
+      }
+      // Whoever asks by VNI 100 for an address of the other network is seen on vxlan1 (or, as a stranger, nowhere).
+      one.address("vx100", "192.168.2.77/24");
+      for (const [peer, address] of [
+        [one, "192.168.2.77"],
+        [two, "192.168.2.78"],
+      ] as const) {
+        expect(peer.exec("ping", `-c 1 -W 1 -I vx100 -I ${address} 192.168.2.1`.split(" ")).status).not.toBe(0);
+      }
+      expect(a.run("ip neigh show dev vxlan1")).toContain("192.168.2.77 ");
+      expect(a.run("ip neigh show dev vxlan2")).toMatch(/^192\.168\.2\.2 /m);
+      expect(a.run("ip neigh show dev vxlan2")).not.toMatch(/192\.168\.2\.7[78] lladdr/);
+    },
+    TIMEOUT_MS,
+  );
+
   it(
     "four namespaces with a tunnel of the same name each: who shares a VNI is together",
     async () => {
@@ -119,8 +172,42 @@ describe("tutorial 2", () => {
       expect(a.run("ip -n ns1 link show type vxlan")).toMatch(/^\d+: vxlan0: /);
       expect(a.run("ss -Hulpn sport = 8472")).not.toBe("");
       expect(a.run("ip netns exec ns1 ss -Hulpn")).toBe("");
+      // `iptables -A OUTPUT -j DROP`, as iptables-nft has it.
+      a.run(`
+        ip netns exec ns1 nft add table ip filter
+        ip netns exec ns1 nft 'add chain ip filter OUTPUT { type filter hook output priority filter; }'
+        ip netns exec ns1 nft add rule ip filter OUTPUT drop`);
+      expect(a.exec("ip netns exec ns1 ping -c 1 -W 1 192.168.1.2").stdout).toContain(LOST);
       a.run("ip netns exec ns1 ip link delete vxlan0");
       expect(a.run("ss -Hulpn sport = 8472")).toBe("");
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    "a bridge for each VNI: stations of equal addresses on both do not meet",
+    async () => {
+      const both = await twoHosts();
+      for (const [index, host] of both.entries()) {
+        for (const id of [100, 200]) {
+          host.run(`
+            ip link add br${id} type bridge
+            ip link set br${id} up
+            ip link add vxlan${id} type vxlan id ${id} dstport 4789 remote 10.0.0.${2 - index} dev eth0
+            ip link set vxlan${id} master br${id} up
+            ip netns add on${id}
+            ip link add veth${id} type veth peer name eth0 address 02:00:00:00:00:0${index + 1} netns on${id}
+            ip link set veth${id} master br${id} up
+            ip -n on${id} addr add 192.168.1.${index + 1}/24 dev eth0
+            ip -n on${id} link set eth0 up`);
+        }
+      }
+      const [a, b] = both;
+      const pings = (id: number): number =>
+        a.exec(`ip netns exec on${id} ping -c 2 -i 0.2 -W 1 192.168.1.2`).stdout.includes(REPLIED) ? id : 0;
+      expect([pings(100), pings(200)]).toEqual([100, 200]);
+      b.run("ip -n on200 link set eth0 down");
+      expect([pings(100), pings(200)]).toEqual([100, 0]);
     },
     TIMEOUT_MS,
   );

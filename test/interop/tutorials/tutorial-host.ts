@@ -62,6 +62,13 @@ export class TutorialHost {
     return this.host.spawn("nsenter", [...this.#entry(), command, ...args], { env: this.#env() });
   }
 
+  /** What `docker run --network none` comes to: a process whose network is its own, with `lo` only. */
+  async container(): Promise<Child> {
+    const child = this.spawn("unshare", ["--net", "bash", "-c", "ip link set lo up; echo ready; exec sleep infinity"]);
+    await child.waitForOutput(/ready/);
+    return child;
+  }
+
   #entry(): string[] {
     return [`--mount=/proc/${this.#holder.pid}/ns/mnt`];
   }
