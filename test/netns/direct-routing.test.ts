@@ -13,7 +13,6 @@ import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { lan } from "../support/lan.ts";
-import { requests } from "../support/requests.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 /** What a tunnel promises after a change of the underlay, and a second for a busy machine. */
@@ -96,7 +95,9 @@ class Wire {
   /** Pings three times, and tells which way the packets have gone. */
   async wayOf(from: string, to: string): Promise<"direct" | "tunnel"> {
     const before = this.#lines();
-    expect(left.run("ping", [...requests(3), "-s", "500", "-I", from, to])).toContain(" 0% packet loss");
+    expect(left.run("ping", ["-c", "3", "-i", "0.2", "-W", "2", "-s", "500", "-I", from, to])).toContain(
+      " 0% packet loss",
+    );
     const now = (): number[] => this.#lines().map((count, index) => count - before[index]!);
     await waitFor(() => now().some((count) => count >= 6), { what: "the pings on the wire" });
     const [plain = 0, tunnelled = 0] = now();

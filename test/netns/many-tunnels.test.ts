@@ -25,7 +25,6 @@ let left: Host;
 let right: Host;
 let daemon: RunningDaemon;
 let startedMs: number;
-let kernelKiB: number;
 
 /** YAML of all tunnels. @param keys more of one of them */
 const tunnels = (one = 0, keys = ""): string => {
@@ -38,9 +37,6 @@ const tunnels = (one = 0, keys = ""): string => {
 };
 
 const overlay = (vni: number, end: number): string => `10.${vni >> 8}.${vni & 255}.${end}`;
-
-/** Memory of the kernel itself, KiB. */
-const kernelMemory = (): number => Number(/SUnreclaim:\s+(\d+)/.exec(readFileSync("/proc/meminfo", "utf8"))![1]);
 
 /** Columns of proc_pid_stat(5), counted from the state: utime and cutime. */
 const OWN = 11;
@@ -63,12 +59,10 @@ beforeAll(async () => {
     right.ip("link", "add", `vx${vni}`, ...kernel);
     right.address(`vx${vni}`, `${overlay(vni, 2)}/24`);
   }
-  const before = kernelMemory();
   const since = performance.now();
   daemon = RunningDaemon.launch(left, tunnels(), { workers: WORKERS });
   await daemon.child.waitForOutput(/vtepd is forwarding/, 30_000);
   startedMs = performance.now() - since;
-  kernelKiB = kernelMemory() - before;
 }, 60_000);
 afterAll(() => lab.close());
 
@@ -77,8 +71,7 @@ describe("600 tunnels", () => {
     expect(startedMs).toBeLessThan(15_000);
   });
 
-  it("cost the kernel under 120 KiB each, since none has a queueing discipline", () => {
-    expect(kernelKiB / TUNNELS).toBeLessThan(120);
+  it("have no queueing discipline, which is most of what a device costs the kernel (bench/scale.ts measures it)", () => {
     const links = left.ipJson("link", "show") as { ifname: string; qdisc: string }[];
     const ours = links.filter(({ ifname }) => ifname.startsWith("vx"));
     expect(ours).toHaveLength(TUNNELS);
