@@ -42,11 +42,12 @@ it("a native write is seen by another thread", async () => {
      parentPort.once("message", () => parentPort.postMessage(words[workerData.word]));`,
     { eval: true, workerData: { buffer, word: BEFORE + STATUS_WOKEN } },
   );
+  const ended = once(worker, "exit"); // it may end before its answer is looked at
   await once(worker, "message");
   addon.signalEvent(wakeFd);
   io.receive(0);
   const answer = once(worker, "message");
   worker.postMessage("look");
   expect(await answer).toEqual([1]);
-  await once(worker, "exit");
+  await ended;
 });
