@@ -19,7 +19,7 @@ export default defineConfig({
     // A test's daemons, peers and commands keep about one core busy; one is left, for tests that measure time.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     sequence: { sequencer: LongFirst },
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });
