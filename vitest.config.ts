@@ -19,7 +19,10 @@ export default defineConfig({
     // A test's daemons, peers and commands keep about one core busy; one is left, for tests that measure time.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     sequence: { sequencer: LongFirst },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // What was expected and what came instead, whole: a failure elsewhere cannot be looked at again.
+    chaiConfig: { truncateThreshold: 4000 },
+    // Several times what the longest takes: a machine may be slow, and a test that fails says so long before.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

@@ -15,6 +15,8 @@ interface Test {
   fullName: string;
   status: "passed" | "failed" | "skipped" | "pending" | "todo";
   failureMessages?: string[];
+  /** Milliseconds. */
+  duration?: number;
 }
 interface File {
   name: string;
@@ -31,8 +33,11 @@ const testsOf = (file: File): Test[] =>
     ? [...file.assertionResults, { fullName: "(the file itself)", status: "failed", failureMessages: [file.message] }]
     : file.assertionResults;
 const isWhole = (file: File): boolean => testsOf(file).every(({ status }) => status === "passed");
-const tell = (what: string, file: File, { fullName, failureMessages = [] }: Test): void =>
-  console.log(`${what}: ${place(file)}: ${fullName}\n${failureMessages.join("\n").slice(0, 2000)}`);
+/** The report has no message of a test that ran out of time, only the place where it begins. */
+const tell = (what: string, file: File, { fullName, failureMessages = [], duration = 0 }: Test): void => {
+  const messages = failureMessages.join("\n").replace("STACK_TRACE_ERROR", `no end after ${Math.round(duration)} ms`);
+  console.log(`${what}: ${place(file)}: ${fullName}\n${messages.slice(0, 2000)}`);
+};
 
 const [command, first, second] = process.argv.slice(2);
 if (first === undefined) throw new Error("test/verdict.ts: expected files or totals, and a report's path");

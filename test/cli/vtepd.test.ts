@@ -272,7 +272,7 @@ describe("watchInterrupts in a process of its own", () => {
 
   it("takes the first signal for a request and the second for an order", async () => {
     const child = program("");
-    await waitFor(() => child.stdout.includes("ready"), { what: "the program", timeoutMs: 15_000 });
+    await waitFor(() => child.stdout.includes("ready"), { what: "the program" });
     child.signal("SIGHUP");
     await waitFor(() => child.stdout.includes("hangup"), { what: "the hangup" });
     child.signal("SIGTERM");

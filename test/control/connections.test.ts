@@ -85,7 +85,7 @@ describe("the control socket's connections", () => {
     const { client, heard } = await say(text);
     await waitFor(() => heard().startsWith(`HTTP/1.1 ${status} `), { what: () => `${status}, got ${heard()}` });
     client.on("end", () => client.end());
-    await waitFor(() => !isOpen(client), { timeoutMs: 15_000, what: "the end" });
+    await waitFor(() => !isOpen(client), { what: "the end" });
     expect(await answers()).toBe(200);
   });
 

@@ -158,7 +158,7 @@ describe("events", () => {
         emit({ event: "l3-miss", dev: "vx42", address: "10.42.0.9" });
         return received.join("").includes('"lost"');
       },
-      { what: "the loss told", timeoutMs: 10_000 },
+      { what: "the loss told" },
     );
     const lost = received
       .join("")

@@ -20,7 +20,7 @@ export const COLUMNS = ["kernel, IPv4", "kernel, IPv6", "Open vSwitch", "user-mo
 export type ColumnName = (typeof COLUMNS)[number];
 
 const GUEST_PORT = "to-peer";
-const LINE_TIMEOUT_MS = 30_000;
+const LINE_TIMEOUT_MS = 60_000;
 
 /** Runs lines of bash on a host of the lab. */
 export const shell =

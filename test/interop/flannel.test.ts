@@ -160,7 +160,7 @@ describe.each(["IPv4", "IPv6"] as const)("the flannel pattern, %s inside and out
     expect(daemons.get(1)!.drops("decap")).toEqual({ unknown_vtep: 2 });
     learnedNothing(1);
     learnedNothing(2);
-  }, 60_000);
+  });
 
   it("has hosts come and go, and carries TCP from pod to pod", async () => {
     await startDevice(1);
@@ -203,5 +203,5 @@ describe.each(["IPv4", "IPv6"] as const)("the flannel pattern, %s inside and out
     isMesh(...NODES);
     learnedNothing(1);
     learnedNothing(2);
-  }, 60_000);
+  });
 });

@@ -42,7 +42,7 @@ beforeAll(async () => {
   guest = await UmlPeer.start(hub, "to-guest");
   for (const address of addresses(GUEST)) await guest.run(`ip address add ${address} dev eth0`);
   ovs = await OvsPeer.start(right, "eth0", addresses(OVS));
-}, 60_000);
+});
 
 afterEach(async () => {
   await daemon?.stop();
@@ -122,7 +122,7 @@ describe("vtepd and Open vSwitch", () => {
     silent(right, overlay4(1));
     await waitFor(() => (running.drops("socket")["vxlan_vni_not_found"] ?? 0) > 0, { what: "a drop" });
     expect(running.stats().links[0]?.rx.packets).toBe(0);
-  }, 40_000);
+  });
 
   it("options are ignored", async () => {
     startOvs("IPv4", 1438);
@@ -132,7 +132,7 @@ describe("vtepd and Open vSwitch", () => {
     const { sent, received } = await transfer(right, left, overlay4(1), BYTES);
     expect(received).toBe(sent);
     expect([running.drops("decap"), running.drops("socket")]).toEqual([{}, {}]);
-  }, 60_000);
+  });
 
   it.each([
     ["options, where they are refused", 0x01, ", options: refuse"],

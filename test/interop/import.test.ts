@@ -17,7 +17,7 @@ import { UmlPeer } from "../support/uml-peer.ts";
 
 const VTEPD = fileURLToPath(new URL("../../dist/vtepd.js", import.meta.url));
 const VTEPCTL = fileURLToPath(new URL("../../dist/vtepctl.js", import.meta.url));
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 60_000;
 /** Node's heap, the daemon's tables and the guest itself. */
 const GUEST_MB = 512;
 
@@ -138,4 +138,4 @@ it("takes over the kernel's gre, gretap, ipip, sit and geneve", async () => {
   const wait = "for n in $(seq 300); do grep -q forwarding /run/log && exit; sleep 0.1; done; cat /run/log; exit 1";
   await guest.run(wait, 2 * START_TIMEOUT_MS);
   pings();
-}, 120_000);
+});

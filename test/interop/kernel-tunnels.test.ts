@@ -56,7 +56,7 @@ beforeAll(async () => {
   ];
   await guest.run(`printf '%s\\n' ${lines.map((line) => `'${line}'`).join(" ")} >/run/vtepd.yaml`);
   await RunningDaemon.start(hub, tunnels(2));
-}, 60_000);
+});
 
 afterAll(async () => {
   await guest?.stop();
@@ -79,7 +79,7 @@ const show = (mode: string): Promise<string> => guest.run(`${vtepctl} -d link sh
 const errorsOf = async (overlay: string): Promise<number> => {
   const filter = "(icmp and icmp[icmptype] == icmp-unreach) or (icmp6 and ip6[40] == 1)";
   const capture = hub.spawn("tcpdump", ["-nnlt", "--immediate-mode", "-i", "to-guest", filter]);
-  await capture.waitForOutput(/listening/, 10_000);
+  await capture.waitForOutput(/listening/);
   expect(hub.run("ping", [...requests(3), `${overlay}1`])).toContain(" 0% packet loss");
   await capture.stop();
   return capture.stdout.split("\n").filter((line) => line.includes("unreachable")).length;

@@ -10,8 +10,6 @@ import { Lab } from "../support/lab.ts";
 import { QemuPeer } from "../support/qemu-peer.ts";
 import { UmlPeer } from "../support/uml-peer.ts";
 
-const BOOT_TIMEOUT_MS = 90_000;
-
 interface Case {
   readonly kernel: "uml" | "host" | "qemu";
   /** iproute2's words for it; R is the remote VTEP. */
@@ -213,7 +211,7 @@ beforeAll(async () => {
     return `${nameOf(index)}: { ${filled(keys, keys, index).replace("KEYS", file)} }`;
   });
   daemon = await RunningDaemon.start(left, `{ ${tunnels.join(", ")} }`);
-}, BOOT_TIMEOUT_MS);
+});
 
 afterAll(async () => {
   await daemon?.stop();

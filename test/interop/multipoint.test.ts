@@ -26,7 +26,7 @@ beforeAll(async () => {
   hub.ip("link", "set", "to-guest", "master", "br0", "up");
   guest = await UmlPeer.start(hub, "to-guest");
   await guest.run("ip address add 192.0.2.2/24 dev eth0");
-}, 60_000);
+});
 
 afterEach(async () => {
   await daemon?.stop();

@@ -16,7 +16,7 @@ export class OuterCapture {
   static async start(host: Host, dev: string): Promise<OuterCapture> {
     const filter = `udp dst port 4789 and greater ${LEAST_LENGTH}`;
     const child = host.spawn("tcpdump", ["--immediate-mode", "-nnvvlt", "-i", dev, filter]);
-    await child.waitForOutput(/listening/, 10_000);
+    await child.waitForOutput(/listening/);
     return new OuterCapture(child);
   }
 

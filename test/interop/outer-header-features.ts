@@ -34,7 +34,7 @@ const innerReplies = async ({ left }: Column): Promise<Child> => {
     "ov42",
     "icmp[icmptype] == icmp-echoreply",
   ]);
-  await capture.waitForOutput(/listening/, 10_000);
+  await capture.waitForOutput(/listening/);
   return capture;
 };
 

@@ -31,7 +31,7 @@ beforeAll(async () => {
   await guest.run("/run/modprobe -a vrf tun");
   await guest.run("ip link add under type vrf table 10 && ip link set under up && ip link set eth0 master under");
   await guest.run("ip address add 192.0.2.1/24 dev eth0 && ip address add 2001:db8::1/64 dev eth0 nodad");
-}, 60_000);
+});
 
 afterAll(async () => {
   await guest?.stop();

@@ -115,7 +115,7 @@ describe.each(["IPv4", "IPv6"] as const)("vtepd as a port of a bridge, %s underl
     ];
     const filter = `icmp[0] == 8 and src ${ADDRESSES.v2}`;
     const capture = hosts.h1.spawn("tcpdump", ["--immediate-mode", "-nnvlt", "-i", "eth0", filter]);
-    await capture.waitForOutput(/listening/, 10_000);
+    await capture.waitForOutput(/listening/);
     const ecns = ["not-ect", "ect1", "ect0", "ce"];
     for (const [outer, name] of ecns.entries()) {
       const chain = "add chain inet path out { type filter hook output priority 0; }; flush chain inet path out";
@@ -175,7 +175,6 @@ describe.each(["IPv4", "IPv6"] as const)("vtepd as a port of a bridge, %s underl
     expect(daemon.learned("ov0")).toContain(`${MACS.v2} ${net.at(2)}`);
     await waitFor(() => !daemon.learned("ov0").some((line) => line.startsWith(MACS.v2)), {
       what: "ageing",
-      timeoutMs: 10_000,
     });
     await net.burst(MACS.v2, { v2: BURST, v3: BURST });
   });

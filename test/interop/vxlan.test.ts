@@ -8,8 +8,6 @@ import { FEATURES, type Feature } from "./features.ts";
 import { NOT_OFFERED } from "./not-offered.ts";
 import { InteropTable } from "./table.ts";
 
-const BOOT_TIMEOUT_MS = 60_000;
-
 const table = new InteropTable({
   name: "table",
   head: "feature",
@@ -25,7 +23,7 @@ beforeAll(async () => {
   for (const result of await Promise.allSettled(COLUMNS.map(start))) {
     if (result.status === "rejected") throw result.reason;
   }
-}, BOOT_TIMEOUT_MS);
+});
 afterAll(() => Promise.all([...columns.values()].map((column) => column.close())));
 
 describe.each(Object.keys(FEATURES) as Feature[])("%s", (feature) => {

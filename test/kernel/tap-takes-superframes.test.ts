@@ -205,7 +205,7 @@ describe("a superframe to the host itself", () => {
   ])("is taken by its TCP: %s", async (_, fields, tail) => {
     const args = ["--import", LOADER, RECEIVER, "receive", fields.dstIp, String(TCP_PORT)];
     const receiver = host.spawn(process.execPath, args);
-    await receiver.waitForOutput(/listening/, 10_000);
+    await receiver.waitForOutput(/listening/);
 
     writeUnit(tap, merge([tcpFrame({ ...fields, seq: 999, ack: 0, flags: TCP_SYN })])[0]!);
     const answer = await receiveTcp(fields);

@@ -48,7 +48,7 @@ beforeAll(async () => {
   const ip0 = "{ mode: ipip, local: 192.0.2.1, remote: 192.0.2.2, addresses: [10.43.0.1/24] }";
   daemon = await RunningDaemon.start(left, `{ ov0: ${ov0}, ip0: ${ip0}, ov6: ${ov6} }`, { workers: 2 });
   expect(left.exec("ping", ["-c", "1", "-W", "2", "10.42.0.2"]).status).toBe(0);
-}, 30_000);
+});
 
 afterAll(async () => {
   await lab.close();
@@ -110,7 +110,7 @@ describe("vtepctl capture", () => {
   it("has outer packets as the other end of the wire sees them, ports and all", async () => {
     const file = nextFile();
     const seen = right.spawn("tcpdump", ["--immediate-mode", "-nntlxi", "eth0", "udp port 4789 and greater 500"]);
-    await seen.waitForOutput(/listening/, 10_000);
+    await seen.waitForOutput(/listening/);
     const child = await capture(file, "outer", "dev", "ov0", "filter", "icmp and greater 500", "count", "2");
     ping("10.42.0.2", "-s", "500");
     await ended(child);
@@ -206,7 +206,7 @@ describe("vtepctl capture", () => {
         ping("10.42.0.2");
         return both.stdout.includes("ICMP echo reply");
       },
-      { what: () => `packets: ${both.stderr}`, timeoutMs: 10_000 },
+      { what: () => `packets: ${both.stderr}` },
     );
     expect(both.stdout).toContain("ICMP echo request");
   });

@@ -9,8 +9,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
+import { SteadyPing } from "../support/steady-ping.ts";
 import { unixHttp, unixJson } from "../support/unix-http.ts";
-import { sleep, waitFor } from "../support/wait-for.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 const ENTRIES = 20_000;
 const IDLE = 2000;
@@ -76,8 +77,7 @@ afterAll(async () => {
 describe("clients that mean no good", () => {
   it("cost no frame, no other client's answer, and not much memory", async () => {
     const before = descriptors();
-    const ping = right.spawn("ping", ["-i", "0.02", "10.42.0.1"]);
-    await ping.waitForOutput(/icmp_seq=5 /);
+    const ping = await SteadyPing.start(right, "10.42.0.1");
     writeFileSync(`/proc/${daemon.child.pid}/clear_refs`, "5"); // the peak begins again
     const resident = memoryKiB("VmRSS");
     const ask = async (): Promise<void> => {
@@ -85,7 +85,7 @@ describe("clients that mean no good", () => {
       expect(
         (await unixHttp({ socket: daemon.socket, path: "/v1/status", headers: { connection: "close" } })).status,
       ).toBe(200);
-      expect(performance.now() - since).toBeLessThan(3000);
+      expect(performance.now() - since).toBeLessThan(10_000);
     };
 
     const slow = Array.from({ length: EACH }, () =>
@@ -111,18 +111,14 @@ describe("clients that mean no good", () => {
     // Half of them go in the middle of their request or answer.
     for (const [n, client] of clients.entries()) if (n % 2 === 0) client.destroy();
     await ask();
-    await sleep(200);
-    ping.signal("SIGINT");
-    await ping.wait(5000);
-    expect(ping.stdout).toMatch(/ 0% packet loss/);
+    expect(await ping.unanswered()).toEqual([]);
     expect(memoryKiB("VmHWM") - resident).toBeLessThan(64 * MIB);
 
     for (const client of clients) client.destroy();
     await waitFor(() => descriptors() <= before + 2, {
-      timeoutMs: 10_000,
       what: () => `${before} descriptors, got ${descriptors()}`,
     });
     expect(daemon.fdb("ov0").filter(({ vtepd }) => vtepd?.owner === "control")).toHaveLength(ENTRIES);
     expect(daemon.child.stdout).not.toContain("ERR_INTERNAL");
-  }, 60_000);
+  });
 });

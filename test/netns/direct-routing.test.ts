@@ -15,9 +15,6 @@ import { Lab } from "../support/lab.ts";
 import { lan } from "../support/lan.ts";
 import { waitFor } from "../support/wait-for.ts";
 
-/** What a tunnel promises after a change of the underlay, and a second for a busy machine. */
-const FOLLOW_MS = 3000;
-
 let lab: Lab;
 let left: Host;
 let right: Host;
@@ -88,7 +85,7 @@ class Wire {
     const children = filters.map((filter) =>
       left.spawn("tcpdump", ["--immediate-mode", "-lntq", "-i", "eth0", filter]),
     );
-    for (const child of children) await child.waitForOutput(/listening/, 10_000);
+    for (const child of children) await child.waitForOutput(/listening/);
     return new Wire(...(children as [Child, Child]));
   }
 
@@ -118,7 +115,6 @@ const waysOf = (daemon: RunningDaemon): string[] =>
 const hasWays = async (daemon: RunningDaemon, ways: string[]): Promise<void> => {
   await waitFor(() => waysOf(daemon).join() === ways.join(), {
     what: () => `${ways}, have ${waysOf(daemon)}`,
-    timeoutMs: FOLLOW_MS,
   });
 };
 
@@ -150,7 +146,6 @@ describe("direct-routing", () => {
       left.ip("route", "del", netB);
       await waitFor(() => routesTo(left, netB).includes(`via ${b} dev eth0`), {
         what: "the route that somebody has removed",
-        timeoutMs: FOLLOW_MS,
       });
       expect(daemons[0]!.child.stdout.match(/is routed (without|through) the tunnel/g)).toHaveLength(3);
       for (const daemon of daemons) expect((await daemon.stop()).code).toBe(0);
@@ -184,6 +179,6 @@ describe("direct-routing", () => {
     left.ip("link", "set", "eth0", "down");
     left.ip("link", "del", "vx42");
     await waitFor(() => waysOf(daemon).join() === "10.2.0.0/16 tunnel missing", { what: "the loss of the device" });
-    await waitFor(() => waysOf(daemon).join() === "10.2.0.0/16 tunnel up", { what: "its return", timeoutMs: 10_000 });
+    await waitFor(() => waysOf(daemon).join() === "10.2.0.0/16 tunnel up", { what: "its return" });
   });
 });

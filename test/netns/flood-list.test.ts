@@ -2,6 +2,7 @@
  *   left: vtepd, tap "ov0" (VNI 42) --- 192.0.2.1 === 192.0.2.2, .3, .4 (raw VTEPs) :right
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Child } from "../support/child.ts";
 import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
@@ -38,7 +39,7 @@ const put = (body: unknown): Promise<UnixAnswer> => unixJson(daemon.socket, "PUT
 
 /** Broadcasts `count` frames that carry their number, one each millisecond or so. */
 const broadcast = (count: number) =>
-  left.spawn("ping", ["-b", "-q", "-c", String(count), "-i", "0.002", "-W", "0.1", "10.42.0.255"]);
+  left.spawn("ping", ["-b", "-q", "-c", String(count), "-i", "0.005", "-W", "0.1", "10.42.0.255"]);
 
 /** ICMP sequence numbers that a remote VTEP got. */
 const sequence = (remote: RawVtep): number[] =>
@@ -50,7 +51,7 @@ const sequence = (remote: RawVtep): number[] =>
 describe("the flood list", () => {
   it("is replaced as a whole while frames are flooded, without loss or copies for those that stay", async () => {
     await start("");
-    const count = 1000;
+    const count = 400;
     const ping = broadcast(count);
     for (let n = 0; n < 100; n++) {
       const other = n % 2 === 0 ? { dst: "192.0.2.3" } : { dst: "192.0.2.4", port: 4789, vni: 7 };
@@ -104,7 +105,7 @@ describe("a burst of flooded frames", () => {
 describe("vtepctl flood", () => {
   it("changes single members and the whole list while frames are flooded, without loss to who stays", async () => {
     await start("");
-    const count = 1000;
+    const count = 400;
     const ping = broadcast(count);
     const run = (...words: string[]): void => {
       expect(daemon.vtepctl("flood", ...words)).toEqual({ status: 0, stdout: "", stderr: "" });
@@ -163,17 +164,24 @@ describe("fdb flush", () => {
   });
 });
 
+/** What a policer of 10 a second lets through at most while the ping runs: a second's worth at once, and some to spare. */
+const mostOf = async (ping: Child): Promise<number> => {
+  const since = performance.now();
+  await ping.exited;
+  return 25 + Math.ceil((performance.now() - since) / 100);
+};
+
 describe("policers per source MAC", () => {
   it("hold back one station that floods, and no other", async () => {
     await start("policers: { per-source: { broadcast: 10 } }");
     // A second station of the overlay, with a MAC of its own behind the same device.
     left.ip("link", "add", "station", "link", "ov0", "type", "macvlan", "mode", "bridge");
     left.address("station", "10.43.0.1/24");
-    await broadcast(200).exited;
+    const most = await mostOf(broadcast(200));
     const policed = (): number => daemon.drops("encap")["policed_source"] ?? 0;
     await waitFor(() => sequence(remotes[0]!).length + policed() >= 200, { what: "every frame" });
     expect(sequence(remotes[0]!).length).toBeGreaterThanOrEqual(10);
-    expect(sequence(remotes[0]!).length).toBeLessThanOrEqual(35);
+    expect(sequence(remotes[0]!).length).toBeLessThanOrEqual(most);
     const before = policed();
     remotes[0]!.clear();
     left.exec("ping", ["-b", "-c", "5", "-i", "0.01", "-W", "0.1", "-I", "station", "10.43.0.255"]);
@@ -187,11 +195,10 @@ describe("policers", () => {
     await start("policers: { broadcast: 10, per-source: { multicast: 20 } }");
     const [link] = daemon.json<{ vtepd: object }[]>("link", "show", "ov0");
     expect(link!.vtepd).toMatchObject({ policers: { broadcast: 10, "per-source": { multicast: 20 } } });
-    await broadcast(200).exited;
+    const most = await mostOf(broadcast(200));
     const policed = (): number => daemon.drops("encap")["policed"] ?? 0;
     await waitFor(() => sequence(remotes[0]!).length + policed() >= 200, { what: "every frame" });
-    // 200 frames take less than two seconds.
     expect(sequence(remotes[0]!).length).toBeGreaterThanOrEqual(10);
-    expect(sequence(remotes[0]!).length).toBeLessThanOrEqual(35);
+    expect(sequence(remotes[0]!).length).toBeLessThanOrEqual(most);
   });
 });

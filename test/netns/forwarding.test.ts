@@ -95,7 +95,7 @@ describe("forwarding", () => {
     await receiver.waitForOutput(/listening on/);
     const frame = fromStation(MAC_A);
     second.send(LOCAL, vxlanDatagram(42, frame));
-    await receiver.wait(5000);
+    await receiver.wait();
     const hex = [...receiver.stdout.matchAll(/0x[0-9a-f]{4}:\s+([0-9a-f ]+)/g)]
       .map(([, words]) => words!.replaceAll(" ", ""))
       .join("");
@@ -113,20 +113,20 @@ describe("forwarding", () => {
 
   it("ages learned entries at the second, and leaves static ones", async () => {
     await start(`ageing: 2, fdb: [{ mac: "${MAC_B}", dst: 192.0.2.3 }]`);
-    second.send(LOCAL, vxlanDatagram(42, fromStation(MAC_A)));
-    await learnedIs([`${MAC_A} 192.0.2.2`]);
     const since = performance.now();
+    second.send(LOCAL, vxlanDatagram(42, fromStation(MAC_A)));
+    await waitFor(() => daemon.stats().links[0]!.fdb.learns === 1, { what: "the station" });
     await learnedIs([]);
     const seconds = (performance.now() - since) / 1000;
     expect(seconds).toBeGreaterThan(0.9);
-    expect(seconds).toBeLessThan(4.2);
+    expect(seconds).toBeLessThan(8);
     expect(daemon.stats().links[0]!.fdb.aged).toBe(1);
     expect(daemon.fdb("ov0").find(({ mac }) => mac === MAC_B)?.dst).toBe("192.0.2.3");
   });
 
   it("keeps an entry that is in use from ageing", async () => {
-    await start("ageing: 2");
-    for (let n = 0; n < 8; n++) {
+    await start("ageing: 3");
+    for (let n = 0; n < 9; n++) {
       second.send(LOCAL, vxlanDatagram(42, fromStation(MAC_A)));
       await sleep(500);
     }

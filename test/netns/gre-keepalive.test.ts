@@ -57,7 +57,7 @@ it.each([
     over === OVER ? (["192.0.2.1", "192.0.2.2", 40] as const) : (["2001:db8::1", "2001:db8::2", 80] as const);
   const filter = `proto 47 and src ${to}`;
   const capture = right.spawn("tcpdump", ["-nnlxt", "--immediate-mode", "-i", "eth0", filter]);
-  await capture.waitForOutput(/listening/, 10_000);
+  await capture.waitForOutput(/listening/);
   for (let n = 0; n < 3; n++) sendPackets(right, to, keepalive(header, back));
   const answers = (): string[] =>
     capture.stdout
@@ -96,7 +96,7 @@ it("are not sent for others, nor to them", async () => {
   right.address("eth0", "192.0.2.9/24");
   const daemon = await RunningDaemon.start(left, `{ ov0: { ${OVER} } }`);
   const capture = right.spawn("tcpdump", ["-nnlt", "--immediate-mode", "-i", "eth0", "ip proto 47 and src 192.0.2.1"]);
-  await capture.waitForOutput(/listening/, 10_000);
+  await capture.waitForOutput(/listening/);
   // For another address: a packet of the overlay like others. From a stranger: refused.
   sendPackets(right, "192.0.2.1", keepalive(["0000", ""], "192.0.2.9"));
   const stranger = Buffer.from(keepalive(["0000", ""], "192.0.2.9"));

@@ -65,10 +65,10 @@ describe("host-gw", () => {
     expect(answers("IPv4")).toBe(false);
     for (const family of ["IPv4", "IPv6"] as const) await waitFor(() => answers(family), { what: `${family} again` });
     left.ip("link", "set", "eth0", "down");
-    await daemon.child.waitForOutput(/a route is missing, and waits/, 10_000);
+    await daemon.child.waitForOutput(/a route is missing, and waits/);
     left.ip("link", "set", "eth0", "up");
     for (const family of ["IPv4", "IPv6"] as const) {
-      await waitFor(() => answers(family), { what: `${family} after the interface`, timeoutMs: 10_000 });
+      await waitFor(() => answers(family), { what: `${family} after the interface` });
     }
     expect(daemon.child.stdout.match(/is missing, and waits/g)).toHaveLength(2);
     // Another way to the same network is no reason to give ours up, nor is it taken for ours.

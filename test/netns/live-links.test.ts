@@ -122,7 +122,7 @@ describe("a tunnel made over the control socket", () => {
     left.ip("link", "del", "ov43");
     await waitFor(() => daemon.json<unknown[]>("link", "show").length === 1, { what: "the tunnel to go" });
     left.ip("link", "del", "ov0");
-    await daemon.child.waitForOutput(/device is back/, 5000);
+    await daemon.child.waitForOutput(/device is back/);
     expect(pings(42)).toBe(true);
   });
 

@@ -119,7 +119,7 @@ const answered = (mode: Mode, ...args: readonly string[]): void => {
 const outerOf = async (mode: Mode, ...args: readonly string[]): Promise<string> => {
   const filter = `${outerFamily(mode)} proto ${mode.protocol} and src ${underlay(mode, 1)} and greater 500`;
   const capture = right.spawn("tcpdump", ["-nnvlt", "--immediate-mode", "-i", "eth0", "-c", "1", filter]);
-  await capture.waitForOutput(/listening/, 10_000);
+  await capture.waitForOutput(/listening/);
   answered(mode, "-s", "500", ...args);
   const line = (): string | undefined => capture.stdout.split("\n").find((text) => /^IP6? \(/.test(text));
   await waitFor(() => line() !== undefined, { what: "an outer packet" });
@@ -156,7 +156,7 @@ describe.each(named)("%s", (_name, mode) => {
     mangle(mode, `${outerFamily(mode)} ecn set ce`);
     const echo = mode.inner === "IPv4" ? "icmp[icmptype] == icmp-echoreply" : "icmp6 and ip6[40] == 129";
     const capture = left.spawn("tcpdump", ["-nnvlt", "--immediate-mode", "-i", "ov0", "-c", "1", echo]);
-    await capture.waitForOutput(/listening/, 10_000);
+    await capture.waitForOutput(/listening/);
     answered(mode, "-Q", "0x2");
     await waitFor(() => /(tos|class) 0x0?3,/.test(capture.stdout), { what: "CE inside" });
     expect(capture.stdout).not.toMatch(/bad cksum|wrong/);
@@ -172,7 +172,7 @@ describe.each(named)("%s", (_name, mode) => {
     mangle(mode, `${outerFamily(mode)} ecn set ect1`);
     const echo = mode.inner === "IPv4" ? "icmp[icmptype] == icmp-echoreply" : "icmp6 and ip6[40] == 129";
     const capture = left.spawn("tcpdump", ["-nnvlt", "--immediate-mode", "-i", "ov0", "-c", "4", echo]);
-    await capture.waitForOutput(/listening/, 10_000);
+    await capture.waitForOutput(/listening/);
     answered(mode, "-Q", "0x2");
     answered(mode, "-Q", "0x3");
     const marks = (): number[] => [...capture.stdout.matchAll(/(?:tos|class) (0x\w+)/g)].map(([, tos]) => Number(tos));
@@ -240,13 +240,13 @@ describe.each(named)("%s", (_name, mode) => {
     await start(mode);
     answered(mode);
     left.ip("link", "set", "eth0", "down");
-    await daemon.child.waitForOutput(/underlay is missing/, 10_000);
+    await daemon.child.waitForOutput(/underlay is missing/);
     expect(daemon.vtepctl("-d", "link", "show", "ov0").stdout).toContain(" underlay degraded ");
     left.ip("link", "set", "eth0", "up");
     await waitFor(() => left.exec("ping", ["-c", "1", "-W", "0.2", overlay(mode, 2)]).status === 0, {
       what: "an answer",
     });
-    await daemon.child.waitForOutput(/underlay is back/, 10_000);
+    await daemon.child.waitForOutput(/underlay is back/);
     expect(daemon.child.stdout.match(/underlay is missing/g)).toHaveLength(1);
   });
 

@@ -13,7 +13,7 @@ import { waitFor } from "../support/wait-for.ts";
 const NAME = "vtep.example";
 /** The shortest time between two questions for one name, and some more. */
 const TTL_MS = 5000;
-const MOVE_TIMEOUT_MS = 3 * TTL_MS;
+const MOVE_TIMEOUT_MS = 6 * TTL_MS;
 const MAC = "02:00:00:00:00:0a";
 
 let lab: Lab;
@@ -136,7 +136,7 @@ describe("a remote VTEP with a host name", () => {
     await new Promise((resolve) => setTimeout(resolve, TTL_MS));
     expect(flood()).toBe("192.0.2.3");
     expect(logged("its last addresses hold")).toBe(1);
-  }, 60_000);
+  });
 
   it("that is unknown at the start is done without, and taken when it appears", async () => {
     const [second, third] = await Promise.all(["192.0.2.2", "192.0.2.3"].map(raw));

@@ -116,7 +116,7 @@ describe("arp-proxy", () => {
     expect(ping(left, "10.42.0.2")).toBe(0);
     await waitFor(() => known().includes("10.42.0.2 "), { what: "a neighbour" });
     right.ip("link", "set", "vxlan0", "down");
-    await waitFor(() => !known().includes("10.42.0.2 "), { what: "it to age", timeoutMs: 10_000 });
+    await waitFor(() => !known().includes("10.42.0.2 "), { what: "it to age" });
   });
 
   it("forgets a neighbour that has come to our own side, and does not answer for it", async () => {

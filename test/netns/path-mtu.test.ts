@@ -186,7 +186,7 @@ describe("over a path of 1400 that nobody was told of", () => {
     const { station, left, near } = await start({ underlay: kind, use: "bridged", keys });
     const ping = (): string =>
       station.exec("ping", ["-M", "do", "-c", "3", "-i", "0.2", "-W", "1", "-s", "1472", "10.42.0.2"]).stdout;
-    await waitFor(() => ping().includes(" 0% packet loss"), { what: "pings of 1500 bytes", timeoutMs: 15_000 });
+    await waitFor(() => ping().includes(" 0% packet loss"), { what: "pings of 1500 bytes" });
     expect(fragments(left) + fragments(near)).toBeGreaterThan(0);
   });
 
@@ -209,7 +209,7 @@ describe("over a path of 1400 that nobody was told of", () => {
     station.exec("ping", ["-M", "do", "-c", "2", "-i", "0.2", "-W", "1", "-s", "1400", "10.42.0.2"]);
     await waitFor(() => pathMtuOf(running) === 1400, { what: "a path MTU of 1400" });
     near.ip("link", "set", "eth1", "mtu", "1500");
-    await waitFor(() => pathMtuOf(running) === 1500, { what: "a path MTU of 1500", timeoutMs: 15_000 });
+    await waitFor(() => pathMtuOf(running) === 1500, { what: "a path MTU of 1500" });
   });
 
   it("what routers say over IPv6 is heard although nothing was refused, and fragments end", async () => {

@@ -9,9 +9,9 @@ import { RunningDaemon } from "../support/daemon.ts";
 import { DnsServer } from "../support/dns-server.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
+import { within } from "../support/recovery.ts";
 import { sleep, waitFor } from "../support/wait-for.ts";
 
-const RECOVERY_MS = 2000;
 const STATIC_MAC = "02:00:00:00:00:77";
 const FAMILIES = {
   IPv4: { address: (n: number) => `192.0.2.${n}`, bits: 32, overhead: 50 },
@@ -43,12 +43,6 @@ const kernelPeer = (name: string, vni: number, options: string, address: string)
 };
 
 const answers = (address = "10.42.0.2"): boolean => left.exec("ping", ["-c", "1", "-W", "0.2", address]).status === 0;
-
-const within = async (condition: () => boolean, what: string): Promise<void> => {
-  const startMs = performance.now();
-  await waitFor(condition, { what });
-  expect(performance.now() - startMs).toBeLessThan(RECOVERY_MS);
-};
 
 interface LinkRow {
   readonly mtu: number;

@@ -49,7 +49,7 @@ describe("a service manager", () => {
 
   it("that does not listen disturbs nothing", async () => {
     const service = Service.launch(host, TUNNEL, { variables: ["NOTIFY_SOCKET=/nowhere/at/all"] });
-    await service.child.waitForOutput(/vtepd is forwarding/, 10_000);
+    await service.child.waitForOutput(/vtepd is forwarding/);
     await service.child.waitForOutput(/the service manager cannot be told/);
     expect(await service.end("SIGTERM")).toBe(0);
     expect(service.log.match(/the service manager cannot be told/g)).toHaveLength(1);

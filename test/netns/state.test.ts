@@ -139,7 +139,7 @@ describe("what was made by hand", () => {
     await again();
     expect(byHand()).toEqual([`ov0 ${macOf(1)} 192.0.2.2`, `ov0 ${macOf(4)} 192.0.2.2`]);
     plug();
-    await waitFor(() => links().includes("ov9"), { what: "ov9 to be made", timeoutMs: 12_000 });
+    await waitFor(() => links().includes("ov9"), { what: "ov9 to be made" });
     expect(byHand()).toContain(`ov9 ${macOf(2)} 192.0.2.2`);
   });
 });

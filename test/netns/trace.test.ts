@@ -32,7 +32,7 @@ beforeAll(async () => {
   daemon = await RunningDaemon.start(left, `{ ov0: ${ov0}, gre0: ${gre0}, ip0: ${ip0} }`);
   expect(left.exec("ping", ["-c", "1", "-W", "2", "10.42.0.2"]).status).toBe(0);
   await waitFor(() => daemon.learned("ov0").length === 1, { what: "the far station" });
-}, 30_000);
+});
 afterAll(() => lab.close());
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
@@ -68,7 +68,7 @@ describe("vtepctl trace frame", () => {
       "eth0",
       "udp port 4789 and greater 150",
     ]);
-    await seen.waitForOutput(/listening/, 10_000);
+    await seen.waitForOutput(/listening/);
     left.run("python3", ["-c", SEND, hex(bytes)]);
     await seen.exited;
     expect(seen.stdout).toContain(`192.0.2.1.${copy!.sourcePort} > 192.0.2.2.4789`);

@@ -112,7 +112,7 @@ describe.skipIf(isOldKernel)("vtepd in tier tunnel", () => {
     kernelVxlan(right);
     await RunningDaemon.start(left, LEFT, TUNNEL);
     const capture = right.spawn("tcpdump", ["-nnvlt", "-i", "eth0", "-c", "8", "udp dst port 4789 and src 192.0.2.1"]);
-    await capture.waitForOutput(/listening/, 10_000);
+    await capture.waitForOutput(/listening/);
     // Echo requests have no ports: flows differ by address.
     for (const address of ["10.42.0.2", "10.42.0.66", "10.42.0.67", "10.42.0.68"]) {
       left.ip("neigh", "replace", address, "lladdr", right.ipJson("link", "show", "ov0")[0].address, "dev", "ov0");
@@ -156,7 +156,7 @@ describe.skipIf(isOldKernel)("vtepd in tier tunnel", () => {
     const daemon = await RunningDaemon.start(left, LEFT, TUNNEL);
     left.ip("link", "delete", "vtepup0");
     left.exec("ping", ["-c", "1", "-W", "0.2", "10.42.0.2"]);
-    await daemon.child.waitForOutput(/uplink was deleted/, 5_000);
+    await daemon.child.waitForOutput(/uplink was deleted/);
     await waitFor(() => left.exec("ping", ["-c", "1", "-W", "0.2", "10.42.0.2"]).status === 0, { what: "an answer" });
     expect(linksOf(left)).toContain("vtepup0");
   });

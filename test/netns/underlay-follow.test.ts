@@ -10,9 +10,8 @@ import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { lan } from "../support/lan.ts";
+import { within } from "../support/recovery.ts";
 import { sleep, waitFor } from "../support/wait-for.ts";
-
-const RECOVERY_MS = 2000;
 
 let lab: Lab;
 let hub: Host;
@@ -41,12 +40,6 @@ const plugInAgain = (macAddress: string): void => {
 
 const answers = (from: Host, n: number): boolean =>
   from.exec("ping", ["-c", "1", "-W", "0.2", `10.42.0.${n}`]).status === 0;
-
-const within = async (condition: () => boolean, what: string): Promise<void> => {
-  const startMs = performance.now();
-  await waitFor(condition, { what });
-  expect(performance.now() - startMs).toBeLessThan(RECOVERY_MS);
-};
 
 describe.each([
   ["IPv4", "239.1.1.1"],

@@ -4,10 +4,9 @@
 import { afterEach, expect, it } from "vitest";
 import { RunningDaemon } from "../support/daemon.ts";
 import { Lab } from "../support/lab.ts";
+import { within } from "../support/recovery.ts";
 import { transfer } from "../support/transfer.ts";
 import { waitFor } from "../support/wait-for.ts";
-
-const RECOVERY_MS = 2000;
 
 let lab: Lab;
 afterEach(() => lab.close());
@@ -69,17 +68,13 @@ it.each([
   await waitFor(answers, { what: "the first answer" });
   const before = entries();
   under.remove();
-  const removedMs = performance.now();
   if (isNoticed) {
-    await daemon.child.waitForOutput(/ERR_NETNS_NOT_FOUND/, 10_000);
-    expect(performance.now() - removedMs).toBeLessThan(RECOVERY_MS);
+    await within(() => daemon.child.stdout.includes("ERR_NETNS_NOT_FOUND"), "a line in the log");
   }
   home.ip("netns", "add", under.netns);
   right.ip("link", "del", "eth0"); // the old one's other end
   wire();
-  const startMs = performance.now();
-  await waitFor(answers, { what: "an answer" });
-  expect(performance.now() - startMs).toBeLessThan(RECOVERY_MS);
+  await within(answers, "an answer");
   await daemon.child.waitForOutput(isNoticed ? /underlay is back/ : /underlay (has changed|is back)/);
   expect(daemon.child.stdout.match(/underlay is back|underlay has changed/g)).toHaveLength(1);
   expect(entries()).toEqual(before);

@@ -77,7 +77,7 @@ describe("the daemon with the rights of the unit", () => {
     const tun = `mknod -m 666 ${folder}/tun c 10 200 && mount --bind ${folder}/tun /dev/net/tun && exec "$@"`;
     const program = ["setpriv", ...rights, ...sets, bounding, process.execPath, VTEPD, "--config", config];
     const child = left.spawn("unshare", ["--mount", "bash", "-c", tun, "bash", ...program]);
-    await child.waitForOutput(/vtepd is forwarding/, 10_000);
+    await child.waitForOutput(/vtepd is forwarding/);
     const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
     expect(status).toMatch(/^CapEff:\t0000000000003000$/m); // CAP_NET_ADMIN is bit 12, CAP_NET_RAW 13
     const ping = (): boolean => left.exec("ping", ["-c", "1", "-W", "1", "10.42.0.2"]).status === 0;

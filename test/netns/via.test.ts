@@ -159,7 +159,7 @@ describe("via", () => {
       what: "the loss",
     });
     wireSecond();
-    await waitFor(ping, { what: "an answer", timeoutMs: 5000 });
+    await waitFor(ping, { what: "an answer" });
     expect(await wayOfPings()).toBe("eth1");
     expect(daemon.vtepctl("link", "show", "ov0").stdout).not.toContain("degraded");
   });

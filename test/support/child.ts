@@ -1,9 +1,9 @@
 /** A running program: its output is kept, and it ends for certain, by pid. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { waitFor } from "./wait-for.ts";
+import { PATIENCE_MS, waitFor } from "./wait-for.ts";
 
 /** Time a program gets between SIGTERM and SIGKILL. */
-const STOP_TIMEOUT_MS = 5000;
+const STOP_TIMEOUT_MS = 15_000;
 /** Time the last output gets to arrive after the program's end. */
 const PIPE_TIMEOUT_MS = 300;
 
@@ -76,7 +76,7 @@ export class Child {
   }
 
   /** Waits until stdout or stderr matches; fails at once, with all output, when the program ends before. */
-  async waitForOutput(pattern: RegExp, timeoutMs = 5000): Promise<RegExpMatchArray> {
+  async waitForOutput(pattern: RegExp, timeoutMs = PATIENCE_MS): Promise<RegExpMatchArray> {
     const seen = (): RegExpMatchArray | null => this.stdout.match(pattern) ?? this.stderr.match(pattern);
     await waitFor(() => seen() !== null || !this.running, {
       timeoutMs,
@@ -88,7 +88,7 @@ export class Child {
   }
 
   /** Waits for the end; a program that takes longer is stopped and this throws. */
-  async wait(timeoutMs: number): Promise<ExitStatus> {
+  async wait(timeoutMs = PATIENCE_MS): Promise<ExitStatus> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<undefined>((resolve) => {
       timer = setTimeout(resolve, timeoutMs, undefined);
@@ -100,7 +100,7 @@ export class Child {
     throw new Error(`\`${this.command}\` did not end within ${timeoutMs} ms:\n${this.stdout}${this.stderr}`);
   }
 
-  /** SIGTERM, then SIGKILL after 5 s. Returns how it ended; calling it again is harmless. */
+  /** SIGTERM, then SIGKILL after 15 s. Returns how it ended; calling it again is harmless. */
   async stop(): Promise<ExitStatus> {
     if (this.running) {
       this.#process.kill("SIGTERM");

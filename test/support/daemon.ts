@@ -10,7 +10,7 @@ import { waitFor } from "./wait-for.ts";
 
 const VTEPD = fileURLToPath(new URL("../../dist/vtepd.js", import.meta.url));
 const VTEPCTL = fileURLToPath(new URL("../../dist/vtepctl.js", import.meta.url));
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 40_000;
 
 export interface DaemonSettings {
   readonly workers?: number;

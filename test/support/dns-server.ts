@@ -16,7 +16,7 @@ export class DnsServer {
   /** Returns when it answers. @param address of the host, without prefix length */
   static async start(host: Host, address: string, port = 53): Promise<DnsServer> {
     const child = host.spawn(process.execPath, [program(PROGRAM), address, String(port)]);
-    await child.waitForOutput(/"ready":true/, 10_000);
+    await child.waitForOutput(/"ready":true/);
     return new DnsServer(child);
   }
 

@@ -1,11 +1,12 @@
 /** A host of a test network: one network namespace, the programs in it, the words to set it up. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { Child, type ChildOptions } from "./child.ts";
+import { PATIENCE_MS } from "./wait-for.ts";
 
 export interface ExecOptions {
   /** Text for stdin. */
   readonly input?: string;
-  /** Default 10 000. */
+  /** Default `PATIENCE_MS`. */
   readonly timeoutMs?: number;
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -67,7 +68,7 @@ export class Host {
     const result = spawnSync("nsenter", [`--net=${this.path}`, "--", command, ...args], {
       encoding: "utf8",
       input: options.input ?? "",
-      timeout: options.timeoutMs ?? 10_000,
+      timeout: options.timeoutMs ?? PATIENCE_MS,
       killSignal: "SIGKILL",
       maxBuffer: 64 * 1024 * 1024,
       env: { ...process.env, ...options.env },

@@ -15,10 +15,10 @@ export const httpGet = async (
   client: Host,
   address: string,
   bytes: number,
-  timeoutMs = 15_000,
+  timeoutMs = 60_000,
 ): Promise<number> => {
   const serving = server.spawn(process.execPath, ["-e", SERVER, String(bytes)]);
-  await serving.waitForOutput(/listening/, 10_000);
+  await serving.waitForOutput(/listening/);
   const host = address.includes(":") ? `[${address}]` : address;
   const fetching = client.spawn(process.execPath, ["-e", CLIENT, `http://${host}:${PORT}/`]);
   const [, got] = await fetching.waitForOutput(/got (\d+)/, timeoutMs);

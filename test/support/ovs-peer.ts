@@ -105,7 +105,7 @@ export class OvsPeer {
     });
     this.#children.push(child);
     void child.exited.then(this.#onExit);
-    await waitFor(() => existsSync(control) || !child.running, { timeoutMs: 10_000, what: control });
+    await waitFor(() => existsSync(control) || !child.running, { what: control });
     if (!child.running) throw new Error(`${child.command} ended: ${child.stderr}`);
   }
 

@@ -26,7 +26,7 @@ export class PacketCapture {
   /** Returns when it listens. */
   static async start(host: Host, dev: string, ...protocols: readonly number[]): Promise<PacketCapture> {
     const child = host.spawn("python3", ["-c", PROGRAM, dev, ...protocols.map(String)]);
-    await child.waitForOutput(/^ready/m, 10_000);
+    await child.waitForOutput(/^ready/m);
     return new PacketCapture(child);
   }
 

@@ -52,7 +52,7 @@ describe("a peer under emulation", () => {
     expect(await guest.run(`ip link add ov0 ${tunnel} && ip -d link show ov0`)).toContain("encap gue");
     await guest.stop();
     await nothingLeft("qemu-system");
-  }, 90_000);
+  });
 });
 
 describe("a user-mode-linux peer", () => {

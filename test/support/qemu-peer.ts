@@ -22,8 +22,8 @@ const KERNEL = /^vmlinuz-(6\.12\..*)$/;
 const MODULES = ["virtio_net", "ip_gre", "ip6_gre", "ipip", "sit", "ip6_tunnel", "fou", "fou6"] as const;
 const PROGRAMS = ["base64", "cat", "ethtool", "head", "ip", "ping", "seq", "sha256sum", "stty"] as const;
 const MEMORY = "256M";
-const BOOT_TIMEOUT_MS = 60_000;
-const RUN_TIMEOUT_MS = 30_000;
+const BOOT_TIMEOUT_MS = 110_000;
+const RUN_TIMEOUT_MS = 60_000;
 
 const SCRIPT = `
 stty -F /dev/ttyS0 -echo -opost -icanon

@@ -37,7 +37,7 @@ export class RawVtep {
   /** Returns when the socket is bound. */
   static async start(host: Host, { address, port = 4789 }: RawVtepOptions): Promise<RawVtep> {
     const child = host.spawn(process.execPath, [program(PROGRAM), address, String(port)]);
-    await child.waitForOutput(/"ready":true/, 10_000);
+    await child.waitForOutput(/"ready":true/);
     return new RawVtep(child);
   }
 
@@ -64,8 +64,8 @@ export class RawVtep {
   }
 
   /** The first datagram received that fits, waiting for it if need be. @throws Error when none comes in time. */
-  receive(fits: (datagram: ReceivedDatagram) => boolean = () => true, timeoutMs = 3000): Promise<ReceivedDatagram> {
-    return waitFor(() => this.received().find(fits) as ReceivedDatagram, { timeoutMs, what: "a fitting datagram" });
+  receive(fits: (datagram: ReceivedDatagram) => boolean = () => true): Promise<ReceivedDatagram> {
+    return waitFor(() => this.received().find(fits) as ReceivedDatagram, { what: "a fitting datagram" });
   }
 
   async stop(): Promise<void> {

@@ -10,7 +10,7 @@ import { waitFor } from "./wait-for.ts";
 const MANAGER = fileURLToPath(new URL("./service-manager.py", import.meta.url));
 const VTEPD = fileURLToPath(new URL("../../dist/vtepd.js", import.meta.url));
 const VTEPCTL = fileURLToPath(new URL("../../dist/vtepctl.js", import.meta.url));
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 40_000;
 
 export type Notified = Readonly<Record<string, string>>;
 
@@ -131,7 +131,7 @@ export class Service {
   async end(signal: "SIGTERM" | "SIGKILL"): Promise<number> {
     const { length } = this.exits;
     this.child.write(`kill ${signal}\n`);
-    await waitFor(() => this.exits.length > length, { timeoutMs: 10_000, what: `the end by ${signal}` });
+    await waitFor(() => this.exits.length > length, { what: `the end by ${signal}` });
     return this.exits.at(-1)!;
   }
 

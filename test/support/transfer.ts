@@ -14,10 +14,10 @@ export const transfer = async (
   to: Host,
   address: string,
   bytes: number,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<{ sent: string; received: string }> => {
   const receiver = end(to, "receive", address, PORT);
-  await receiver.waitForOutput(/listening/, 10_000);
+  await receiver.waitForOutput(/listening/);
   const sender = end(from, "send", address, PORT, String(bytes), "7");
   const [, received] = await receiver.waitForOutput(/sha256 (\w+)/, timeoutMs);
   const [, sent] = await sender.waitForOutput(/sha256 (\w+)/, timeoutMs);
@@ -38,7 +38,7 @@ export const shellTransfer = async (
 ): Promise<{ sent: string; received: string }> => {
   const verb = direction === "to" ? ["receive", address, PORT] : ["serve", address, PORT, String(bytes), "7"];
   const server = end(host, ...verb);
-  await server.waitForOutput(/listening/, 10_000);
+  await server.waitForOutput(/listening/);
   const socket = `/dev/tcp/${address}/${PORT}`;
   // Numbers that count up: a lost, repeated or swapped segment changes the hash.
   const numbers = `seq 1000000 | head -c ${bytes}`;
@@ -47,7 +47,7 @@ export const shellTransfer = async (
       ? `${numbers} >${socket} && ${numbers} | sha256sum`
       : `set -o pipefail; cat <${socket} | sha256sum`;
   const [there = ""] = (await shell(line)).split(" ");
-  const [, here = ""] = await server.waitForOutput(/sha256 (\w+)/, 10_000);
+  const [, here = ""] = await server.waitForOutput(/sha256 (\w+)/);
   await server.stop();
   return direction === "to" ? { sent: there, received: here } : { sent: here, received: there };
 };

@@ -27,9 +27,9 @@ import type { Host } from "./host.ts";
 
 const SHIM_SOURCE = fileURLToPath(new URL("./uml-registers.c", import.meta.url));
 const MODULES = "/usr/lib/uml/modules";
-const BOOT_TIMEOUT_MS = 30_000;
-const RUN_TIMEOUT_MS = 20_000;
-const OFF_TIMEOUT_MS = 5000;
+const BOOT_TIMEOUT_MS = 60_000;
+const RUN_TIMEOUT_MS = 60_000;
+const OFF_TIMEOUT_MS = 20_000;
 
 /** The guest's first process. The kernel hands it no arguments, so the folder is written in. */
 const initScript = (folder: string): string => `#!/bin/bash

@@ -1,13 +1,16 @@
 /** Waiting for a condition that another process brings about. */
 
 export interface WaitOptions {
-  /** Default 5000. */
+  /** Default `PATIENCE_MS`. */
   readonly timeoutMs?: number;
   /** Pause between two looks; default 20. */
   readonly intervalMs?: number;
   /** What is waited for, for the error message: "the control socket". A function is asked when time has run out. */
   readonly what: string | (() => string);
 }
+
+/** How long what is sure to come may take on a busy machine of few cores, milliseconds. Nobody waits so long for a success. */
+export const PATIENCE_MS = 20_000;
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -17,7 +20,7 @@ export const sleep = (ms: number): Promise<void> => new Promise((resolve) => set
  */
 export const waitFor = async <T>(
   predicate: () => T | Promise<T>,
-  { timeoutMs = 5000, intervalMs = 20, what }: WaitOptions,
+  { timeoutMs = PATIENCE_MS, intervalMs = 20, what }: WaitOptions,
 ): Promise<T> => {
   const deadline = performance.now() + timeoutMs;
   let cause: unknown;

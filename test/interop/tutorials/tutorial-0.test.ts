@@ -5,7 +5,6 @@ import { waitFor } from "../../support/wait-for.ts";
 import { TutorialHost } from "./tutorial-host.ts";
 
 const REPLIED = " 0% packet loss";
-const TIMEOUT_MS = 60_000;
 
 let lab: Lab;
 let a: TutorialHost;
@@ -21,12 +20,12 @@ beforeAll(async () => {
     ip addr add 172.18.1.3/24 dev vxlan0
     ip link set vxlan0 up
     ip addr add 192.168.0.10/24 dev vxlan0`);
-}, TIMEOUT_MS);
+});
 
 afterAll(async () => {
   await Promise.all([a?.stop(), b?.stop()]);
   await lab.close();
-}, TIMEOUT_MS);
+});
 
 /** The network that Docker gives a container, when it is asked for none: a bridge, and a default route to it. */
 const bridged = (pid: number): string => `
@@ -43,13 +42,11 @@ describe("tutorial 0", () => {
   it.each([
     ["with a network of Docker's", bridged, ["eth0", "lo", "vxlan0"]],
     ["with the tunnel only", () => "", ["lo", "vxlan0"]],
-  ])(
-    "a container %s",
-    async (_what, network, devices) => {
-      const container = await a.container();
-      const pid = container.pid;
-      // Without `sudo`, whose PATH has no wrappers.
-      a.run(`
+  ])("a container %s", async (_what, network, devices) => {
+    const container = await a.container();
+    const pid = container.pid;
+    // Without `sudo`, whose PATH has no wrappers.
+    a.run(`
         mkdir -p /var/run/netns
         ln -s /proc/${pid}/ns/net /var/run/netns/${pid}
         ${network(pid)}
@@ -60,18 +57,16 @@ describe("tutorial 0", () => {
         # Not in the document: the move has set it down, and a route would find no network.
         ip netns exec ${pid} ip link set vxlan0 up
         ip netns exec ${pid} route add default dev vxlan0`);
-      const inside = (words: string): string => a.run(`ip netns exec ${pid} ${words}`);
-      expect(inside("ping -c 2 -i 0.2 -W 2 172.18.1.3")).toContain(REPLIED);
-      // Before the default route that was there.
-      expect(inside("ping -c 1 -W 2 192.168.0.10")).toContain(REPLIED);
-      expect(inside("ls /sys/class/net").split("\n").filter(Boolean)).toEqual(devices);
-      expect(a.run("ss -Hulpn sport = 4789")).not.toBe("");
-      // The container's end takes the device along, and the daemon forgets what no file asked for.
-      await container.stop();
-      a.run(`rm /var/run/netns/${pid}`);
-      await waitFor(() => a.run("ss -Hulpn sport = 4789") === "", { what: "the end of vxlan0" });
-      expect(a.run("ip link show type vxlan")).toBe("");
-    },
-    TIMEOUT_MS,
-  );
+    const inside = (words: string): string => a.run(`ip netns exec ${pid} ${words}`);
+    expect(inside("ping -c 2 -i 0.2 -W 2 172.18.1.3")).toContain(REPLIED);
+    // Before the default route that was there.
+    expect(inside("ping -c 1 -W 2 192.168.0.10")).toContain(REPLIED);
+    expect(inside("ls /sys/class/net").split("\n").filter(Boolean)).toEqual(devices);
+    expect(a.run("ss -Hulpn sport = 4789")).not.toBe("");
+    // The container's end takes the device along, and the daemon forgets what no file asked for.
+    await container.stop();
+    a.run(`rm /var/run/netns/${pid}`);
+    await waitFor(() => a.run("ss -Hulpn sport = 4789") === "", { what: "the end of vxlan0" });
+    expect(a.run("ip link show type vxlan")).toBe("");
+  });
 });

@@ -18,12 +18,12 @@ beforeAll(async () => {
   const [left, right] = [lab.host("a"), lab.host("b")];
   lab.wire(left, "enp1s0", right, "enp1s0", { addresses: ["192.168.50.233/24", "192.168.50.29/24"] });
   [a, b] = await Promise.all([TutorialHost.on(left), TutorialHost.on(right)]);
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all([a?.stop(), b?.stop()]);
   await lab.close();
-}, 60_000);
+});
 
 describe("tutorial 1", () => {
   it("point to point: the source address comes from the route", () => {
@@ -38,7 +38,7 @@ describe("tutorial 1", () => {
     expect(a.run("ping -c 2 -i 0.2 -W 2 10.16.0.3")).toContain(REPLIED);
     expect(a.run("ip addr")).toMatch(/vxlan0: .* mtu 1450 /);
     expect(a.run("route -n")).toMatch(/^10\.16\.0\.0 .* vxlan0$/m);
-  }, 60_000);
+  });
 
   it("point to point: a capture of the underlay has the frames whole", async () => {
     const folder = mkdtempSync(join(tmpdir(), "tutorial-1-"));
@@ -58,7 +58,7 @@ describe("tutorial 1", () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
-  }, 60_000);
+  });
 
   it("multicast: the group until the remote VTEP is known, by the lines of both hosts", () => {
     for (const [host, address] of [
@@ -75,7 +75,7 @@ describe("tutorial 1", () => {
     const fdb = a.run("bridge fdb show dev vxlan0");
     expect(fdb).toContain("00:00:00:00:00:00 dst 229.1.1.1 via enp1s0 self permanent\n");
     expect(fdb).toContain(" dst 192.168.50.29 self\n");
-  }, 60_000);
+  });
 
   it("containers on two hosts through a bridge of each", async () => {
     for (const [host, address] of [
@@ -105,5 +105,5 @@ describe("tutorial 1", () => {
       what: "the page of the other host",
     });
     await server.stop();
-  }, 60_000);
+  });
 });

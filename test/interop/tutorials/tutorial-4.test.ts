@@ -40,12 +40,12 @@ beforeAll(async () => {
     ip route
     ip netns exec ns245 ip addr
     ip netns exec ns245 ip route`);
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all([vm1?.stop(), vm2?.stop()]);
   await lab.close();
-}, 60_000);
+});
 
 describe("tutorial 4", () => {
   it("host-gw: no tunnel, and no daemon comes for it", () => {
@@ -55,7 +55,7 @@ describe("tutorial 4", () => {
     expect(vm1.exec(`test -e ${vm1.socket}`).status).toBe(1);
     // The document goes on with the same prefix; `ip route add` then says "File exists".
     onBoth("ip route del 172.246.0.0/24");
-  }, 60_000);
+  });
 
   it("ipip with addresses whose gateways exist nowhere", () => {
     onBoth(`
@@ -69,7 +69,7 @@ describe("tutorial 4", () => {
     expect(vm1.run("ip link show tun245")).toContain(" mtu 1480 ");
     onBoth("ip tunnel del tun245");
     expect(vm1.exec("ip link show tun245").stderr).toContain('Device "tun245" does not exist.');
-  }, 60_000);
+  });
 
   it("vxlan without remote and learning: nothing passes before neighbour and FDB entry are there", () => {
     onBoth(`
@@ -100,5 +100,5 @@ describe("tutorial 4", () => {
     vm2.run(`bridge fdb add ${mac1} dev vtep246 dst 192.168.32.245`);
     expect(vm1.run(PING)).toContain("ttl=62");
     expect(vm1.run("bridge fdb show dev vtep245")).toContain(`${mac2} dst 192.168.32.246 self permanent\n`);
-  }, 60_000);
+  });
 });

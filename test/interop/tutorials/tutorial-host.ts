@@ -17,7 +17,7 @@ import { waitFor } from "../../support/wait-for.ts";
 
 const VTEPCTL = fileURLToPath(new URL("../../../dist/vtepctl.js", import.meta.url));
 /** Several daemons may start meanwhile, on a busy machine. */
-const LINES_TIMEOUT_MS = 60_000;
+const LINES_TIMEOUT_MS = 100_000;
 
 const isRunning = (pid: number): boolean => {
   try {

@@ -8,7 +8,7 @@ import { UmlPeer } from "../../support/uml-peer.ts";
 
 /** Two daemons, two starts of Node beside them, and the guest itself. */
 const GUEST_MB = 900;
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 400_000;
 const REPLIED = " 0% packet loss";
 const VTEPCTL = `${process.execPath} ${process.cwd()}/dist/vtepctl.js`;
 
