@@ -265,10 +265,15 @@ const start = async (
   if (kept !== undefined && kept.cutBytes > 0) {
     log.warn({ path: state?.journal, bytes: kept.cutBytes }, "the journal ends in a record that a crash has cut");
   }
+  if (kept !== undefined && kept.damagedBytes > 0) {
+    const fields = { path: state?.journal, bytes: kept.damagedBytes, copy: state?.copyJournal() };
+    log.error(fields, "the journal is damaged in the middle; the changes there are lost, all others are kept");
+  }
   const journal = state && kept && new Journal(state.journal, kept.bytes, () => handMade.snapshot());
   undo.push(() => journal?.close());
   const changes = new Changes({ vtep, desired, links, tunnels, journal });
   if (kept !== undefined) await handMade.restore(kept.records, changes);
+  if (kept !== undefined && kept.damagedBytes > 0) await journal?.renew();
   store.closeRest();
   // What somebody has made by hand ends with its device, as the kernel's does; what is the file's now is no longer by hand.
   watch.onDeleted = (name) => (desired.isByHand(name) ? changes.run([{ op: "link-del", name }]) : undefined);

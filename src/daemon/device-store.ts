@@ -12,7 +12,7 @@
  *
  * While the daemon stops, devices are left (`leave`): closing our descriptors does the rest, whoever holds others.
  */
-import { closeSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
 import type { Logger } from "pino";
@@ -99,9 +99,16 @@ export class DeviceStore {
       for (const [queue, stored] of names.entries()) if (!before.includes(stored)) manager.store(stored, fds[queue]!);
       this.stored.set(name, names);
     } else if (list !== undefined && netns === undefined) {
-      addon.setTapPersistent(fds[0]!, 1);
       this.persistent.set(name, mtu);
-      writeList(list, this.persistent);
+      try {
+        writeList(list, this.persistent);
+        addon.setTapPersistent(fds[0]!, 1);
+      } catch (error) {
+        // Whoever finds a device that no list has takes it for somebody else's.
+        this.persistent.delete(name);
+        addon.setTapPersistent(fds[0]!, 0);
+        this.parts.log.warn({ link: name, list, err: error }, "the device ends with this daemon, nothing can be kept");
+      }
     }
   }
 
@@ -117,7 +124,7 @@ export class DeviceStore {
       this.stored.delete(name);
       if (this.persistent.delete(name) && fds.length > 0) addon.setTapPersistent(fds[0]!, 0);
     }
-    if (list !== undefined && !manager.isPresent) writeList(list, this.persistent);
+    if (list !== undefined && !manager.isPresent) this.writeRest(list);
     addon.removeTaps(Int32Array.from(devices.flatMap(({ fds }) => [...fds])), manager.isPresent);
   }
 
@@ -139,6 +146,15 @@ export class DeviceStore {
   /** From now on devices are let go of, not ended. */
   leave(): void {
     this.isLeaving = true;
+  }
+
+  /** A name too many in the list does no harm while there is no such device. */
+  private writeRest(list: string): void {
+    try {
+      writeList(list, this.persistent);
+    } catch (error) {
+      this.parts.log.warn({ list, err: error }, "the list of devices cannot be written");
+    }
   }
 
   private receive(name: string, fd: number): void {
@@ -189,7 +205,12 @@ const readList = (path: string): [string, number][] => {
 };
 
 const writeList = (path: string, devices: ReadonlyMap<string, number>): void => {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
-  writeFileSync(`${path}.new`, JSON.stringify(Object.fromEntries(devices)));
-  renameSync(`${path}.new`, path);
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
+    writeFileSync(`${path}.new`, JSON.stringify(Object.fromEntries(devices)));
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    rmSync(`${path}.new`, { force: true }); // half of it would keep a full disk full
+    throw error;
+  }
 };

@@ -8,7 +8,7 @@
  *
  * Entries come back with their age, if they are not too old for their tunnel by now and their remote VTEP is there.
  */
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { mkdir, open, readFile, rename, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
 import type { Logger } from "pino";
@@ -57,7 +57,11 @@ export class LearnedSnapshot {
     const end = text.indexOf("\n");
     const [, savedMs, crc] = /^vtepd learned 1 (\d+) (\d+)$/.exec(text.slice(0, end)) ?? [];
     if (savedMs === undefined || crc32(text.slice(end + 1)) !== Number(crc)) {
-      if (text !== "") this.log.warn({ path: this.path }, "the file of learned entries is damaged; it is not used");
+      if (text !== "")
+        this.log.warn(
+          { path: this.path },
+          "the file of learned entries is damaged or of another version; it is not used",
+        );
       return 0;
     }
     const elapsedS = Math.max(0, Math.round((Date.now() - Number(savedMs)) / 1000));
@@ -87,10 +91,13 @@ export class LearnedSnapshot {
     try {
       await file.writeFile(`${TITLE} ${Date.now()} ${crc32(body)}\n${body}`);
       await file.datasync();
+      await rename(besides, this.path);
+    } catch (error) {
+      await unlink(besides).catch(() => {}); // or it would keep a full disk full
+      throw error;
     } finally {
       await file.close();
     }
-    await rename(besides, this.path);
   }
 
   private give({ dev, addresses, entries }: Line, elapsedS: number): number {

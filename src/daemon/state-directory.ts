@@ -2,8 +2,9 @@
  * Where the daemon keeps what shall outlive it: the journal of what was made by hand, and what was learned. Files are named after
  * the control socket, since there is one daemon for each. The directory is made when there is something to keep.
  */
-import { existsSync, renameSync } from "node:fs";
+import { copyFileSync, existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { VtepdError } from "../errors.ts";
 
 export class StateDirectory {
   readonly path: string;
@@ -34,8 +35,25 @@ export class StateDirectory {
     return this.isWanted || existsSync(this.path);
   }
 
-  /** Forgets everything, but leaves the files under another name. */
+  /** Forgets everything, but leaves the files under another name. @throws ERR_JOURNAL, or it would all be back the next time */
   setAside(): void {
-    for (const path of [this.journal, this.learned]) if (existsSync(path)) renameSync(path, `${path}.old`);
+    try {
+      for (const path of [this.journal, this.learned]) if (existsSync(path)) renameSync(path, `${path}.old`);
+    } catch (cause) {
+      throw new VtepdError("ERR_JOURNAL", `cannot forget what is in ${this.path}: ${(cause as Error).message}`, {
+        cause,
+      });
+    }
+  }
+
+  /** Copies a journal that is not to be lost, though not all of it is understood. Returns the name of the copy, if there is room for one. */
+  copyJournal(): string | undefined {
+    const copy = `${this.journal}.damaged`;
+    try {
+      copyFileSync(this.journal, copy);
+      return copy;
+    } catch {
+      return undefined;
+    }
   }
 }

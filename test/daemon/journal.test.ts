@@ -32,7 +32,7 @@ afterEach(async () => {
 
 describe("a journal", () => {
   it("is no file until something is kept, and then has it all, in order, also of many at the same time", async () => {
-    expect(await readJournal(path)).toEqual({ records: [], cutBytes: 0, bytes: 0 });
+    expect(await readJournal(path)).toEqual({ records: [], cutBytes: 0, damagedBytes: 0, bytes: 0 });
     const first = await journal();
     expect(() => statSync(path)).toThrow();
     const texts = Array.from({ length: 500 }, (_, n) => `{"n":${n},"ü":"${"x".repeat(n)}"}`);
@@ -62,6 +62,32 @@ describe("a journal", () => {
     }
     await keep(await journal(), "four");
     expect(await readJournal(path)).toMatchObject({ records: ["one", "two", "four"], cutBytes: 0 });
+  });
+
+  it("loses only the records that are damaged in the middle, wherever they are", async () => {
+    const first = await journal();
+    const texts = Array.from({ length: 4 }, (_, n) => `[{"op":"link-del","name":"vx${n}"}]`);
+    for (const text of texts) await keep(first, text);
+    await first.close();
+    const whole = readFileSync(path);
+    const { bytes } = await readJournal(path);
+    const length = bytes / texts.length;
+    for (let at = length; at < 2 * length; at++) {
+      const damaged = Buffer.from(whole);
+      damaged[at]! ^= 0x55;
+      writeFileSync(path, damaged);
+      const contents = await readJournal(path);
+      const records = texts.filter((_, n) => n !== 1);
+      expect(contents).toEqual({ records, cutBytes: 0, damagedBytes: length, bytes });
+    }
+    writeFileSync(path, Buffer.concat([Buffer.from(whole).fill(7, length, 2.5 * length)]));
+    const { records, damagedBytes } = await readJournal(path);
+    expect({ records, damagedBytes }).toEqual({ records: [texts[0], texts[3]], damagedBytes: 2 * length });
+    const next = await journal(() => ["all there is"]);
+    await keep(next, texts[1]!);
+    expect((await readJournal(path)).records).toEqual([texts[0], texts[3], texts[1]]);
+    await next.renew();
+    expect(await readJournal(path)).toMatchObject({ records: ["all there is"], damagedBytes: 0 });
   });
 
   it("has room on the disk before a record is written", async () => {

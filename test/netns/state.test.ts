@@ -249,6 +249,63 @@ describe("a full disk", () => {
       execFileSync("umount", [state]);
     }
   });
+
+  it("keeps no half of a shorter journal, which would be what fills it", async () => {
+    mkdirSync(state);
+    // Room for the journal to grow until it is to be rewritten, not for it and 1.4 MB more of what is in it.
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", state]);
+    try {
+      await start();
+      const batch = (n: number) => Array.from({ length: 500 }, (_, index) => entry(n * 1000 + index));
+      let count = 0;
+      while ((await run(batch(count))).status === 204) count++;
+      expect(count).toBeGreaterThan(20);
+      expect(byHand()).toHaveLength(count * 500);
+      expect(readdir(state).filter((name) => name.endsWith(".new"))).toEqual([]);
+      await kill();
+      await start();
+      expect(byHand()).toHaveLength(count * 500);
+    } finally {
+      await daemon.stop();
+      execFileSync("umount", [state]);
+    }
+  });
+});
+
+describe("a state directory that cannot be written to", () => {
+  it("gives back what is there, refuses changes and --fresh, and takes changes when it can be written to", async () => {
+    mkdirSync(state);
+    execFileSync("mount", ["-t", "tmpfs", "tmpfs", state]);
+    try {
+      await start();
+      expect((await run([entry(1)])).status).toBe(204);
+      await daemon.stop();
+      execFileSync("mount", ["-o", "remount,ro", state]);
+      await start();
+      expect(byHand()).toEqual([`ov0 ${macOf(1)} 192.0.2.2`]);
+      const refused = await run([{ op: "link-add", name: "ov43", settings: VX }, entry(2)]);
+      expect(refused.status).toBe(503);
+      expect(JSON.parse(refused.text)).toMatchObject({ code: "ERR_JOURNAL", detail: expect.stringContaining("EROFS") });
+      expect(links()).toEqual(["ov0"]);
+      expect((await call("POST", "/v1/config/reload")).status).toBe(200);
+      execFileSync("mount", ["-o", "remount,rw", state]);
+      expect((await run([entry(2)])).status).toBe(204);
+      await kill();
+      execFileSync("mount", ["-o", "remount,ro", state]);
+      const fresh = RunningDaemon.launch(left, OV0, {
+        daemon: `state-directory: ${state}`,
+        flags: ["--fresh"],
+        socket: daemon.socket,
+      });
+      expect(await fresh.child.exited).toMatchObject({ code: 2 });
+      expect(fresh.child.stderr + fresh.child.stdout).toContain("ERR_JOURNAL");
+      await start();
+      expect(byHand()).toHaveLength(2);
+    } finally {
+      await daemon.stop();
+      execFileSync("umount", [state]);
+    }
+  });
 });
 
 describe("kill -9", () => {
