@@ -1,5 +1,6 @@
 /** A client of the control socket, over node:http alone: vtepctl must start fast. */
 import { type IncomingMessage, request } from "node:http";
+import { connect } from "node:net";
 import type { Problem } from "../control/problem.ts";
 import { ERROR_CODES, VtepdError } from "../errors.ts";
 
@@ -116,8 +117,10 @@ export class ControlClient {
     body: string | undefined,
   ): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      // No agent: a connection kept alive would keep the process alive.
-      const outgoing = request({ socketPath: this.#socketPath, path, method, agent: false, headers: { ...headers } });
+      // No agent: a connection kept alive would keep the process alive, and an agent of node:http asks whether "localhost" is an IP
+      // address, which takes a new process 6 ms.
+      const createConnection = () => connect(this.#socketPath);
+      const outgoing = request({ createConnection, path, method, headers: { ...headers } });
       outgoing.setTimeout(TIMEOUT_MS, () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
       outgoing.once("response", resolve);
       outgoing.on("error", reject);

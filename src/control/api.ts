@@ -4,13 +4,13 @@
  */
 import type { HttpBindings } from "@hono/node-server";
 import { OpenAPIHono } from "@hono/zod-openapi";
-import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import type { Logger } from "pino";
 import type { ChangeService } from "../dataplane/change.ts";
 import type { DesiredState } from "../dataplane/desired-view.ts";
 import type { VtepService } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
+import { limitBody } from "./body-limit.ts";
 import { addCaptureRoutes } from "./capture-routes.ts";
 import { addChangeRoutes } from "./change-routes.ts";
 import { addDesiredRoutes } from "./desired-routes.ts";
@@ -24,11 +24,6 @@ import { requestProblem } from "./request-problem.ts";
 import { addRouteRoutes } from "./route-routes.ts";
 import { addStatusRoutes } from "./status-routes.ts";
 import { addTraceRoutes } from "./trace-routes.ts";
-
-/** Largest request body, of most requests and of those that have everything at once. Bytes. */
-const MAX_BODY_BYTES = 1024 * 1024;
-const MAX_LONG_BODY_BYTES = 32 * MAX_BODY_BYTES;
-const LONG_BODIES: readonly string[] = ["/v1/config", "/v1/changes"];
 
 export interface ApiParts {
   readonly service: VtepService;
@@ -61,14 +56,7 @@ export const makeApi = ({ service, desired, changes, metrics, log }: ApiParts): 
     if (peer === undefined) log[isWrite(method) ? "info" : "debug"]({ method, path, status }, "control request");
     else log.info({ method, path, status, peer }, "control request");
   });
-  const limit = (maxSize: number) =>
-    bodyLimit({
-      maxSize,
-      onError: () =>
-        problemResponse(problem("ERR_USAGE", `expected a body of at most ${maxSize} bytes`, { status: 413 })),
-    });
-  const [long, short] = [limit(MAX_LONG_BODY_BYTES), limit(MAX_BODY_BYTES)];
-  api.use((context, next) => (LONG_BODIES.includes(context.req.path) ? long : short)(context, next));
+  api.use(limitBody);
 
   addStatusRoutes(api, service);
   addLinkRoutes(api, service);

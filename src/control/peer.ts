@@ -1,6 +1,6 @@
 /**
  * The process at the other end of a connection, for the log: the kernel's word for who it was when it connected (SO_PEERCRED),
- * and what it is called now.
+ * and what it is called when it first asks for a change.
  */
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
@@ -19,11 +19,17 @@ const nameOf = (pid: number): { process?: string } => {
   }
 };
 
+const known = new WeakMap<Socket, Peer>();
+
 /** Undefined when the connection is gone. */
 export const peerOf = (connection: Socket): Peer | undefined => {
+  const before = known.get(connection);
+  if (before !== undefined) return before;
   // Node.js has no other way to the descriptor of a socket.
   const { fd = -1 } = (connection as { _handle?: { fd?: number } })._handle ?? {};
   if (fd < 0) return undefined;
   const credentials = addon.peerCredentials(fd);
-  return { ...credentials, ...nameOf(credentials.pid) };
+  const peer = { ...credentials, ...nameOf(credentials.pid) };
+  known.set(connection, peer);
+  return peer;
 };

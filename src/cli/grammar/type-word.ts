@@ -1,6 +1,6 @@
 /** What the words of types come to: how each kind of word changes a tunnel's settings. */
-import { isIP, isIPv4 } from "node:net";
-import { isName, isRemote, number, orWord } from "./check.ts";
+import { isIPv4 } from "node:net";
+import { ipVersion, isName, isRemote, number, orWord } from "./check.ts";
 import type { Settings, TypeWord } from "./link-type.ts";
 import type { Check, Value } from "./value.ts";
 
@@ -112,7 +112,7 @@ export const keyWords = (): TypeWord[] =>
 const NOBODY = ["any", "0.0.0.0", "::"];
 
 const isMulticast = (address: string): boolean =>
-  isIP(address) === 6
+  ipVersion(address) === 6
     ? address.toLowerCase().startsWith("ff")
     : address.startsWith("2") && Number.parseInt(address, 10) >= 224 && Number.parseInt(address, 10) < 240;
 
@@ -120,7 +120,7 @@ const inFamily =
   (family: 0 | 4 | 6, withNames: boolean): Check =>
   (text) => {
     if (text === "any") return undefined;
-    const version = isIP(text);
+    const version = ipVersion(text);
     if (version === 0) {
       return withNames ? isRemote(text) : `any valid address is expected rather than "${text}".`;
     }
