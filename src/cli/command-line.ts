@@ -1,10 +1,11 @@
 /** Words to a command, by the tables of grammar/. Knows nothing of what the commands do. */
+import { spellings } from "./grammar/link-type.ts";
 import { OBJECTS } from "./grammar/objects.ts";
 import { OPTIONS, type Option, type OptionName } from "./grammar/options.ts";
 import type { CommandObject, Verb } from "./grammar/table.ts";
 import type { Value } from "./grammar/value.ts";
-import { HELP, type Typed, takeType } from "./type-words.ts";
-import { Words } from "./words.ts";
+import { accepted, HELP, type Typed, takeType, wordText } from "./type-words.ts";
+import { Words, type Written } from "./words.ts";
 
 export interface Command {
   /** Options that were given; true, or the value of those that take one. */
@@ -81,6 +82,10 @@ const takeObject = (words: Words): Command["object"] => {
 
 const namesOf = ({ key, aliases = [] }: Value): readonly string[] => [key, ...aliases];
 
+/** For an option that was taken as a word. */
+const isOption = (words: Words, word: string): Error =>
+  words.wrong(`"${word}" is an option: options stand before the object`);
+
 const valueText = ({ key, placeholder }: Value): string => `${key} ${placeholder}`;
 
 /** Whether a word can only belong to the verb that may be left out: `stats dev vx42`. */
@@ -92,6 +97,7 @@ const takeVerb = (words: Words, { name, verbs }: CommandObject): Command["verb"]
   const implied = verbs[0]!;
   if (word === undefined || isOfImplied(word, implied)) return implied;
   words.next();
+  if (word.startsWith("-")) throw isOption(words, word);
   const verb = resolve(words, word, [...verbs, HELP], (row) => (row === HELP ? [HELP] : row.names));
   if (verb !== undefined) return verb;
   const near = verbs.flatMap(({ names }) => names);
@@ -116,7 +122,7 @@ class VerbWords {
 
   /** What may still stand here. */
   #expected(): string[] {
-    const { operand, values, list = [], flags = [] } = this.#verb;
+    const { operand, values, list = [], flags = [], mixed = [] } = this.#verb;
     const open = (value: Value): boolean => !this.values.has(value.key);
     return [
       ...(operand !== undefined && open(operand) ? [operand.placeholder] : []),
@@ -124,13 +130,15 @@ class VerbWords {
       ...list.map(valueText),
       ...flags.filter((flag) => !this.values.has(flag)),
       ...(this.#verb.types === undefined ? [] : ["type TYPE"]),
+      ...accepted(mixed).map(wordText),
     ];
   }
 
   #keywords(): string[] {
-    const { list = [], flags = [], implied = [], types } = this.#verb;
+    const { list = [], flags = [], implied = [], types, mixed = [] } = this.#verb;
     const named = [...this.#named, ...list].flatMap(namesOf);
-    return [...named, ...flags, ...implied.flat(), ...(types === undefined ? [] : ["type"])];
+    const ofTypes = mixed.flatMap(spellings);
+    return [...named, ...flags, ...implied.flat(), ...(types === undefined ? [] : ["type"]), ...ofTypes];
   }
 
   /** The value that a word is the keyword of; an abbreviated one where nothing stands without keyword. */
@@ -169,7 +177,7 @@ class VerbWords {
   #garbage(word: string): Error {
     const { operand } = this.#verb;
     const complaint = { expected: this.#expected(), near: this.#keywords() };
-    if (word.startsWith("-")) return this.#words.wrong(`"${word}" is an option: options stand before the object`);
+    if (word.startsWith("-")) return isOption(this.#words, word);
     return operand === undefined
       ? this.#words.wrong(`"${word}" is a garbage.`, complaint)
       : this.#words.wrong(`either "${operand.key}" is duplicate, or "${word}" is a garbage.`, complaint);
@@ -235,15 +243,19 @@ const takeTopic = (words: Words, { verbs }: CommandObject): Pick<Command, "typed
   return { typed: topic === undefined ? undefined : { type: topic, given: [], topic } };
 };
 
-/** @throws ERR_USAGE */
-export const parseCommandLine = (argv: readonly string[]): Command => {
-  const words = new Words(argv);
+/** @param written the line that `argv` was made of, where it was another @throws ERR_USAGE */
+export const parseCommandLine = (argv: readonly string[], written?: Written): Command => {
+  const words = new Words(argv, written);
   const options = takeOptions(words);
   // Whoever asks for help need not have the rest right.
   const isQuestion = options.has("help") || options.has("Version");
   const object = isQuestion ? undefined : takeObject(words);
-  const common = { options, object, words };
   const none: Rest = { values: new Map<string, string>(), list: [], typed: undefined };
+  // `help link` is `link help`.
+  const asked = object === HELP ? takeObject(words) : undefined;
+  if (asked !== undefined && asked !== HELP)
+    return { options, object: asked, words, verb: HELP, ...none, ...takeTopic(words, asked) };
+  const common = { options, object, words };
   if (object === undefined || object === HELP || object.foreign !== undefined)
     return { ...common, verb: undefined, ...none };
   const verb = takeVerb(words, object);

@@ -15,6 +15,8 @@ export interface Typed {
 }
 
 const KEYWORD = "type";
+/** As iproute2 understands it; one letter may be the name of a device. */
+const isKeyword = (text: string): boolean => text.length > 1 && KEYWORD.startsWith(text);
 
 interface Match {
   readonly word: TypeWord;
@@ -36,7 +38,7 @@ const find = (text: string, all: readonly TypeWord[]): Match | undefined =>
 export const wordText = ({ names, isSwitch, values }: TypeWord): string =>
   [isSwitch === true ? `[no]${names[0]}` : names[0]!, ...values.map(({ placeholder }) => placeholder)].join(" ");
 
-const accepted = (all: readonly TypeWord[]): TypeWord[] => all.filter(({ refused }) => refused === undefined);
+export const accepted = (all: readonly TypeWord[]): TypeWord[] => all.filter(({ refused }) => refused === undefined);
 
 /** Takes a word and its values. */
 const takeWord = (words: Words, { word, isOn }: Match): GivenWord => {
@@ -75,6 +77,11 @@ const takeBehindType = (words: Words, types: readonly LinkType[]): Typed => {
     if (found === undefined) {
       throw unknownWord(words, `${type.name}: unknown command "${text}"?`, type.words, words.position - 1);
     }
+    const { word } = found;
+    if (type.isOnce === true && word.values.length > 0 && given.some((one) => one.word === word)) {
+      const second = words.peek() ?? text;
+      throw words.wrong(`either "${word.names[0]}" is duplicate, or "${second}" is a garbage.`);
+    }
     given.push(takeWord(words, found));
   }
   return { type, given };
@@ -82,11 +89,19 @@ const takeBehindType = (words: Words, types: readonly LinkType[]): Typed => {
 
 /** Takes `text` and what belongs to it if it begins, or is, part of a tunnel's type. */
 export const takeType = (words: Words, text: string, verb: Verb, before: Typed | undefined): Typed | undefined => {
-  if (verb.types !== undefined && text === KEYWORD) return takeBehindType(words, verb.types);
+  if (verb.types !== undefined && isKeyword(text)) return takeBehindType(words, verb.types);
   // Not abbreviated: a name may stand there, too.
   const found = match(verb.mixed ?? [], (spelling) => spelling === text);
   if (found === undefined) return undefined;
   return { type: undefined, given: [...(before?.given ?? []), takeWord(words, found)] };
+};
+
+/** Looks whether a new tunnel has what it must have. @throws ERR_USAGE */
+export const checkNew = (words: Words, { words: all, required = [] }: LinkType, given: readonly GivenWord[]): void => {
+  const missing = required.find((name) => !given.some(({ word }) => word.names.includes(name)));
+  const word = all.find(({ names }) => missing !== undefined && names.includes(missing));
+  if (word === undefined) return;
+  throw words.incomplete([wordText(word)], `"${missing}" is required: ${wordText(word)}`);
 };
 
 /** The same words as words of another type. @throws ERR_USAGE for what that one does not have */

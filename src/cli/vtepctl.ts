@@ -2,7 +2,7 @@
  * The command `vtepctl`: a client of the control socket in iproute2's grammar, with iproute2's text and JSON. Loads
  * nothing but node:http and files of its own, because scripts call it many times.
  */
-import type { VtepdError } from "../errors.ts";
+import type { ErrorCode, VtepdError } from "../errors.ts";
 import { type BatchLine, readBatch } from "./batch.ts";
 import { runLines } from "./batch-run.ts";
 import { ControlClient } from "./client.ts";
@@ -14,6 +14,7 @@ import type { FrontProgram } from "./front/run.ts";
 import { generalHelp, objectHelp, typeHelp } from "./help.ts";
 import { type Io, processIo } from "./io.ts";
 import { packageVersion } from "./version.ts";
+import type { Written } from "./words.ts";
 
 /** The default of the configuration's `daemon.control.socket`. */
 const DEFAULT_SOCKET = "/run/vtepd/control.sock";
@@ -29,10 +30,19 @@ const socketPath = (options: Command["options"], io: Io): string => {
 /** Not `instanceof`: what is not in the one file that vtepctl is built into has a VtepdError of its own. */
 const isOurs = (error: unknown): error is VtepdError => error instanceof Error && "exitStatus" in error;
 
-/** iproute2's words where scripts may look for them, else the daemon's. */
-const messageOf = (error: VtepdError, command: Command | undefined): string => {
+/** What the kernel answers. */
+const ANSWERS: Partial<Record<ErrorCode, string>> = {
+  ERR_DEVICE_EXISTS: "File exists",
+  ERR_FDB_ENTRY_EXISTS: "File exists",
+  ERR_NEIGHBOUR_EXISTS: "File exists",
+};
+
+/** iproute2's words where scripts may look for them, and the daemon's. */
+const messageOf = ({ code, message }: VtepdError, command: Command | undefined): string => {
   const dev = command?.values.get("dev") ?? command?.values.get("name");
-  return error.code === "ERR_LINK_NOT_FOUND" && dev !== undefined ? `Cannot find device "${dev}"` : error.message;
+  if (code === "ERR_LINK_NOT_FOUND" && dev !== undefined) return `Cannot find device "${dev}"`;
+  const answer = ANSWERS[code];
+  return answer === undefined ? message : `${answer}: ${message}`;
 };
 
 type Options = Command["options"];
@@ -48,7 +58,7 @@ const execute = async (command: Command, io: Io): Promise<number> => {
   } else if (object === undefined) {
     io.err(generalHelp());
     return EXIT_USAGE;
-  } else if (object.foreign !== undefined) {
+  } else if (object.foreign !== undefined && verb !== "help") {
     const { runFront } = await import("./front/run.ts");
     return runFront(object.name as FrontProgram, command.words.rest, socketPath(command.options, io), io, run);
   } else if (verb === "help" || verb === undefined || command.typed?.topic !== undefined) {
@@ -63,11 +73,19 @@ const execute = async (command: Command, io: Io): Promise<number> => {
   return EXIT_OK;
 };
 
-/** @param common options that stand before all lines of a batch. Returns the exit status */
-const runWords = async (argv: readonly string[], io: Io, common: Options = new Map()): Promise<number> => {
+interface Line {
+  /** Options that stand before all lines of a batch. */
+  readonly common?: Options;
+  /** What the line was before a front end made it ours. */
+  readonly written?: Written | undefined;
+}
+
+/** Returns the exit status. */
+const runWords = async (argv: readonly string[], io: Io, line: Line = {}): Promise<number> => {
+  const { common = new Map(), written } = line;
   let command: Command | undefined;
   try {
-    const own = parseCommandLine(argv);
+    const own = parseCommandLine(argv, written);
     command = { ...own, options: new Map([...common, ...own.options]) };
     return await execute(command, io);
   } catch (error) {
@@ -82,7 +100,7 @@ const runBatch = async (options: Options, io: Io): Promise<number> => {
   const file = String(options.get("batch"));
   const common = new Map([...options].filter(([name]) => name !== "batch"));
   const runLine = async ({ number, words }: BatchLine): Promise<boolean> => {
-    if ((await runWords(words, io, common)) === EXIT_OK) return true;
+    if ((await runWords(words, io, { common })) === EXIT_OK) return true;
     io.err(`Command failed ${file}:${number}\n`);
     return false;
   };
@@ -91,10 +109,10 @@ const runBatch = async (options: Options, io: Io): Promise<number> => {
   return isDone ? EXIT_OK : EXIT_USAGE;
 };
 
-/** Returns the exit status. */
-export const run = async (argv: readonly string[], io: Io): Promise<number> => {
+/** Returns the exit status. @param written what the line was before a front end made it ours */
+export const run = async (argv: readonly string[], io: Io, written?: Written): Promise<number> => {
   const [first, line = ""] = argv;
-  if (first !== COMPLETE) return runWords(argv, io);
+  if (first !== COMPLETE) return runWords(argv, io, { written });
   const socket = /\s--?so\w*\s+(\S+)/.exec(line)?.[1] ?? (io.env["VTEPD_SOCKET"] || DEFAULT_SOCKET);
   io.out(await completions(line, new ControlClient(socket)));
   return EXIT_OK;

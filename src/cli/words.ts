@@ -5,10 +5,15 @@
 import { nearestKey } from "../config/nearest-key.ts";
 import { VtepdError } from "../errors.ts";
 
-const PROGRAM = "vtepctl";
 const INCOMPLETE = 'Command line is not complete. Try option "help"';
 /** Of a list of expected words that is shown; more would hide the message. Characters. */
 const MAX_EXPECTED = 400;
+
+/** A line as somebody wrote it. */
+export interface Written {
+  readonly program: string;
+  readonly argv: readonly string[];
+}
 
 export interface Complaint {
   /** What could stand there. */
@@ -26,11 +31,14 @@ const expectedText = (expected: readonly string[]): string => {
 
 export class Words {
   readonly all: readonly string[];
+  readonly #written: Written;
   /** Of the word that comes next. */
   position = 0;
 
-  constructor(all: readonly string[]) {
+  /** @param written the line that became these words; what was taken over from it are its last words */
+  constructor(all: readonly string[], written: Written = { program: "vtepctl", argv: all }) {
     this.all = all;
+    this.#written = written;
   }
 
   /** Those that have not been taken. */
@@ -69,9 +77,11 @@ export class Words {
   }
 
   #place(at: number, expected: readonly string[]): string {
-    const before = [PROGRAM, ...this.all.slice(0, at)].join(" ");
-    const word = this.all[at] ?? "";
-    const line = [before, ...this.all.slice(at)].join(" ");
+    const { program, argv } = this.#written;
+    const place = Math.max(0, argv.length - (this.all.length - at));
+    const before = [program, ...argv.slice(0, place)].join(" ");
+    const word = argv[place] ?? "";
+    const line = [before, ...argv.slice(place)].join(" ");
     const mark = " ".repeat(before.length + 1) + "^".repeat(Math.max(word.length, 1));
     return `  ${line}\n  ${mark}${expected.length === 0 ? "" : ` expected ${expectedText(expected)}`}`;
   }

@@ -102,6 +102,12 @@ describe.each(["wrapper", "vtepctl"])("by the %s", (way) => {
     expect(stderr).toContain(`no vtepd answers at ${env["VTEPD_SOCKET"]}, and VTEPD_NO_START forbids to start one`);
   });
 
+  it("help for a type of ours needs no daemon", () => {
+    for (const line of ["ip link add type vxlan help", "ip link add vxlan0 type vxlan help"]) {
+      expect(run(line)).toMatchObject({ status: 0, stdout: expect.stringContaining("[ id VNI ]"), stderr: "" });
+    }
+  });
+
   it("a batch without tunnels is handed on whole", () => {
     const file = join(folder, "batch");
     writeFileSync(file, "route add default via 192.0.2.1\naddr show\n");
@@ -205,6 +211,24 @@ describe("a daemon on demand", () => {
     expect(log.match(/"msg":"offload"/g)).toHaveLength(1); // none but one has begun to start
     expect(log.match(/vtepd is forwarding/g)).toHaveLength(1);
     expect(host.ip("-br", "link").match(/^v[1-4] /gm)).toHaveLength(4);
+    const line = (...words: string[]): ExecResult =>
+      host.exec(process.execPath, [VTEPCTL, ...words.flatMap((text) => text.split(" "))], { env: own });
+    // A complaint shows the line as it was written, and a device without a name gets the first that is free.
+    expect(line("ip -br link add vx type vxlan idd 5").stderr).toMatch(
+      /^vtepctl: vxlan: unknown command "idd"\? Did you mean "id"\?\n {2}ip -br link add vx type vxlan idd 5\n {32}\^\^\^ /,
+    );
+    expect(line("ip link add", "a-name-that-is-too-long", "type vxlan id 5")).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('"a-name-that-is-too-long" is wrong: not a valid ifname'),
+    });
+    host.ip("tuntap", "add", "vxlan0", "mode", "tap");
+    expect(line("ip link add type vxlan id 5 dstport 4789 remote 192.0.2.2")).toMatchObject({ status: 0, stderr: "" });
+    expect(host.ip("-br", "link", "show", "vxlan1")).toMatch(/^vxlan1 /);
+    expect(line("ip link add v1 type vxlan id 6 dstport 1").stderr).toMatch(/^vtepctl: File exists: /);
+    // Words that select entries do so for ours, too.
+    const shown = (...words: string[]): string => line("bridge fdb show dev v1", ...words).stdout;
+    expect(shown()).toContain("00:00:00:00:00:00 dst 192.0.2.2 self permanent\n");
+    for (const words of ["dynamic", "vlan 3", "state reachable"]) expect(shown(words)).not.toContain("dst");
   });
 
   it("that cannot start is told with the end of its log", () => {

@@ -162,6 +162,9 @@ describe("vtepctl link add: words become settings", () => {
   });
 
   it("and says what has no effect", async () => {
+    expect(await vtepctl("link add link eth0 t ty vxlan id 1 dstport 1")).toBe(0);
+    expect(io.stderr).toContain("vtepctl: link: it has no effect, as with Linux");
+    await vtepctl("link del t");
     expect(await vtepctl("link add t type erspan key 1 remote 192.0.2.2 erspan 123")).toBe(0);
     expect(io.stderr).toContain("vtepctl: erspan: vtepd receives mirrored frames and sends none");
   });
@@ -331,7 +334,10 @@ describe("vtepctl refuses with status 1, and changes nothing:", () => {
     ["link add t type dummy", 'Unknown device type "dummy": that is no tunnel, use `ip link add ... type dummy`'],
     ["link add t", 'Not enough information: "type" argument is required'],
     ["link add type vxlan id 1", '"dev" is required: NAME'],
-    ["link add link eth0 t type vxlan id 1", '"link" is of devices on top of another'],
+    ["link add t type vxlan remote 192.0.2.2", '"id" is required: id VNI'],
+    ["link add t type vxlan id 1 id 2", 'either "id" is duplicate, or "2" is a garbage.'],
+    ["link add t type vxlan id 1 group 192.0.2.2", 'argument "192.0.2.2" is wrong: invalid group address'],
+    ["link -d show", '"-d" is an option: options stand before the object'],
     ["link add t numtxqueues 4 type vxlan id 1", '"numtxqueues" is what the daemon chooses'],
     ["link set t name u", "the device's name is the tunnel's"],
     ["link add t type gre remote 2001:db8::1", 'inet address is expected rather than "2001:db8::1".'],
@@ -345,7 +351,10 @@ describe("vtepctl refuses with status 1, and changes nothing:", () => {
     ["tunnel add t mode ipip remote 192.0.2.2 key 5", '"key" is no word of type ipip.'],
     ["tunnel add t mode gre remote 2001:db8::1", 'inet address is expected rather than "2001:db8::1".'],
     ["tunnel add t mode nope", 'argument "nope" is wrong: Unknown tunnel mode'],
-    ["tunnel add t mode gre remote 192.0.2.2 rmote", 'either "name" is duplicate, or "rmote" is a garbage.'],
+    [
+      "tunnel add t mode gre remote 192.0.2.2 rmote",
+      'either "name" is duplicate, or "rmote" is a garbage. Did you mean "remote"?',
+    ],
     ["tunnel add t mode gre remote 192.0.2.2 external", `"external"${REASONED}`],
   ])("%s", async (line, message) => {
     expect(await vtepctl(line)).toBe(1);

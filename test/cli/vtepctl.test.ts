@@ -155,7 +155,11 @@ describe("vtepctl fdb add, append, replace, del", () => {
 
   it("refuses to add an entry that exists with status 2; replace takes it", async () => {
     const outcome = await vtepctl("fdb add 02:00:00:00:00:05 dev vx42 dst 192.0.2.9");
-    expect(outcome).toEqual({ status: 2, stdout: "", stderr: "vtepctl: 02:00:00:00:00:05 dev vx42 exists already\n" });
+    expect(outcome).toEqual({
+      status: 2,
+      stdout: "",
+      stderr: "vtepctl: File exists: 02:00:00:00:00:05 dev vx42 exists already\n",
+    });
     await ok("fdb replace 02:00:00:00:00:05 dev vx42 dst 192.0.2.9");
     expect(await ok("fdb show dev vx42")).toContain("02:00:00:00:00:05 dst 192.0.2.9 self permanent\n");
   });
@@ -604,6 +608,8 @@ describe("vtepctl refuses with status 1, and asks no daemon,", () => {
     ["link show vx42 vx43", 'either "dev" is duplicate, or "vx43" is a garbage.'],
     ["link show -j", '"-j" is an option: options stand before the object'],
     ["bogus", 'Object "bogus" is unknown, try "vtepctl help".'],
+    ["fdb -j show", '"-j" is an option: options stand before the object'],
+    ["help lnk", 'Object "lnk" is unknown, try "vtepctl help". Did you mean "link"?'],
     ["fdb bogus", 'Command "bogus" is unknown, try "vtepctl fdb help".'],
     ["link adt", 'Command "adt" is unknown, try "vtepctl link help". Did you mean "add"?'],
     ["-bogus fdb", 'Option "-bogus" is unknown, try "vtepctl help".'],
@@ -673,6 +679,8 @@ describe("vtepctl understands", () => {
     ["-h", "help"],
     ["--help fdb add", "help"],
     ["fdb h", "fdb help"],
+    ["help flood", "flood help"],
+    ["help shim", "shim help"],
     ["--version", "-V"],
     ["-c -t -d -color=never fdb", "fdb"],
     ["neighbor show", "neighbour show"],

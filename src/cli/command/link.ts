@@ -5,7 +5,7 @@ import type { LinkType, Settings } from "../grammar/link-type.ts";
 import { jsonText } from "../json-list.ts";
 import { briefText, linkText, oneLine } from "../link-text.ts";
 import { namedNamespace } from "../namespace.ts";
-import { changed, notesOf, type Typed } from "../type-words.ts";
+import { changed, checkNew, notesOf, type Typed } from "../type-words.ts";
 import { type Call, type Commands, linkPath, type Run, wantsJson, wantsPretty, wantsStats } from "./call.ts";
 import { deviceWords, linkOf, namesByIp, namespaceOf, setDevice } from "./device.ts";
 import { localAddress } from "./local-address.ts";
@@ -101,8 +101,12 @@ export const addTunnel = async (call: Call, name: string, type: LinkType, settin
   for (const note of notes) call.note(note);
 };
 
+const LINK = "link: it has no effect, as with Linux: `dev PHYS_DEV` behind the type names the underlay";
+
 const addLink: Run = async (call) => {
   const { type, given } = call.typed as Typed & { type: LinkType };
+  checkNew(call.words, type, given);
+  if (call.values.has("link")) call.note(LINK);
   for (const note of notesOf(given)) call.note(note);
   await addTunnel(call, call.values.get("dev")!, type, changed(type, given, type.initial));
 };

@@ -10,11 +10,19 @@ import { capture, passOn } from "./real-program.ts";
 const VERBS = ["add", "append", "replace", "delete", "show", "get", "lst", "list", "flush", "help"];
 const SHOWS = ["show", "lst", "list"];
 const OF_BRIDGE = "master";
+/** Of a bridge with VLANs; no entry of ours has one. */
+const VLAN = "vlan";
 
 /** Names of the ports of a bridge. */
 const portsOf = (bridge: string): Set<string> => {
   const { stdout } = capture("ip", ["-j", "link", "show", "master", bridge]);
   return new Set((JSON.parse(stdout || "[]") as { ifname?: string }[]).map(({ ifname = "" }) => ifname));
+};
+
+/** The words that select entries of a device. */
+const selectors = (words: readonly string[]): string[] => {
+  const state = behind(words, "state");
+  return [...(state === undefined ? [] : ["state", state]), ...words.filter((word) => word === "dynamic")];
 };
 
 const showFdb = async (line: Line, words: readonly string[], { daemons, io, ownText }: Front): Promise<number> => {
@@ -23,10 +31,12 @@ const showFdb = async (line: Line, words: readonly string[], { daemons, io, ownT
   const found = await daemons.list();
   const ports = bridge === undefined ? undefined : portsOf(bridge);
   const ours = [...found].filter(([name]) => (dev === undefined || name === dev) && (ports?.has(name) ?? true));
-  if (ours.length === 0 || words.includes(OF_BRIDGE)) return passOn("bridge", line.argv);
+  const isOther = [OF_BRIDGE, VLAN].some((word) => words.includes(word));
+  if (ours.length === 0 || isOther) return passOn("bridge", line.argv);
   let { status, stdout } = capture("bridge", line.argv);
+  if (status !== 0) return status; // and it has said why
   for (const [name, { socket }] of ours) {
-    const one = await ownText(socket, [...line.shared, "fdb", "show", "dev", name]);
+    const one = await ownText(socket, line, [...line.shared, "fdb", "show", "dev", name, ...selectors(words)]);
     stdout = joined(line, stdout, dev === undefined ? named(line, name, one.stdout) : one.stdout);
     if (one.status !== 0) status = one.status;
   }
@@ -49,12 +59,12 @@ const fdb = async (line: Line, front: Front): Promise<number> => {
   const isOfBridge = words.includes(OF_BRIDGE) && !words.includes("self");
   const found = dev === undefined || isOfBridge ? undefined : await front.daemons.find(dev);
   if (found === undefined) return passOn("bridge", line.argv);
-  return front.own(found.socket, [...line.shared, "fdb", verb === "delete" ? "del" : verb, ...words]);
+  return front.own(found.socket, line, [...line.shared, "fdb", verb === "delete" ? "del" : verb, ...words]);
 };
 
 /** Returns the exit status. */
 export const bridge = (argv: readonly string[], front: Front): number | Promise<number> => {
-  const line = new Line(argv);
+  const line = new Line("bridge", argv);
   if (line.has("batch")) return batch("bridge", line, front, (words) => bridge(words, front));
   if (!isShort(line.words[0], "fdb")) return passOn("bridge", argv);
   return line.value("netns") === undefined ? fdb(line, front) : inNamespace(line, "bridge");

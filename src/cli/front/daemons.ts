@@ -6,9 +6,11 @@
 import { readFileSync } from "node:fs";
 import type { LinkJson } from "../../control/link-json.ts";
 import type { StatusJson } from "../../control/stats-json.ts";
+import { isInterfaceName } from "../../dataplane/interface-name.ts";
 import { VtepdError } from "../../errors.ts";
 import { ControlClient } from "../client.ts";
 import { clientNamespace, namespaceInode, namespacePath, ownInode } from "../namespace.ts";
+import { freeName } from "./new-name.ts";
 import { capture } from "./real-program.ts";
 import { isAnswering, startDaemon } from "./start.ts";
 
@@ -45,11 +47,15 @@ const has = async <Value>(attempt: Promise<Value>): Promise<Value | undefined> =
 };
 
 export class Daemons {
-  /** Of the daemon that serves the host. */
   readonly #socket: string;
 
   constructor(socket: string) {
     this.#socket = socket;
+  }
+
+  /** Socket of the daemon that serves the host. */
+  get host(): string {
+    return this.#socket;
   }
 
   /** Of the daemon that serves our namespace alone, if there is one. */
@@ -96,11 +102,19 @@ export class Daemons {
     return netns ?? namespaceInode(`/proc/${pid}/ns/net`);
   }
 
+  /** The name of a new device whose name nobody has said. */
+  async freeName(type: string): Promise<string> {
+    const here = devicesHere();
+    const links = (await has(new ControlClient(this.#socket).getJson<LinkJson[]>("/v1/links"))) ?? [];
+    return freeName(type, (name) => here.has(name) || links.some(({ ifname }) => ifname === name));
+  }
+
   /**
    * The socket of the daemon that a new tunnel of this namespace goes to; starts it when there is none.
    * @throws ERR_CONTROL_SOCKET when that cannot be
    */
   async forNew(name: string): Promise<string> {
+    if (!isInterfaceName(name)) return this.#socket; // where it is refused
     if (await isAnswering(this.#own)) return this.#own;
     if (!(await isAnswering(this.#socket))) await startDaemon(this.#socket, "host");
     const taken = await has(new ControlClient(this.#socket).getJson<LinkJson>(`/v1/links/${encodeURIComponent(name)}`));

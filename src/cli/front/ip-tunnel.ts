@@ -14,7 +14,8 @@ export const ipTunnel = async (line: Line, { daemons, io, own, ownText }: Front)
   const mode = behind(words, "mode");
   const name = behind(words, "name") ?? behind(words, "dev") ?? words[0];
   const pass = (): number => passOn("ip", line.argv);
-  const ours = (socket: string, ...argv: string[]): Promise<number> => own(socket, [...line.shared, "tunnel", ...argv]);
+  const ours = (socket: string, ...argv: string[]): Promise<number> =>
+    own(socket, line, [...line.shared, "tunnel", ...argv]);
   if (verb === "add") {
     if (mode !== undefined && !Object.hasOwn(TUNNEL_MODES, mode)) return pass();
     return ours(await daemons.forNew(name ?? ""), "add", ...words);
@@ -32,7 +33,7 @@ export const ipTunnel = async (line: Line, { daemons, io, own, ownText }: Front)
   if (found.size === 0) return pass();
   let { status, stdout } = capture("ip", line.argv);
   for (const [dev, { socket }] of found) {
-    const one = await ownText(socket, [...line.shared, "tunnel", "show", dev, ...words]);
+    const one = await ownText(socket, line, [...line.shared, "tunnel", "show", dev, ...words]);
     if (one.status === 0) stdout = joined(line, stdout, one.stdout);
     status = one.status;
   }

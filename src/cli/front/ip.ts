@@ -6,6 +6,7 @@ import { inNamespace } from "./elsewhere.ts";
 import type { Front } from "./front.ts";
 import { ipTunnel } from "./ip-tunnel.ts";
 import { behind, isShort, Line } from "./line.ts";
+import { newName } from "./new-name.ts";
 import { capture, passOn } from "./real-program.ts";
 
 /** Of `ip link`, in the order in which iproute2 compares. */
@@ -27,6 +28,7 @@ const TYPES = new Set(LINK_TYPES.map(({ name }) => name));
 /** Words of `ip link show`, each with a value. */
 const FILTERS = ["group", "master", "vrf", "type"];
 const STATES = ["up", "down"];
+const HELP = "help";
 
 const verbOf = (word: string | undefined): string =>
   word === undefined ? "show" : (VERBS.find((verb) => verb.startsWith(word)) ?? word);
@@ -92,21 +94,24 @@ const ipLink = async (line: Line, front: Front): Promise<number> => {
     case "add":
     case "replace": {
       if (type === undefined || !TYPES.has(type)) return pass();
-      const before = words.slice(0, words.indexOf(type) - 1);
-      const name = behind(before, "name") ?? behind(before, "dev") ?? before[0];
-      const known = verb === "replace" && name !== undefined ? await daemons.find(name) : undefined;
-      if (known !== undefined) return own(known.socket, [...line.shared, "link", "set", ...words]);
-      return own(await daemons.forNew(name ?? ""), [...line.shared, "link", "add", ...words]);
+      // A question needs no daemon.
+      if (words.at(-1) === HELP) return own(daemons.host, line, ["link", HELP, type]);
+      const given = newName(words.slice(0, words.indexOf(type) - 1));
+      const name = given ?? (await daemons.freeName(type));
+      const known = verb === "replace" ? await daemons.find(name) : undefined;
+      if (known !== undefined) return own(known.socket, line, [...line.shared, "link", "set", ...words]);
+      const all = given === undefined ? ["name", name, ...words] : words;
+      return own(await daemons.forNew(name), line, [...line.shared, "link", "add", ...all]);
     }
     case "set":
     case "change": {
       if (type === undefined) return pass();
       const found = await daemons.find(named(words) ?? "");
-      return found === undefined ? pass() : own(found.socket, [...line.shared, "link", "set", ...words]);
+      return found === undefined ? pass() : own(found.socket, line, [...line.shared, "link", "set", ...words]);
     }
     case "delete": {
       const found = await daemons.find(named(words) ?? "");
-      return found === undefined ? pass() : own(found.socket, [...line.shared, "link", "del", ...words]);
+      return found === undefined ? pass() : own(found.socket, line, [...line.shared, "link", "del", ...words]);
     }
     default:
       return pass();
@@ -115,7 +120,7 @@ const ipLink = async (line: Line, front: Front): Promise<number> => {
 
 /** Returns the exit status. */
 export const ip = (argv: readonly string[], front: Front): number | Promise<number> => {
-  const line = new Line(argv);
+  const line = new Line("ip", argv);
   const [object] = line.words;
   if (line.has("batch")) return batch("ip", line, front, (words) => ip(words, front));
   // Inside, words that are ours must come to us again.

@@ -60,13 +60,15 @@ export const isShort = (word: string | undefined, name: string, before: readonly
   !before.some((other) => other !== name && other.startsWith(word));
 
 export class Line {
+  readonly program: string;
   /** All words. */
   readonly argv: readonly string[];
   /** From the object on. */
   readonly words: readonly string[];
   readonly #given: readonly Given[];
 
-  constructor(argv: readonly string[]) {
+  constructor(program: string, argv: readonly string[]) {
+    this.program = program;
     this.argv = argv;
     const given: Given[] = [];
     let at = 0;

@@ -114,6 +114,10 @@ const remove = (folder: string): void => {
 export const shim = (argv: readonly string[], { io }: Front): number => {
   const isRemoval = argv[0] === "--remove" || argv[0] === "-remove";
   const [folder, ...more] = isRemoval ? argv.slice(1) : argv;
+  if (argv[0] === "help") {
+    io.out(`${USAGE}\n`);
+    return 0;
+  }
   if (folder === undefined || folder.startsWith("-") || more.length > 0) throw new VtepdError("ERR_USAGE", USAGE);
   const path = resolve(folder);
   if (isRemoval) remove(path);

@@ -24,6 +24,10 @@ export interface LinkType {
   readonly words: readonly TypeWord[];
   /** Settings of a new one: what iproute2 and the kernel take for words that are not there. */
   readonly initial: Settings;
+  /** Names of words that a new one must have. */
+  readonly required?: readonly string[];
+  /** Whether no word may stand twice, as iproute2 has it for some. */
+  readonly isOnce?: true;
   /** Modes of the configuration that are of this type. */
   readonly modes: readonly string[];
   /** Last changes to settings that all words have made. */

@@ -29,8 +29,10 @@ const alias: Value = { key: "alias", placeholder: "TEXT", check: () => undefined
 const group: Value = { key: "group", placeholder: "GROUP", check: isAnything };
 
 const QUEUES = "is what the daemon chooses: key `queues` of the configuration";
+/** Linux takes it for every type and makes nothing of it for tunnels. */
+const below: Value = { key: "link", placeholder: "DEV", check: isName, choices: "interface" };
+
 const REFUSED_AT_ADD: Reasons = {
-  link: '"link" is of devices on top of another: a tunnel has `dev PHYS_DEV` behind its type',
   index: '"index" is the kernel\'s choice',
   numtxqueues: `"numtxqueues" ${QUEUES}`,
   numrxqueues: `"numrxqueues" ${QUEUES}`,
@@ -53,7 +55,7 @@ export const link: CommandObject = {
     {
       names: ["add"],
       operand: { ...requiredDev, aliases: ["name"], placeholder: "NAME", choices: [] },
-      values: [mtu, address, netns, master, vrf, queueLength, alias, group],
+      values: [mtu, address, netns, master, vrf, queueLength, alias, group, below],
       flags: ["up", "down"],
       refused: REFUSED_AT_ADD,
       types: LINK_TYPES,

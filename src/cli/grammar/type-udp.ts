@@ -4,6 +4,7 @@ import type { LinkType, Settings, TypeWord } from "./link-type.ts";
 import {
   devWord,
   flowLabelWord,
+  groupWord,
   implied,
   localWord,
   member,
@@ -72,10 +73,12 @@ const UNLIMITED = ["unlimited"];
 export const vxlan: LinkType = {
   name: "vxlan",
   modes: ["vxlan"],
+  required: ["id"],
+  isOnce: true,
   initial: { mode: "vxlan" },
   words: [
     idWord(),
-    remoteWord(["group"], 0),
+    groupWord(),
     remoteWord(["remote"], 0),
     localWord(0),
     devWord(),
@@ -119,6 +122,8 @@ export const vxlan: LinkType = {
 export const geneve: LinkType = {
   name: "geneve",
   modes: ["geneve"],
+  required: ["id"],
+  isOnce: true,
   initial: { mode: "geneve" },
   words: [
     idWord(),

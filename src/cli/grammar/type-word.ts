@@ -146,6 +146,15 @@ export const remoteWord = (names: readonly string[], family: 0 | 4 | 6): TypeWor
   },
 });
 
+/** `group ADDR`; `remote` takes groups, too. */
+export const groupWord = (): TypeWord => {
+  const check: Check = (text) =>
+    ipVersion(text) === 0 || isMulticast(text) || NOBODY.includes(text)
+      ? inFamily(0, false)(text)
+      : `argument "${text}" is wrong: invalid group address`;
+  return { ...remoteWord(["group"], 0), values: [{ placeholder: "ADDR", check }] };
+};
+
 export const devWord = (): TypeWord =>
   setting(["dev"], "link", { placeholder: "PHYS_DEV", check: isName, choices: "interface" });
 
