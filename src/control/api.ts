@@ -16,6 +16,7 @@ import { addChangeRoutes } from "./change-routes.ts";
 import { addDesiredRoutes } from "./desired-routes.ts";
 import { addEventRoutes } from "./event-routes.ts";
 import { addFdbRoutes } from "./fdb-routes.ts";
+import { addHealthRoutes } from "./health-routes.ts";
 import { addLinkRoutes } from "./link-routes.ts";
 import { addNeighbourRoutes } from "./neighbour-routes.ts";
 import { type Peer, peerOf } from "./peer.ts";
@@ -33,8 +34,6 @@ export interface ApiParts {
   readonly metrics: () => Promise<string>;
   readonly log: Logger;
 }
-
-const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** Reads are frequent and change nothing; writes are what an operator asks about later. */
 const isWrite = (method: string): boolean => method !== "GET" && method !== "HEAD";
@@ -68,12 +67,7 @@ export const makeApi = ({ service, desired, changes, metrics, log }: ApiParts): 
   addEventRoutes(api, service);
   addCaptureRoutes(api, service);
   addTraceRoutes(api, service);
-  api.get("/metrics", async (context) => context.body(await metrics(), 200, { "content-type": METRICS_TYPE }));
-  api.get("/healthz", (context) => context.text("ok\n"));
-  api.get("/readyz", (context) => {
-    const reasons = service.unready();
-    return reasons.length === 0 ? context.text("ok\n") : context.text(`${reasons.join("\n")}\n`, 503);
-  });
+  addHealthRoutes(api, service, metrics);
   api.doc31("/openapi.json", {
     openapi: "3.1.0",
     info: { title: "vtepd control API", version: service.status().version },

@@ -9,14 +9,31 @@ import type { VtepService } from "../dataplane/view.ts";
 import { expectedGot } from "../errors.ts";
 import { nameInPath } from "./device-parameter.ts";
 import { LinkSchema, linkWithStats } from "./link-routes.ts";
-import { answersJson, answersNothing } from "./responses.ts";
+import { answersJson, answersMade, answersNothing } from "./responses.ts";
 
 const YAML = "application/yaml";
 
-const settings = (schema: object): z.ZodType<Settings> =>
+/** @param schema as the description has it; the configuration's own schema does the checking */
+const map = (name: string, schema: object): z.ZodType<Settings> =>
   z
     .record(z.string(), z.unknown(), { error: ({ input }) => expectedGot("a map", input) })
-    .openapi("Settings", schema as object) as z.ZodType<Settings>;
+    .openapi(name, schema) as z.ZodType<Settings>;
+
+const NewLinkSchema = map("NewLink", {
+  type: "object",
+  additionalProperties: true,
+  description: "The tunnel's name, and its settings: keys and values of `Settings`.",
+  required: ["name", "mode"],
+  properties: { name: { type: "string", maxLength: 15 }, mode: { type: "string" } },
+});
+const LinkChangeSchema = map("LinkChange", {
+  type: "object",
+  additionalProperties: true,
+  description: "Some keys of `Settings` with their new values; null stands for the default.",
+});
+
+/** The body of a request. */
+const bodyOf = (schema: z.ZodType<Settings>) => ({ required: true, content: { "application/json": { schema } } });
 
 const ValueChangeSchema = z.object({ from: z.unknown(), to: z.unknown() });
 const KeysSchema = z.record(z.string(), ValueChangeSchema);
@@ -48,8 +65,7 @@ export const addDesiredRoutes = (
   desired: DesiredState,
   changes: ChangeService,
 ): void => {
-  const SettingsSchema = settings(desired.settingsSchema());
-  const body = { required: true, content: { "application/json": { schema: SettingsSchema } } };
+  const SettingsSchema = map("Settings", desired.settingsSchema());
   const link = (name: string) => linkWithStats(service.link(name), service.stats(name));
 
   api.openapi(
@@ -57,8 +73,8 @@ export const addDesiredRoutes = (
       method: "post",
       path: "/v1/links",
       summary: "Make a tunnel: its settings as in the configuration file, and its name as `name`",
-      request: { body },
-      responses: { ...answersJson("The tunnel", LinkSchema), 201: { description: "The tunnel" } },
+      request: { body: bodyOf(NewLinkSchema) },
+      responses: answersMade("The tunnel", LinkSchema),
     }),
     async (context) => {
       const { name, ...written } = context.req.valid("json");
@@ -72,7 +88,7 @@ export const addDesiredRoutes = (
       method: "patch",
       path: "/v1/links/{name}",
       summary: "Change a tunnel that was made over this socket: other values of keys, null for the default",
-      request: { params: nameInPath(), body },
+      request: { params: nameInPath(), body: bodyOf(LinkChangeSchema) },
       responses: answersJson("The tunnel", LinkSchema),
     }),
     async (context) => {

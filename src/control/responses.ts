@@ -28,11 +28,25 @@ export const answersJson = (description: string, schema: z.ZodType): RouteRespon
   ...refusal,
 });
 
+export const answersMade = (description: string, schema: z.ZodType): RouteResponses => ({
+  201: { description, content: { "application/json": { schema } } },
+  ...refusal,
+});
+
 export const answersNothing = (description: string): RouteResponses => ({ 204: { description }, ...refusal });
 
 /** Bytes of a format of their own. */
 export const answersBytes = (description: string, type: string): RouteResponses => ({
   200: { description, content: { [type]: { schema: z.string().openapi({ format: "binary" }) } } },
+  ...refusal,
+});
+
+/** Text, and with 503 why not. */
+export const answersText = (description: string, type: string, unavailable?: string): RouteResponses => ({
+  200: { description, content: { [type]: { schema: z.string() } } },
+  ...(unavailable === undefined
+    ? {}
+    : { 503: { description: unavailable, content: { [type]: { schema: z.string() } } } }),
   ...refusal,
 });
 

@@ -283,10 +283,13 @@ describe("GET", () => {
     expect(await get("/readyz")).toMatchObject({ status: 200, text: "ok\n" });
   });
 
+  const LINK = "#/components/schemas/Link";
+
   it("/openapi.json describes every route and the shape of a problem", async () => {
     const document = (await getJson("/openapi.json")) as {
       openapi: string;
-      paths: Record<string, Record<string, { responses: Record<string, unknown> }>>;
+      paths: Record<string, Record<string, { responses: Record<string, unknown>; requestBody?: unknown }>>;
+      components: { schemas: Record<string, unknown> };
     };
     expect(document.openapi).toBe("3.1.0");
     const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -299,6 +302,9 @@ describe("GET", () => {
       "delete /v1/links/{name}/flood",
       "delete /v1/links/{name}/neighbours",
       "delete /v1/links/{name}/neighbours/{address}",
+      "get /healthz",
+      "get /metrics",
+      "get /readyz",
       "get /v1/config",
       "get /v1/events",
       "get /v1/fdb",
@@ -324,6 +330,16 @@ describe("GET", () => {
       "put /v1/links/{name}/flood",
     ]);
     expect(document.paths["/v1/links/{name}"]!["get"]!.responses).toHaveProperty("default");
+    // A tunnel that is made has a name beside its settings; one that is changed has only some of them.
+    const { responses, requestBody } = document.paths["/v1/links"]!["post"]!;
+    expect(responses).toHaveProperty(["201", "content", "application/json", "schema", "$ref"], LINK);
+    expect(responses).not.toHaveProperty("200");
+    expect(requestBody).toHaveProperty(
+      ["content", "application/json", "schema", "$ref"],
+      "#/components/schemas/NewLink",
+    );
+    expect(document.components.schemas["NewLink"]).toMatchObject({ required: ["name", "mode"] });
+    expect(document.components.schemas["LinkChange"]).not.toHaveProperty("required");
   });
 });
 
