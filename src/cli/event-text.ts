@@ -20,6 +20,9 @@ export const timedEventText = (event: EventJson, times: Times): string => {
   return times === "long" ? `${timestamp(event.time)}${text}` : `[${event.time}] ${text}`;
 };
 
+/** As iproute2 begins a line about what is gone. */
+const deleted = (change: string): string => (change === "deleted" ? "Deleted " : "");
+
 /** No newline. */
 const eventText = (event: EventJson): string => {
   switch (event.event) {
@@ -29,7 +32,10 @@ const eventText = (event: EventJson): string => {
       return `miss ${event.address} dev ${event.dev}`;
     case "neighbour": {
       const mac = event.mac === undefined ? "" : ` lladdr ${event.mac}`;
-      return `neigh ${event.address} dev ${event.dev}${mac} ${event.change}`;
+      const router = event.router === true ? " router" : "";
+      const isOurs = ["added", "changed", "deleted"].includes(event.change);
+      const end = isOurs ? "PERMANENT" : event.change;
+      return `${deleted(event.change)}neigh ${event.address} dev ${event.dev}${mac}${router} ${end}`;
     }
     case "learn":
       return `fdb ${event.mac} dev ${event.dev} dst ${event.dst} self`;
@@ -37,10 +43,18 @@ const eventText = (event: EventJson): string => {
       return `fdb ${event.mac} dev ${event.dev} dst ${event.dst} self moved from ${event.from}`;
     case "age":
       return `Deleted fdb ${event.mac} dev ${event.dev} dst ${event.dst} self aged`;
+    case "fdb": {
+      const port = event.port === undefined ? "" : ` port ${event.port}`;
+      const vni = event.vni === undefined ? "" : ` vni ${event.vni}`;
+      const via = event.via === undefined ? "" : ` via ${event.via}`;
+      const flags = `self${event.sticky === true ? " sticky" : ""}${event.owner === "learned" ? "" : " permanent"}`;
+      return `${deleted(event.change)}fdb ${event.mac} dev ${event.dev} dst ${event.dst}${port}${vni}${via} ${flags}`;
+    }
     case "link": {
       const why = event.code === undefined ? "" : ` ${event.code}: ${event.message}`;
-      const prefix = event.change === "deleted" ? "Deleted " : "";
-      return `${prefix}link dev ${event.dev} ${event.change}${event.mtu === undefined ? "" : ` ${event.mtu}`}${why}`;
+      const keys = event.keys === undefined ? "" : ` ${event.keys.join(" ")}`;
+      const mtu = event.mtu === undefined ? "" : ` ${event.mtu}`;
+      return `${deleted(event.change)}link dev ${event.dev} ${event.change}${keys}${mtu}${why}`;
     }
     case "peer": {
       const mtu = event.pathMtu === undefined ? "" : ` ${event.pathMtu}`;

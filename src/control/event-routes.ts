@@ -33,21 +33,36 @@ const EventSchema = z
       from: z.string(),
     }),
     z.object({ event: z.literal("age"), time: time(), dev: dev(), mac: z.string(), dst: z.string() }),
+    z.object({
+      event: z.literal("fdb"),
+      time: time(),
+      dev: dev(),
+      change: z.enum(["added", "changed", "deleted"]),
+      mac: z.string(),
+      dst: z.string(),
+      port: z.number().int().optional(),
+      vni: z.number().int().optional(),
+      via: z.string().optional(),
+      sticky: z.literal(true).optional(),
+      owner: z.enum(["config", "control", "learned"]),
+    }),
     z.object({ event: z.literal("l2-miss"), time: time(), dev: dev(), mac: z.string() }),
     z.object({ event: z.literal("l3-miss"), time: time(), dev: dev(), address: z.string() }),
     z.object({
       event: z.literal("neighbour"),
       time: time(),
       dev: dev(),
-      change: z.enum(["learned", "moved", "aged", "here"]),
+      change: z.enum(["learned", "moved", "aged", "here", "added", "changed", "deleted"]),
       address: z.string(),
       mac: z.string().optional(),
+      router: z.literal(true).optional(),
     }),
     z.object({
       event: z.literal("link"),
       time: time(),
       dev: dev(),
       change: z.enum(["made", "deleted", "gone", "back", "degraded", "restored", "changed", "mtu"]),
+      keys: z.array(z.string()).optional(),
       code: z.string().optional(),
       message: z.string().optional(),
       mtu: z.number().int().optional(),
@@ -87,6 +102,7 @@ const eventStream = (service: VtepService, interest: Interest, isSse: boolean): 
   const encoder = new TextEncoder();
   let lost = 0;
   let stop = (): void => {};
+  let tellLost = (): void => {};
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
@@ -101,10 +117,13 @@ const eventStream = (service: VtepService, interest: Interest, isSse: boolean): 
             lost += event.event === "lost" ? event.count : 1;
             return;
           }
-          if (lost > 0) send({ event: "lost", count: lost });
-          lost = 0;
+          tellLost();
           send(event);
         });
+        tellLost = () => {
+          if (lost > 0) send({ event: "lost", count: lost });
+          lost = 0;
+        };
         const timer = setInterval(() => {
           if (controller.desiredSize! > 0) beat();
         }, HEARTBEAT_MS).unref();
@@ -114,6 +133,7 @@ const eventStream = (service: VtepService, interest: Interest, isSse: boolean): 
         };
         beat(); // the client has its answer at once
       },
+      pull: () => tellLost(), // there is room again
       cancel: () => stop(),
     },
     new ByteLengthQueuingStrategy({ highWaterMark: QUEUE_BYTES }),

@@ -24,6 +24,7 @@ import { Desired } from "./desired.ts";
 import { DeviceStore } from "./device-store.ts";
 import { DeviceWatch } from "./device-watch.ts";
 import { DirectRoutes } from "./direct-routes.ts";
+import { EntryWatch } from "./entry-watch.ts";
 import { Events } from "./events.ts";
 import { Eviction } from "./eviction.ts";
 import { Gateways } from "./gateways.ts";
@@ -210,13 +211,25 @@ const start = async (
   const directRoutes = new DirectRoutes(log);
   const routes = (): RouteView[] => [...directRoutes.list(), ...gateways.list()];
   const underlayWatch = new UnderlayWatch(tunnels, turns, receivers, recursion, directRoutes, log);
-  const linkWatch = new LinkWatch(tunnels, (event) => events.emit(event));
+  const linkWatch = new LinkWatch(
+    tunnels,
+    (name) => desired.settingsOf(name),
+    (event) => events.emit(event),
+  );
   const peerWatch = new PeerWatch(tunnels, supervisor.counters, (event) => events.emit(event));
+  const entryWatch = new EntryWatch({
+    tunnels,
+    isBusy: () => links.busy !== undefined,
+    isTold: (dev) => linkWatch.isTold(dev),
+    emit: (event) => events.emit(event),
+  });
   const watchLinks = (hasListeners: boolean): void => {
     if (hasListeners) linkWatch.begin();
     else linkWatch.end();
     if (hasListeners) peerWatch.begin(monotonicS());
     else peerWatch.end();
+    if (hasListeners) entryWatch.begin();
+    else entryWatch.end();
   };
   const ageing = new Ageing(tables);
   const statistics = new Statistics(supervisor.memory, tables.fdb.accounts, ageing, eviction);
@@ -249,7 +262,7 @@ const start = async (
   const store = new DeviceStore({ manager, list, present, log });
   const sockets = { receivers, transmitters };
   const met = (tunnel: Tunnel, address: string): void => recursion.met(tunnel, address);
-  const ground = { tables, sockets, supervisor, names, met, offload, paths, store };
+  const ground = { tables, sockets, supervisor, names, met, offload, paths, store, ears: entryWatch };
   const links = new Links({ ground, recursion, ageing, eviction, log }, tunnels);
   undo.push(() => links.close());
   undo.push(() => gateways.stop());
@@ -297,8 +310,12 @@ const start = async (
     strangers.tick(monotonicS());
     paths.tick();
     upcalls.tick(monotonicS());
-    linkWatch.tick();
-    peerWatch.tick(monotonicS());
+    if (links.busy === undefined) {
+      // Else some tunnels are nowhere for a moment.
+      linkWatch.tick();
+      peerWatch.tick(monotonicS());
+      entryWatch.tick();
+    }
     segmentWatch();
     void transmitters.revive();
   }, TICK_MS);

@@ -95,6 +95,11 @@ export class Desired implements DesiredState {
     return Object.hasOwn(this.present.absent, name);
   }
 
+  /** Of a tunnel, as they are written. */
+  settingsOf(name: string): Settings {
+    return this.present.settings.tunnels[name] ?? {};
+  }
+
   written(): ReturnType<DesiredState["written"]> {
     const { file, byHand } = this.present;
     const owned = (links: Written, owner: WrittenLink["owner"]): [string, WrittenLink][] =>

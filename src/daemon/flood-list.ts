@@ -8,6 +8,7 @@ import { BD_FLOOD, BD_NEXT_HOP } from "../dataplane/bridge-domain.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { VtepdError } from "../errors.ts";
 import { monotonicS } from "./clock.ts";
+import type { EntryEars } from "./entry-ears.ts";
 import { type RemoteKey, remoteText, type TunnelRemotes } from "./remotes.ts";
 import { type Place, stay, type Wish, wishText } from "./wish.ts";
 
@@ -27,12 +28,14 @@ export class FloodList {
   private readonly name: string;
   private readonly remotes: TunnelRemotes;
   private readonly addresses: Addresses;
+  private readonly ears: EntryEars;
   private wishes: readonly Wish[] = [];
   private present: readonly Place[] = [];
 
   /** @param name the tunnel's */
-  constructor(name: string, tables: Tables, bd: number, remotes: TunnelRemotes, addresses: Addresses) {
+  constructor(name: string, tables: Tables, bd: number, remotes: TunnelRemotes, addresses: Addresses, ears: EntryEars) {
     this.name = name;
+    this.ears = ears;
     this.tables = tables;
     this.bd = bd;
     this.remotes = remotes;
@@ -127,6 +130,7 @@ export class FloodList {
     bridgeDomains.set(this.bd, BD_NEXT_HOP, floods.words[list + 1] ?? 0);
     floods.release(before, nowS);
     for (const { remote } of this.present) this.remotes.release(remote);
+    if (this.ears.isOn) this.ears.flood(this.name, this.present);
     this.present = places;
   }
 

@@ -6,6 +6,7 @@
 import type { Tables } from "../dataplane/tables.ts";
 import type { FdbRequest } from "../dataplane/view.ts";
 import { monotonicS } from "./clock.ts";
+import { type EntryEars, NOBODY } from "./entry-ears.ts";
 import { type Addresses, FLOOD_MAC, FloodList } from "./flood-list.ts";
 import type { TunnelRemotes } from "./remotes.ts";
 import { StaticEntries } from "./static-entries.ts";
@@ -26,11 +27,19 @@ export class Forwarding {
   readonly statics: StaticEntries;
 
   /** @param name the tunnel's */
-  constructor(name: string, tables: Tables, bd: number, remotes: TunnelRemotes, addresses: Addresses, own: Own) {
+  constructor(
+    name: string,
+    tables: Tables,
+    bd: number,
+    remotes: TunnelRemotes,
+    addresses: Addresses,
+    own: Own,
+    ears: EntryEars = NOBODY,
+  ) {
     this.remotes = remotes;
     this.own = own;
-    this.flood = new FloodList(name, tables, bd, remotes, addresses);
-    this.statics = new StaticEntries(name, tables, bd, remotes, addresses);
+    this.flood = new FloodList(name, tables, bd, remotes, addresses, ears);
+    this.statics = new StaticEntries(name, tables, bd, remotes, addresses, ears);
   }
 
   /** @param request checked: canonical addresses, MAC in lower case. @throws ERR_FDB_ENTRY_EXISTS, ERR_LIMIT */

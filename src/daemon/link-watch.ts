@@ -4,6 +4,8 @@
  * listens, and nothing can be forgotten. What was and is no more within a second is not seen; the log has it.
  */
 import type { TunnelConfig } from "../config/config.ts";
+import { changedKeys } from "../config/difference.ts";
+import type { Settings } from "../dataplane/desired-view.ts";
 import type { EventView } from "../dataplane/event-view.ts";
 import type { Tunnel } from "./tunnel.ts";
 
@@ -11,6 +13,7 @@ type LinkEvent = Extract<EventView, { readonly event: "link" }>;
 
 interface Seen {
   readonly config: TunnelConfig;
+  readonly settings: Settings;
   readonly isGone: boolean;
   readonly mtu: number;
   readonly problem: string | undefined;
@@ -18,11 +21,18 @@ interface Seen {
 
 export class LinkWatch {
   private readonly tunnels: ReadonlyMap<string, Tunnel>;
+  private readonly settingsOf: (name: string) => Settings;
   private readonly emit: (event: LinkEvent) => void;
   private seen: Map<string, Seen> | undefined;
 
-  constructor(tunnels: ReadonlyMap<string, Tunnel>, emit: (event: LinkEvent) => void) {
+  /** @param settingsOf a tunnel, as they are written */
+  constructor(
+    tunnels: ReadonlyMap<string, Tunnel>,
+    settingsOf: (name: string) => Settings,
+    emit: (event: LinkEvent) => void,
+  ) {
     this.tunnels = tunnels;
+    this.settingsOf = settingsOf;
     this.emit = emit;
   }
 
@@ -33,6 +43,11 @@ export class LinkWatch {
 
   end(): void {
     this.seen = undefined;
+  }
+
+  /** Whether those who listen know of it. */
+  isTold(dev: string): boolean {
+    return this.seen?.has(dev) === true;
   }
 
   tick(): void {
@@ -48,7 +63,10 @@ export class LinkWatch {
     const tell = (change: LinkEvent["change"], more: Partial<LinkEvent> = {}): void =>
       this.emit({ event: "link", dev, change, ...more });
     if (before === undefined) tell("made");
-    else if (before.config !== now.config) tell("changed");
+    else if (before.config !== now.config) {
+      const keys = Object.keys(changedKeys(before.settings, now.settings));
+      if (keys.length > 0) tell("changed", { keys });
+    }
     if (now.isGone !== (before?.isGone ?? false)) tell(now.isGone ? "gone" : "back");
     if (before !== undefined && !now.isGone && !before.isGone && now.mtu !== before.mtu) tell("mtu", { mtu: now.mtu });
     if (now.problem === before?.problem) return;
@@ -58,11 +76,11 @@ export class LinkWatch {
   }
 
   private look(): Map<string, Seen> {
-    return new Map(Array.from(this.tunnels, ([name, tunnel]) => [name, stateOf(tunnel)]));
+    return new Map(Array.from(this.tunnels, ([name, tunnel]) => [name, stateOf(tunnel, this.settingsOf(name))]));
   }
 }
 
-const stateOf = ({ config, device, underlayProblem }: Tunnel): Seen => {
+const stateOf = ({ config, device, underlayProblem }: Tunnel, settings: Settings): Seen => {
   const info = device.info();
-  return { config, isGone: info === undefined, mtu: info?.mtu ?? 0, problem: underlayProblem?.code };
+  return { config, settings, isGone: info === undefined, mtu: info?.mtu ?? 0, problem: underlayProblem?.code };
 };

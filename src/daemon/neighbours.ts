@@ -18,6 +18,7 @@ import type { NeighbourRequest, NeighbourView } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
 import { formatMac, parseMac, readMacHi, readMacLo } from "../wire/mac.ts";
 import { monotonicS } from "./clock.ts";
+import type { EntryEars } from "./entry-ears.ts";
 
 const MAX_LEARNED = 16_384;
 
@@ -34,13 +35,15 @@ export class Neighbours {
   private readonly name: string;
   private readonly table: NeighbourTable;
   private readonly bd: number;
+  private readonly ears: EntryEars;
   /** 0 = never. */
   private ageingS = 0;
   private readonly known = new Map<string, Neighbour>();
   private learned = 0;
 
-  constructor(name: string, table: NeighbourTable, bd: number) {
+  constructor(name: string, table: NeighbourTable, bd: number, ears: EntryEars) {
     this.name = name;
+    this.ears = ears;
     this.table = table;
     this.bd = bd;
   }
@@ -53,6 +56,7 @@ export class Neighbours {
       const message = `address: ${words}: it is at ${this.macOf(before)}; \`replace\` changes it`;
       throw new VtepdError("ERR_NEIGHBOUR_EXISTS", message, { path: "address" });
     }
+    this.note(request.address, before?.owner === "learned" ? undefined : before);
     const mac = parseMac(request.mac)!;
     const flags = NEIGHBOUR_STATIC | (request.router === true ? NEIGHBOUR_ROUTER : 0);
     this.put(request.address, readMacHi(mac, 0), readMacLo(mac, 0), flags, owner);
@@ -64,6 +68,7 @@ export class Neighbours {
     if (neighbour === undefined) {
       throw new VtepdError("ERR_NEIGHBOUR_NOT_FOUND", `${this.name}: expected a neighbour, ${address} is none`);
     }
+    this.note(address, neighbour);
     this.drop(address, neighbour);
   }
 
@@ -78,7 +83,10 @@ export class Neighbours {
   /** Removes the learned ones, or all; returns how many. */
   flush(state: "learned" | "all"): number {
     const goes = [...this.known].filter(([, { owner }]) => state === "all" || owner === "learned");
-    for (const [address, neighbour] of goes) this.drop(address, neighbour);
+    for (const [address, neighbour] of goes) {
+      this.note(address, neighbour);
+      this.drop(address, neighbour);
+    }
     return goes.length;
   }
 
@@ -87,7 +95,10 @@ export class Neighbours {
     this.ageingS = ageingS;
     const wanted = new Set(neighbours.map(({ address }) => address));
     const goes = [...this.known].filter(([address, { owner }]) => owner === "config" && !wanted.has(address));
-    for (const [address, neighbour] of goes) this.drop(address, neighbour);
+    for (const [address, neighbour] of goes) {
+      this.note(address, neighbour);
+      this.drop(address, neighbour);
+    }
     for (const neighbour of neighbours) this.change("replace", neighbour, "config");
   }
 
@@ -156,6 +167,13 @@ export class Neighbours {
     if (before !== undefined) this.drop(address, before);
     this.known.set(address, { handle, owner, sinceS: nowS });
     if (owner === "learned") this.learned++;
+  }
+
+  /** Before it changes. */
+  private note(address: string, before: Neighbour | undefined): void {
+    if (!this.ears.isOn) return;
+    const isRouter = before !== undefined && (this.table.flags(before.handle) & NEIGHBOUR_ROUTER) !== 0;
+    this.ears.neighbour(this.name, address, before && { mac: this.macOf(before), router: isRouter });
   }
 
   private drop(address: string, { handle, owner }: Neighbour): void {

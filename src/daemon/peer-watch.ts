@@ -56,7 +56,7 @@ export class PeerWatch {
     if (before === undefined) this.tell(now, "added");
     else if (before.pathMtu !== now.pathMtu) this.tell(now, "path-mtu", now.pathMtu);
     now.heardS = before?.heardS;
-    if (now.rxFrames > (before?.rxFrames ?? 0)) {
+    if (now.rxFrames > (before?.slot === now.slot ? before.rxFrames : 0)) {
       if (now.heardS === undefined) this.tell(now, "heard");
       now.heardS = nowS;
     } else if (now.heardS !== undefined && nowS - now.heardS >= SILENT_S) {
@@ -79,7 +79,7 @@ export class PeerWatch {
         const { address, slot } = remote;
         const rxFrames = this.received(slot);
         const pathMtu = remotes.pathMtu(slot);
-        peers.set(`${dev} ${address} ${slot}`, { dev, address, slot, rxFrames, pathMtu, heardS: undefined });
+        peers.set(`${dev} ${address}`, { dev, address, slot, rxFrames, pathMtu, heardS: undefined });
       }
     }
     return peers;

@@ -6,9 +6,11 @@ import { macTwice } from "../config/contradictions.ts";
 import { FDB_CONTROL, FDB_STICKY } from "../dataplane/fdb-memory.ts";
 import { isHostName } from "../dataplane/host-name.ts";
 import type { Tables } from "../dataplane/tables.ts";
+import { formatVtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
 import { parseMac, readMacHi, readMacLo } from "../wire/mac.ts";
 import { monotonicS } from "./clock.ts";
+import type { EntryEars } from "./entry-ears.ts";
 import type { Addresses } from "./flood-list.ts";
 import type { RemoteKey, TunnelRemotes } from "./remotes.ts";
 import { stay, type Wish } from "./wish.ts";
@@ -25,13 +27,15 @@ export class StaticEntries {
   private readonly name: string;
   private readonly remotes: TunnelRemotes;
   private readonly addresses: Addresses;
+  private readonly ears: EntryEars;
   private readonly entries = new Map<string, StaticEntry>();
   /** How many have a host name or an interface of their own. */
   private peculiar = 0;
 
   /** @param name the tunnel's */
-  constructor(name: string, tables: Tables, bd: number, remotes: TunnelRemotes, addresses: Addresses) {
+  constructor(name: string, tables: Tables, bd: number, remotes: TunnelRemotes, addresses: Addresses, ears: EntryEars) {
     this.name = name;
+    this.ears = ears;
     this.tables = tables;
     this.bd = bd;
     this.remotes = remotes;
@@ -75,6 +79,7 @@ export class StaticEntries {
     // An entry by name is found by the name and by where it stands now.
     const isThere = made?.wish.dst === dst || this.destinationOf(macHi, macLo) === dst;
     if (dst !== undefined && !isThere) throw this.notFound(mac, dst);
+    if (this.ears.isOn) this.note(mac, made, this.tables.fdb.find(this.bd, macHi, macLo));
     const isGone = this.tables.fdb.remove(this.bd, macHi, macLo, monotonicS());
     if (!isGone && made === undefined) throw this.notFound(mac, dst);
     if (made === undefined) return;
@@ -94,6 +99,7 @@ export class StaticEntries {
     const present = before?.wish.dst === wish.dst ? before.remote?.address : undefined;
     const address = stay(this.addresses.of(wish.dst), present);
     if (before?.wish === wish && before.remote?.address === address) return;
+    if (this.ears.isOn) this.note(mac, before, -1);
     const remote = address === undefined ? undefined : { address, port: wish.port, vni: wish.vni, via: wish.via };
     const [macHi, macLo] = macWords(mac);
     if (remote === undefined) {
@@ -109,6 +115,14 @@ export class StaticEntries {
     }
     this.entries.set(mac, { wish, remote });
     if (before?.remote !== undefined) this.remotes.release(before.remote);
+  }
+
+  /** @param handle of what the table has, where that may be learned; -1 = nothing */
+  private note(mac: string, made: StaticEntry | undefined, handle: number): void {
+    const { fdb, remotes } = this.tables;
+    const found = handle < 0 ? undefined : formatVtepAddress(remotes.address(fdb.target(handle)));
+    const address = made === undefined ? found : made.remote?.address;
+    this.ears.fdb(this.name, mac, address === undefined ? undefined : { address, wish: made?.wish });
   }
 
   private destinationOf(macHi: number, macLo: number): string | undefined {

@@ -23,6 +23,7 @@ import type { HeldDevice } from "./device-spec.ts";
 import type { DeviceStore } from "./device-store.ts";
 import { Encapsulation } from "./encapsulation.ts";
 import { Endpoints, type Sockets } from "./endpoint.ts";
+import type { EntryEars } from "./entry-ears.ts";
 import { FLOOD_MAC } from "./flood-list.ts";
 import { Forwarding } from "./forwarding.ts";
 import type { Names, TunnelNames } from "./names.ts";
@@ -51,6 +52,7 @@ export interface Ground {
   readonly paths: PathMtus;
   readonly devices: DevicePlan;
   readonly store: DeviceStore;
+  readonly ears: EntryEars;
 }
 
 export class Tunnel {
@@ -89,7 +91,7 @@ export class Tunnel {
     this.bd = bd;
     this.present = endpoints;
     this.device = device;
-    this.neighbours = new Neighbours(config.name, ground.tables.neighbours, bd);
+    this.neighbours = new Neighbours(config.name, ground.tables.neighbours, bd, ground.ears);
     this.encapsulation = new Encapsulation(config);
     this.associations = new Associations(config, ground.tables.associations, bd);
     this.reception = new Reception(config, ground.tables, bd);
@@ -116,7 +118,7 @@ export class Tunnel {
         vias.release(via);
       },
     };
-    this.forwarding = new Forwarding(config.name, ground.tables, bd, remotes, addresses, own);
+    this.forwarding = new Forwarding(config.name, ground.tables, bd, remotes, addresses, own, ground.ears);
     this.routes = new Routes(ground.tables, bd, remotes, own);
   }
 

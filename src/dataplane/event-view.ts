@@ -8,26 +8,44 @@ export type EventView =
   | { readonly event: "move"; readonly dev: string; readonly mac: string; readonly dst: string; readonly from: string }
   /** A learned MAC was not used for the tunnel's ageing time. */
   | { readonly event: "age"; readonly dev: string; readonly mac: string; readonly dst: string }
+  /**
+   * An entry that an operator has made, changed or deleted, or that a reload or a host name has: a static one, or a member of the
+   * flood list (all zeros). `port` and `vni` where they are not the tunnel's own. Deleted may be a learned one, too.
+   */
+  | {
+      readonly event: "fdb";
+      readonly dev: string;
+      readonly change: "added" | "changed" | "deleted";
+      readonly mac: string;
+      readonly dst: string;
+      readonly port?: number;
+      readonly vni?: number;
+      readonly via?: string;
+      readonly sticky?: true;
+      readonly owner: "config" | "control" | "learned";
+    }
   /** A unicast frame from the overlay had no FDB entry; told about once a second for each MAC. */
   | { readonly event: "l2-miss"; readonly dev: string; readonly mac: string }
   /** Somebody asked for an address that no neighbour is known to have. */
   | { readonly event: "l3-miss"; readonly dev: string; readonly address: string }
-  /** `here`: it was heard on our own side, and is forgotten. */
+  /** `added`, `changed` and `deleted` are an operator's. `here`: it was heard on our own side, and is forgotten. */
   | {
       readonly event: "neighbour";
       readonly dev: string;
-      readonly change: "learned" | "moved" | "aged" | "here";
+      readonly change: "learned" | "moved" | "aged" | "here" | "added" | "changed" | "deleted";
       readonly address: string;
       readonly mac?: string;
+      readonly router?: true;
     }
   /**
    * A tunnel, its device (`gone`, `back`) or its underlay (`degraded`, `restored`); seen once a second. `changed`: its
-   * settings. `code` and `message` say what is missing.
+   * settings, those in `keys`. `code` and `message` say what is missing.
    */
   | {
       readonly event: "link";
       readonly dev: string;
       readonly change: "made" | "deleted" | "gone" | "back" | "degraded" | "restored" | "changed" | "mtu";
+      readonly keys?: readonly string[];
       readonly code?: string;
       readonly message?: string;
       readonly mtu?: number;
@@ -46,7 +64,7 @@ export type EventView =
   /** So many events were not told, because they came faster than anybody can read. */
   | { readonly event: "lost"; readonly count: number };
 
-/** What a listener may ask for: `fdb` is learn, move and age, `miss` both misses. */
+/** What a listener may ask for: `fdb` has learn, move and age, too, `miss` both misses. */
 export const EVENT_GROUPS = ["link", "fdb", "neigh", "peer", "miss"] as const;
 export type EventGroup = (typeof EVENT_GROUPS)[number];
 
@@ -54,6 +72,7 @@ const GROUP_OF = {
   learn: "fdb",
   move: "fdb",
   age: "fdb",
+  fdb: "fdb",
   "l2-miss": "miss",
   "l3-miss": "miss",
   neighbour: "neigh",
