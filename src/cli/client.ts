@@ -61,9 +61,18 @@ export class ControlClient {
     await this.#read(deliver, "GET", path, { accept: "application/x-ndjson" });
   }
 
-  /** Bytes as they come; the next ones when `take` has done with these. @throws as getJson does */
-  async postForBytes(path: string, body: unknown, take: (bytes: Uint8Array) => Promise<void>): Promise<void> {
+  /**
+   * Bytes as they come; the next ones when `take` has done with these. @param begin told where the answer is, before it
+   * @throws as getJson does
+   */
+  async postForBytes(
+    path: string,
+    body: unknown,
+    take: (bytes: Uint8Array) => Promise<void>,
+    begin: (location: string) => void,
+  ): Promise<void> {
     const deliver = async (response: IncomingMessage): Promise<void> => {
+      begin(response.headers["content-location"] ?? "");
       for await (const chunk of response) await take(chunk as Uint8Array);
     };
     await this.#read(deliver, "POST", path, { "content-type": "application/json" }, JSON.stringify(body));

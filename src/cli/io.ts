@@ -8,6 +8,11 @@ export interface Io {
   outBytes(bytes: Uint8Array): Promise<void>;
   /** Whether somebody looks at standard output as it comes. */
   readonly isTerminal: boolean;
+  /**
+   * Tells of the first signal that asks for an end, instead of ending; a second one ends the process as ever. Returns what takes
+   * that back.
+   */
+  onInterrupt(listener: () => void): () => void;
   /** Standard error, as it is. */
   err(text: string): void;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -30,6 +35,20 @@ const execute = (program: string, argv: readonly string[]): Executed => {
   return { status: status ?? NOT_FOUND, stdout, stderr };
 };
 
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+const onInterrupt = (listener: () => void): (() => void) => {
+  const forget = (): void => {
+    for (const signal of SIGNALS) process.off(signal, heard);
+  };
+  const heard = (): void => {
+    forget();
+    listener();
+  };
+  for (const signal of SIGNALS) process.on(signal, heard);
+  return forget;
+};
+
 /** A reader that has seen enough (`vtepctl fdb | head`) is no error. */
 const endOnClosedPipe = (error: NodeJS.ErrnoException): void => {
   if (error.code === "EPIPE") process.exit(0);
@@ -45,6 +64,7 @@ export const processIo = (): Io => {
       if (!process.stdout.write(bytes)) await new Promise<void>((resolve) => process.stdout.once("drain", resolve));
     },
     isTerminal: process.stdout.isTTY === true,
+    onInterrupt,
     err: (text) => void process.stderr.write(text),
     env: process.env,
     execute,

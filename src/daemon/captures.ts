@@ -138,7 +138,7 @@ class Capture {
     clearInterval(this.timer);
     await this.parts.supervisor.endCapture(this.id).catch(() => {}); // workers that have ended capture nothing
     this.drain();
-    this.tellLost(Date.now());
+    this.tellLost(Date.now(), true);
     this.onEnd();
     this.sink.end();
   }
@@ -191,10 +191,10 @@ class Capture {
     return interfaceDescription(linkType, FILE_SNAP_LENGTH, name, what);
   }
 
-  private tellLost(nowMs: number): void {
+  private tellLost(nowMs: number, isLast = false): void {
     this.toldLost = this.lost;
     this.toldMs = nowMs;
-    if (this.interfaces.size > 0) this.sink.write(interfaceStatistics(0, nowMs, this.lost));
+    if (this.interfaces.size > 0) this.sink.write(interfaceStatistics(0, nowMs, this.lost), isLast);
   }
 
   private get lost(): number {

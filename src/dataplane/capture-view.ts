@@ -15,8 +15,8 @@ export interface CaptureRequest {
 
 /** Where a capture goes. */
 export interface CaptureSink {
-  /** Takes whole blocks of pcapng, or nothing, and then returns false. */
-  write(blocks: Uint8Array): boolean;
+  /** Takes whole blocks of pcapng, or nothing, and then returns false. @param isLast taken in any case */
+  write(blocks: Uint8Array, isLast?: boolean): boolean;
   /** The capture has ended by itself. */
   end(): void;
 }

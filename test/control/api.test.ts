@@ -296,6 +296,7 @@ describe("GET", () => {
       Object.keys(methods).map((method) => `${method} ${path}`),
     );
     expect(routes.sort()).toEqual([
+      "delete /v1/capture/{number}",
       "delete /v1/links/{name}",
       "delete /v1/links/{name}/fdb",
       "delete /v1/links/{name}/fdb/{mac}",

@@ -198,6 +198,38 @@ describe("vtepctl capture", () => {
     await server.stop();
   });
 
+  it("has whole blocks and the losses in its file when it is interrupted, and says how many", async () => {
+    const file = nextFile();
+    const child = await capture(file, "dev", "ov0", "filter", "icmp");
+    ping("10.42.0.2");
+    await waitFor(() => read(file).packets.length === 4, { what: "the ping in a file that is being written" });
+    ping("10.42.0.2"); // some of it may still be on its way
+    child.signal("SIGINT");
+    await ended(child);
+    expect(read(file).packets).toHaveLength(8);
+    expect(read(file).dropped).toBe(0);
+    expect(child.stderr).toBe("8 packets captured\n0 packets dropped by vtepd\n");
+  });
+
+  it("comes out of a pipe packet by packet, and ends with the reader of the pipe", async () => {
+    const words = "inner dev ov0 filter icmp -w -";
+    const line = `${process.execPath} dist/vtepctl.js -socket ${daemon.socket} capture ${words} | tcpdump -c 4 -lnntr -`;
+    const both = left.spawn("sh", ["-c", line]);
+    await both.waitForOutput(/reading from file/, 10_000);
+    ping("10.42.0.2");
+    await both.waitForOutput(/ICMP echo reply/, 10_000);
+    expect(both.running).toBe(true);
+    ping("10.42.0.2");
+    await waitFor(
+      () => {
+        ping("10.42.0.2"); // a writer hears of it when it writes
+        return !both.running;
+      },
+      { what: "the end of both" },
+    );
+    expect(both.stderr).not.toMatch(/EPIPE|Error/);
+  });
+
   it("goes through a pipe into tcpdump", async () => {
     const line = `${process.execPath} dist/vtepctl.js -socket ${daemon.socket} capture inner filter icmp count 2 | tcpdump -nntr -`;
     const both = left.spawn("sh", ["-c", line]);

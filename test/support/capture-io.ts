@@ -32,6 +32,7 @@ export const captureIo = (
       io.stdout += Buffer.from(bytes).toString("latin1");
     },
     isTerminal: false,
+    onInterrupt: () => () => {},
     err: (text) => {
       io.stderr += text;
     },

@@ -17,7 +17,7 @@ export interface Call {
   /** Says something that is no failure. */
   readonly note: (text: string) => void;
   readonly execute: Io["execute"];
-  readonly io: Pick<Io, "outBytes" | "isTerminal">;
+  readonly io: Pick<Io, "outBytes" | "isTerminal" | "onInterrupt" | "err">;
 }
 
 export type Run = (call: Call) => Promise<void>;

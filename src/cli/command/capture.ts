@@ -1,6 +1,7 @@
 /** `capture`: pcapng to a file, or to standard output for tcpdump and Wireshark. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { VtepdError } from "../../errors.ts";
+import { PcapngBlocks } from "../pcapng-blocks.ts";
 import type { Call, Commands, Run } from "./call.ts";
 
 interface Target {
@@ -36,7 +37,7 @@ const targetOf = ({ values, io }: Call): Target => {
 const capture =
   (layer?: "inner" | "outer"): Run =>
   async (call) => {
-    const { client, values } = call;
+    const { client, values, io } = call;
     const number = (key: string): number | undefined => (values.has(key) ? Number(values.get(key)) : undefined);
     const { take, close } = targetOf(call);
     const request = {
@@ -46,12 +47,27 @@ const capture =
       snaplen: number("snaplen"),
       count: number("count"),
     };
+    const blocks = new PcapngBlocks();
+    let forget = (): void => {};
+    const takeBlocks = async (bytes: Uint8Array): Promise<void> => {
+      const whole = blocks.push(bytes);
+      if (whole.length > 0) await take(whole);
+    };
     try {
-      await client.postForBytes("/v1/capture", request, take);
+      await client.postForBytes("/v1/capture", request, takeBlocks, (location) => {
+        // It ends by itself when the daemon has given the rest.
+        forget = io.onInterrupt(() => void client.send("DELETE", location).catch(() => {}));
+      });
     } finally {
+      forget();
       close();
+      if (blocks.hasBegun) io.err(summary(blocks));
     }
   };
+
+/** As tcpdump ends. */
+const summary = ({ packets, dropped }: PcapngBlocks): string =>
+  `${packets} packet${packets === 1 ? "" : "s"} captured\n${dropped} packet${dropped === 1 ? "" : "s"} dropped by vtepd\n`;
 
 export const captureCommands: Commands = {
   "capture all": capture(),
