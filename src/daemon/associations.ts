@@ -52,6 +52,11 @@ export class Associations {
     }
   }
 
+  /** Of what is sent now; undefined = nothing is sealed. */
+  get outboundSpi(): number | undefined {
+    return this.held.find(({ direction }) => direction === "out")?.spi;
+  }
+
   /** Forgets all keys. */
   clear(): void {
     this.table.send(this.bd, 0);

@@ -34,10 +34,13 @@ import { PACKET_INBOUND, PACKET_OUTBOUND, type Packet } from "../wire/pcapng.ts"
 import { PROTOCOL_UDP, underlayHeaderBytes } from "../wire/underlay-headers.ts";
 import type { Receivers } from "./receivers.ts";
 import type { Transmitters } from "./transmitters.ts";
+import type { Tunnel } from "./tunnel.ts";
 
 /** Of received packets nobody tells it; of sent ones it is what Linux has unless told otherwise. */
 const DEFAULT_TTL = 64;
 const ETHERNET_HEADER_BYTES = 14;
+/** SPI, sequence number, initialisation vector: tcpdump wants them all. */
+const ESP_SHOWN_BYTES = 16;
 
 /** A packet without the interface that it is of. */
 export interface CapturedPacket extends Omit<Packet, "id"> {
@@ -46,11 +49,47 @@ export interface CapturedPacket extends Omit<Packet, "id"> {
   readonly isOuter: boolean;
 }
 
+/** What a capture has of a packet that is sealed on its way. */
+interface Sealed {
+  readonly bytes: Uint8Array;
+  /** Behind the outer headers, as it was there. */
+  readonly length: number;
+  readonly comment: string;
+}
+
 export interface CaptureSources {
   readonly tables: Tables;
   readonly receivers: Receivers;
   readonly transmitters: Transmitters;
 }
+
+/**
+ * Of ESP the tap sees what is inside, before it is sealed and after it was opened. On the underlay it is sealed: of such packets
+ * there is the header alone, as of ones that are cut short; the sequence number of a sent one nobody tells. @param frame bytes in front of
+ * which the outer header comes @returns undefined for whatever is no such packet
+ */
+const sealed = (
+  ring: CaptureRing,
+  record: number,
+  tunnel: Tunnel | undefined,
+  frame: Uint8Array,
+): Sealed | undefined => {
+  if (tunnel?.encapsulation.format.kind !== "esp") return undefined;
+  const { words } = ring;
+  const length = words[record + CAPTURE_LENGTH]!;
+  if (words[record + CAPTURE_KIND] === CAPTURED_SENT) {
+    const bytes = Buffer.alloc(ESP_SHOWN_BYTES);
+    bytes.writeUInt32BE(tunnel.associations.outboundSpi ?? 0);
+    return { bytes, length: tunnel.encapsulation.datagramBytes(length), comment: "esp: sequence number unknown" };
+  }
+  const headerBytes = words[record + CAPTURE_HEAD_LENGTH]!;
+  if (words[record + CAPTURE_KIND] !== CAPTURED_RECEIVED || headerBytes === 0) return undefined;
+  return {
+    bytes: frame.subarray(0, headerBytes),
+    length: tunnel.encapsulation.datagramBytes(length - headerBytes),
+    comment: "",
+  };
+};
 
 /** @param worker whose ring it is @param withEthernet packets without an Ethernet header get one, of zeros */
 export const readCaptured = (
@@ -58,7 +97,7 @@ export const readCaptured = (
   ring: CaptureRing,
   record: number,
   worker: number,
-  isIpTunnel: (bd: number) => boolean,
+  tunnelOf: (bd: number) => Tunnel | undefined,
   withEthernet: boolean,
 ): CapturedPacket => {
   const { words } = ring;
@@ -68,16 +107,19 @@ export const readCaptured = (
   const outer = isOuter ? outerHeaders(sources, ring, record, worker) : undefined;
   const captured = words[record + CAPTURE_CAPTURED]!;
   const from = (record + RECORD_WORDS) * 4 + words[record + CAPTURE_SKEW]!;
-  const frame = ring.bytes.subarray(from, from + captured);
+  const inside = ring.bytes.subarray(from, from + captured);
+  const tunnel = tunnelOf(bd);
+  const esp = isOuter ? sealed(ring, record, tunnel, inside) : undefined;
+  const frame = esp?.bytes ?? inside;
   const head = kind === CAPTURED_SENT ? tunnelHeader(sources, ring, record) : new Uint8Array(0);
-  const isPacket = isOuter || isIpTunnel(bd);
+  const isPacket = isOuter || tunnel?.encapsulation.isEthernet === false;
   const ethernetBytes = withEthernet && isPacket ? ETHERNET_HEADER_BYTES : 0;
   const ipBytes = outer === undefined ? 0 : outerHeaderBytes(outer);
   const before = ethernetBytes + ipBytes + head.length;
-  const bytes = new Uint8Array(before + captured);
+  const bytes = new Uint8Array(before + frame.length);
   bytes.set(head, ethernetBytes + ipBytes);
   bytes.set(frame, before);
-  const length = words[record + CAPTURE_LENGTH]!;
+  const length = esp?.length ?? words[record + CAPTURE_LENGTH]!;
   if (outer !== undefined) writeOuterHeaders(bytes.subarray(ethernetBytes), outer, head.length + length);
   if (ethernetBytes > 0) writeEthertype(bytes);
   const isOutbound = kind === CAPTURED_FROM_DEVICE || kind === CAPTURED_SENT;
@@ -88,16 +130,17 @@ export const readCaptured = (
     bytes,
     length: before + length,
     direction: isOutbound ? PACKET_OUTBOUND : PACKET_INBOUND,
-    comment: commentOf(ring, record),
+    comment: commentOf(ring, record, esp?.comment ?? ""),
   };
 };
 
-const commentOf = ({ words }: CaptureRing, record: number): string => {
+const commentOf = ({ words }: CaptureRing, record: number, more: string): string => {
   const reason = words[record + CAPTURE_REASON]!;
   const segments = words[record + CAPTURE_SEGMENTS]!;
   const size = words[record + CAPTURE_GSO]! & 0xffff;
   return [
     ...(reason === 0 ? [] : [`drop: ${DROP_REASONS[reason]?.name}`]),
+    ...(more === "" ? [] : [more]),
     ...(segments > 1 ? [`superframe: ${segments} segments${size === 0 ? "" : ` of ${size} bytes`}`] : []),
   ].join("; ");
 };

@@ -3,6 +3,8 @@
  * them, captured-packet.ts makes packets of them). Each capture has a ring in every worker, which is emptied POLL_MS after
  * POLL_MS; what does not fit into a ring, or what a client does not take, is counted and told in the stream (isb_ifdrop).
  *
+ * Of sealed packets (ESP) the underlay's are cut behind their header; the device's have what is inside.
+ *
  * tcpdump reads only files whose interfaces are all of one link type, and of LINKTYPE_RAW only those with one interface. So
  * all have Ethernet headers, those of IP packets with zeros for MACs; a capture of nothing but the underlay or one tunnel of
  * IP packets has LINKTYPE_RAW.
@@ -25,6 +27,8 @@ import type { Supervisor } from "./supervisor.ts";
 import type { Tunnel } from "./tunnel.ts";
 
 const POLL_MS = 10;
+/** A worker tells of what it sent before it tells of what had come, and workers tell one after the other. */
+const SETTLE_MS = 10;
 /** Each costs the workers a look at every frame. */
 const MAX_CAPTURES = 8;
 /** Of a superframe. */
@@ -82,6 +86,8 @@ class Capture {
   private readonly hasEthernet: boolean;
   /** As the tunnels are during one look at the rings. */
   private byDomain: ReadonlyMap<number, Tunnel> | undefined;
+  /** Packets that may have older ones to come. */
+  private settling: CapturedPacket[] = [];
   private left: number;
   /** Packets that the client did not take. */
   private untaken = 0;
@@ -137,15 +143,15 @@ class Capture {
   private async finish(): Promise<void> {
     clearInterval(this.timer);
     await this.parts.supervisor.endCapture(this.id).catch(() => {}); // workers that have ended capture nothing
-    this.drain();
+    this.drain(Number.POSITIVE_INFINITY);
     this.tellLost(Date.now(), true);
     this.onEnd();
     this.sink.end();
   }
 
   private poll(): void {
-    this.drain();
     const nowMs = Date.now();
+    this.drain(nowMs - SETTLE_MS);
     const restMs = this.lost === this.toldLost ? HEARTBEAT_MS : STATISTICS_MS;
     if (nowMs - this.toldMs >= restMs) this.tellLost(nowMs);
     // The number of a tunnel that is gone may soon be another's.
@@ -153,17 +159,17 @@ class Capture {
     if (this.left <= 0 || isGone) void this.end();
   }
 
-  /** Packets of all workers, in the order in which they came. */
-  private drain(): void {
-    const packets: CapturedPacket[] = [];
+  /** Packets of all workers until then, in the order in which they came. */
+  private drain(untilMs: number): void {
+    const packets = this.settling;
     this.byDomain = undefined;
-    const isIpTunnel = (bd: number): boolean => this.tunnelOf(bd)?.encapsulation.isEthernet === false;
+    const tunnelOf = (bd: number): Tunnel | undefined => this.tunnelOf(bd);
     for (const [worker, ring] of this.rings.entries()) {
-      ring.drain((record) =>
-        packets.push(readCaptured(this.parts, ring, record, worker, isIpTunnel, this.hasEthernet)),
-      );
+      ring.drain((record) => packets.push(readCaptured(this.parts, ring, record, worker, tunnelOf, this.hasEthernet)));
     }
     packets.sort((a, b) => a.timeMs - b.timeMs);
+    const settled = packets.findIndex(({ timeMs }) => timeMs > untilMs);
+    this.settling = settled < 0 ? [] : packets.splice(settled);
     for (const packet of packets) if (this.left > 0) this.write(packet);
   }
 

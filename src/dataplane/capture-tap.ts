@@ -194,10 +194,10 @@ export class CaptureTap implements Sender {
     }
   }
 
-  /** Sends, and takes what was sent and what was refused. */
+  /** Sends, and takes what was sent and what was refused. Its time is before the answers to it, which other workers may get at once. */
   send(count: number): number {
-    const refused = this.sender.send(count);
     const nowMs = Math.max(performance.timeOrigin + performance.now(), this.startMs + 0.001);
+    const refused = this.sender.send(count);
     const { actions } = this.batch;
     for (let action = 0; action < count * ACTION_WORDS; action += ACTION_WORDS) this.takeCopy(action, nowMs, actions);
     return refused;

@@ -94,5 +94,9 @@ export const frameBytes = (mode: Mode, options: HeaderOptions, family: number, m
   overlayMtu(mode, options, family, mtu) + linkBytes(mode);
 
 /** Bytes of tunnel header and payload that carry a packet of the device's MTU. */
-export const datagramBytes = (mode: Mode, options: HeaderOptions, mtu: number): number =>
-  mode.headerBytes(options) + linkBytes(mode) + mtu;
+export const datagramBytes = (mode: Mode, options: HeaderOptions, mtu: number): number => {
+  const { alignment } = mode;
+  const over = alignment === undefined ? 0 : (mtu + alignment.behind) % alignment.bytes;
+  const padding = over === 0 ? 0 : alignment!.bytes - over;
+  return mode.headerBytes(options) + linkBytes(mode) + mtu + padding;
+};
