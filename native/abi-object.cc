@@ -79,6 +79,7 @@ constexpr Row ROWS[] = {
     ROW(OUTER_DF),
     ROW(OUTER_GRE_CHECKSUM),
     ROW(OUTER_GRE_SEQUENCE),
+    ROW(OUTER_FLOW_LABEL),
     ROW(VTEP_ADDRESS_BYTES),
     {"AF_INET", AF_INET},  // Macros: the names would be expanded.
     {"AF_INET6", AF_INET6},

@@ -89,6 +89,7 @@ inline constexpr int32_t OUTER_TTL = 1 << 17;
 inline constexpr int32_t OUTER_DF = 1 << 18;
 inline constexpr int32_t OUTER_GRE_CHECKSUM = 1 << 19;
 inline constexpr int32_t OUTER_GRE_SEQUENCE = 1 << 20;
+inline constexpr int32_t OUTER_FLOW_LABEL = 1 << 21;
 
 inline constexpr int32_t VTEP_ADDRESS_BYTES = 32;
 

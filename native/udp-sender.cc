@@ -1,5 +1,6 @@
 #include "udp-sender.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 
@@ -12,6 +13,10 @@
 // Linux 4.18; the headers of a build host may be older than the kernel below it.
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
+#endif
+// From linux/in6.h, which clashes with netinet/in.h.
+#ifndef IPV6_FLOWINFO
+#define IPV6_FLOWINFO 11
 #endif
 
 namespace vtepd {
@@ -124,17 +129,18 @@ UdpSender::Message& UdpSender::NewMessage(int32_t action, uint32_t segment_size)
   header.msg_iov = pieces_ + datagram_count_ * 2;
   header.msg_iovlen = 0;
   const int32_t outer = Memory::Load(memory_->ActionAt(action).outer);
-  const uint32_t control =
-      outer == 0 ? 0 : WriteOuterControl(message_count_, outer, destinations_[action]->sa_family == AF_INET6);
+  const uint32_t label = LabelOf(action, outer);
+  const bool is_ipv6 = destinations_[action]->sa_family == AF_INET6;
+  const uint32_t control = outer == 0 ? 0 : WriteOuterControl(message_count_, outer, label, is_ipv6);
   header.msg_control = control == 0 ? nullptr : controls_[message_count_];
   header.msg_controllen = control;
   Message& message = messages_[message_count_++];
-  message = {action_count_ - 1, action_count_, 0, segment_size, 0, outer, control, false};
+  message = {action_count_ - 1, action_count_, 0, segment_size, 0, outer, label, control, false};
   return message;
 }
 
 // Returns the bytes written.
-uint32_t UdpSender::WriteOuterControl(int32_t message, int32_t outer, bool is_ipv6) {
+uint32_t UdpSender::WriteOuterControl(int32_t message, int32_t outer, uint32_t label, bool is_ipv6) {
   const int tos = outer & 255;
   const int ttl = outer >> 8 & 255;
   const int level = is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP;
@@ -146,7 +152,22 @@ uint32_t UdpSender::WriteOuterControl(int32_t message, int32_t outer, bool is_ip
   if ((outer & abi::OUTER_TTL) != 0 && ttl != 0) {
     used += WriteControl(controls_[message] + used, level, is_ipv6 ? IPV6_HOPLIMIT : IP_TTL, &ttl, sizeof(ttl));
   }
+  if (label != 0) {
+    const uint32_t flow_info = htonl(label);
+    used += WriteControl(controls_[message] + used, IPPROTO_IPV6, IPV6_FLOWINFO, &flow_info, sizeof(flow_info));
+  }
   return used;
+}
+
+uint32_t UdpSender::LabelOf(int32_t action, int32_t outer) const {
+  constexpr uint32_t LABEL_MASK = 0xfffff;
+  if ((outer & abi::OUTER_FLOW_LABEL) == 0 || destinations_[action]->sa_family != AF_INET6) return 0;
+  const abi::Frame& frame = memory_->FrameAt(Memory::Load(memory_->ActionAt(action).frame));
+  const uint32_t at = static_cast<uint32_t>(Memory::Load(frame.inner_ip)) >> 16 & 255;
+  uint32_t first_word = 0;
+  if ((Memory::Load(frame.flags) & abi::FLAG_IPV6) == 0 || at + sizeof(first_word) > frames_[action].iov_len) return 0;
+  memcpy(&first_word, static_cast<const uint8_t*>(frames_[action].iov_base) + at, sizeof(first_word));
+  return ntohl(first_word) & LABEL_MASK;
 }
 
 void UdpSender::AddDatagram(Message& message, const iovec& header, const iovec& payload) {
@@ -156,13 +177,27 @@ void UdpSender::AddDatagram(Message& message, const iovec& header, const iovec& 
   message.datagrams++;
   message.bytes += static_cast<uint32_t>(header.iov_len + payload.iov_len);
   const int32_t index = static_cast<int32_t>(&message - messages_);
+  headers_of_[index].msg_hdr.msg_iovlen += 2;
+  if (message.datagrams == 2) WriteSegmentSize(index);
+}
+
+void UdpSender::WriteSegmentSize(int32_t index) {
+  const Message& message = messages_[index];
   msghdr& msg = headers_of_[index].msg_hdr;
-  msg.msg_iovlen += 2;
-  if (message.datagrams != 2) return;
   const uint16_t size = static_cast<uint16_t>(message.segment_size);
   msg.msg_control = controls_[index];
   msg.msg_controllen =
       message.control + WriteControl(controls_[index] + message.control, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
+}
+
+void UdpSender::DropLabel(int32_t index) {
+  Message& message = messages_[index];
+  msghdr& msg = headers_of_[index].msg_hdr;
+  message.label = 0;
+  message.control = WriteOuterControl(index, message.outer, 0, true);
+  msg.msg_control = message.control == 0 ? nullptr : controls_[index];
+  msg.msg_controllen = message.control;
+  if (message.datagrams > 1) WriteSegmentSize(index);
 }
 
 void UdpSender::Append(Port& port, int32_t action, const iovec& header, const iovec& payload) {
@@ -170,7 +205,7 @@ void UdpSender::Append(Port& port, int32_t action, const iovec& header, const io
   const uint32_t size = static_cast<uint32_t>(header.iov_len + payload.iov_len);
   Message* message = message_count_ > 0 ? &messages_[message_count_ - 1] : nullptr;
   if (message == nullptr || !message->is_open || size > message->segment_size || message->datagrams == MAX_SEGMENTS ||
-      message->bytes + size > MAX_PAYLOAD || message->outer != outer ||
+      message->bytes + size > MAX_PAYLOAD || message->outer != outer || message->label != LabelOf(action, outer) ||
       headers_of_[message_count_ - 1].msg_hdr.msg_name != static_cast<void*>(destinations_[action])) {
     message = &NewMessage(action, size);
     message->is_open = port.Has(abi::FEATURE_SEGMENT);
@@ -292,6 +327,10 @@ int32_t UdpSender::SendMessages(Port& port) {
     // call to find: try once more before blaming this message.
     if (!retried) {
       retried = true;
+      continue;
+    }
+    if (error == EINVAL && messages_[next].label != 0) {
+      DropLabel(next);
       continue;
     }
     failed += IsRefusal(port, messages_[next], error) ? SendOneByOne(port, next) : Fail(next, next + 1, error);

@@ -55,6 +55,7 @@ class UdpSender {
     uint32_t segment_size;  // Bytes of each datagram but the last.
     uint32_t bytes;
     int32_t outer;     // ACTION_OUTER of all its actions.
+    uint32_t label;    // Outer flow label of all its actions, 0 for the host's.
     uint32_t control;  // Bytes of control messages for it.
     bool is_open;      // More frames of the same size may follow.
   };
@@ -69,7 +70,12 @@ class UdpSender {
   void Append(Port& port, int32_t action, const iovec& header, const iovec& payload);
   bool HasRoom(uint32_t datagrams, uint32_t messages) const;
   Message& NewMessage(int32_t action, uint32_t segment_size);
-  uint32_t WriteOuterControl(int32_t message, int32_t outer, bool is_ipv6);
+  uint32_t WriteOuterControl(int32_t message, int32_t outer, uint32_t label, bool is_ipv6);
+  // What OUTER_FLOW_LABEL asks for; 0 where there is none.
+  uint32_t LabelOf(int32_t action, int32_t outer) const;
+  // While anybody in the namespace holds a flow label for itself alone, the kernel takes no label that was not leased.
+  void DropLabel(int32_t message);
+  void WriteSegmentSize(int32_t message);
   void AddDatagram(Message& message, const iovec& header, const iovec& payload);
   int32_t SendMessages(Port& port);
   int32_t SendOneByOne(Port& port, int32_t message);
@@ -90,8 +96,8 @@ class UdpSender {
   mmsghdr headers_of_[MAX_MESSAGES] = {};
   Message messages_[MAX_MESSAGES] = {};
   int32_t message_count_ = 0;
-  // By message: TOS and TTL where the action says so, then the segment size where it has several datagrams.
-  alignas(cmsghdr) uint8_t controls_[MAX_MESSAGES][2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))] = {};
+  // By message: TOS, TTL and flow label where the action says so, then the segment size where it has several datagrams.
+  alignas(cmsghdr) uint8_t controls_[MAX_MESSAGES][3 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))] = {};
   iovec pieces_[MAX_DATAGRAMS * 2] = {};
   uint32_t datagram_count_ = 0;
   uint8_t headers_[HEADER_BYTES] = {};

@@ -140,6 +140,8 @@ export const OUTER_DF: number = 1 << 18;
 export const OUTER_GRE_CHECKSUM: number = 1 << 19;
 /** UDP: the last 4 bytes of the template are GRE's sequence number (RFC 2890): 0, 1, 2, ... of the port's datagrams. */
 export const OUTER_GRE_SEQUENCE: number = 1 << 20;
+/** UDP, over IPv6: the flow label is that of the frame's own IPv6 header, where it has one that is not 0. */
+export const OUTER_FLOW_LABEL: number = 1 << 21;
 
 /**
  * VTEP address table: one sockaddr per slot, exactly as the kernel takes it.

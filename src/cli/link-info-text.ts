@@ -72,9 +72,10 @@ const outerWords = (data: TunnelData): Words => {
     const isSaid = data.proto !== undefined || !data.pmtudisc;
     return ["ttl", ttlOf(data), ...tosWords(data.tos), ...(isSaid ? [switchWord(data.pmtudisc, "pmtudisc")] : [])];
   }
-  if (data.flowlabel === undefined) return [];
+  const flowLabel = data.ip6_tnl_f_use_orig_flowlabel === true ? "inherit" : data.flowlabel;
+  if (flowLabel === undefined) return [];
   const tclass = data.ip6_tnl_f_use_orig_tclass === true ? "inherit" : data.tclass;
-  return ["hoplimit", ttlOf(data), "encaplimit", "none", ...pair("tclass", tclass), "flowlabel", data.flowlabel];
+  return ["hoplimit", ttlOf(data), "encaplimit", "none", ...pair("tclass", tclass), "flowlabel", flowLabel];
 };
 
 const prefixWords = ({ prefix, prefixlen, relay_prefix: relay, relay_prefixlen: length }: TunnelData): Words => [

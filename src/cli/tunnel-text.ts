@@ -25,6 +25,7 @@ export interface TunnelJson {
   readonly dev?: string;
   readonly ttl?: number;
   readonly tos?: string;
+  readonly flowlabel?: string;
   readonly nopmtudisc?: null;
   readonly key?: number;
   readonly ikey?: number;
@@ -47,6 +48,15 @@ const tosOf = ({ tos, tclass, ip6_tnl_f_use_orig_tclass: isInherited }: TunnelDa
   if (isInherited === true || tos === "0x1") return { tos: "inherit" };
   const given = tos ?? tclass;
   return given === undefined || Number(given) === 0 ? {} : { tos: given };
+};
+
+/** Over IPv6. */
+const flowLabelOf = ({
+  flowlabel,
+  ip6_tnl_f_use_orig_flowlabel: isInherited,
+}: TunnelData): Pick<TunnelJson, "flowlabel"> => {
+  if (isInherited === true) return { flowlabel: "inherit" };
+  return flowlabel === undefined ? {} : { flowlabel };
 };
 
 /** iproute2's names in JSON, and its sentences in text. */
@@ -79,20 +89,22 @@ export const tunnelJson = (link: LinkJson): TunnelJson | undefined => {
     ...(data.link === undefined ? {} : { dev: data.link }),
     ...(typeof data.ttl === "number" && data.ttl > 0 ? { ttl: data.ttl } : {}),
     ...tosOf(data),
+    ...flowLabelOf(data),
     ...(data.pmtudisc === false ? { nopmtudisc: null } : {}),
     ...keys(data),
     ...(link.linkinfo.info_kind.includes("gre") ? { flags: flagsOf(data) } : {}),
   };
 };
 
-const ipv6Words = ({ ttl = 0, tos }: TunnelJson): (string | number)[] => {
-  const tclass =
-    tos === "inherit"
-      ? tos
-      : `0x${Number(tos ?? 0)
-          .toString(16)
-          .padStart(2, "0")}`;
-  return ["encaplimit none", "hoplimit", ttl, "tclass", tclass, "flowlabel 0x00000", "(flowinfo 0x00000000)"];
+const hex = (value: number, digits: number): string => `0x${value.toString(16).padStart(digits, "0")}`;
+/** What is inherited is 0 in the flow information, which has the traffic class above the flow label. */
+const numberOf = (text: string): number => (text === "inherit" ? 0 : Number(text));
+
+const ipv6Words = ({ ttl = 0, tos = "0", flowlabel = "0" }: TunnelJson): (string | number)[] => {
+  const tclass = tos === "inherit" ? tos : hex(numberOf(tos), 2);
+  const label = flowlabel === "inherit" ? flowlabel : hex(numberOf(flowlabel), 5);
+  const flowInfo = hex(numberOf(tos) * 2 ** 20 + numberOf(flowlabel), 8);
+  return ["encaplimit none", "hoplimit", ttl, "tclass", tclass, "flowlabel", label, `(flowinfo ${flowInfo})`];
 };
 
 const ipv4Words = ({ ttl, tos, nopmtudisc }: TunnelJson): (string | number)[] => [

@@ -191,7 +191,7 @@ export interface TunnelConfig {
   /** Bytes that TCP's segments are held down to, by the SYNs of both directions; `auto` = what fits. */
   readonly mssClamp: number | "off" | "auto";
   /** Outer flow label over IPv6; 0 = the host's. */
-  readonly flowLabel: number;
+  readonly flowLabel: number | "inherit";
   /** Outer UDP source ports; undefined = ephemeral ones. */
   readonly sourcePorts?: { readonly first: number; readonly last: number } | undefined;
   /** Outer UDP checksum over IPv4. */

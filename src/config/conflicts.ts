@@ -167,7 +167,7 @@ const checkOuterHeader = (tunnel: TunnelConfig, path: KeyPath, conflicts: Confli
     ["do-not-fragment", doNotFragment !== "unset"],
     ["checksums", !checksum || zeroChecksum6Tx],
     ["fwmark", mark !== undefined],
-    ["flow-label", flowLabel !== 0],
+    ["flow-label", flowLabel !== 0 && flowLabel !== "inherit"],
   ];
   const wish = wishes.find(([, isWished]) => isWished);
   if (wish === undefined) return;

@@ -227,8 +227,8 @@ const tunnelKeys = {
     "Hold down the maximum segment size that TCP connections through the tunnel announce, in both directions: to what fits (`auto`) or to a number of bytes. For hosts that ICMP does not reach.",
   ),
   "flow-label": key(
-    integer(0, 1_048_575).default(0),
-    "Flow label of outer packets over IPv6. 0 leaves it to the host, which has one for each flow (`net.ipv6.auto_flowlabels`).",
+    integerOr(0, 1_048_575, ["inherit"]).default(0),
+    "Flow label of outer packets over IPv6; `inherit` is the inner IPv6 packet's. 0, and what has none to inherit, leaves it to the host, which has one for each flow (`net.ipv6.auto_flowlabels`).",
   ),
   "port-range": key(
     portRange().optional(),

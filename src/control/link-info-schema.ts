@@ -59,6 +59,7 @@ const TunnelDataSchema = z.object({
   tclass: text(),
   ip6_tnl_f_use_orig_tclass: on(),
   flowlabel: text(),
+  ip6_tnl_f_use_orig_flowlabel: on(),
   ikey: text(),
   okey: text(),
   iseq: on(),

@@ -42,6 +42,8 @@ export interface TunnelData {
   /** In the place of `tclass`: the inner packet's. */
   readonly ip6_tnl_f_use_orig_tclass?: true;
   readonly flowlabel?: string;
+  /** In the place of `flowlabel`: the inner packet's. */
+  readonly ip6_tnl_f_use_orig_flowlabel?: true;
   /** Dotted quads. */
   readonly ikey?: string;
   readonly okey?: string;
@@ -109,7 +111,7 @@ const outer6 = (link: LinkView): Partial<TunnelData> => ({
   ...ttl(link),
   ip6_tnl_f_ign_encap_limit: true,
   ...(link.tos === "inherit" ? { ip6_tnl_f_use_orig_tclass: true } : { tclass: hex(link.tos, 2) }),
-  flowlabel: hex(link.flowLabel, 5),
+  ...(link.flowLabel === "inherit" ? { ip6_tnl_f_use_orig_flowlabel: true } : { flowlabel: hex(link.flowLabel, 5) }),
 });
 
 const embeddingWords = ({ mode, embedding }: LinkView): Partial<TunnelData> => {

@@ -64,7 +64,7 @@ const learning = (link: LinkView): Pick<VniData, "learning" | "proxy" | "l2miss"
 const tos = (link: LinkView): Partial<VniData> => (link.tos === 0 ? {} : { tos: tosText(link.tos) });
 const ttl = (link: LinkView): Partial<VniData> => (link.ttl === "inherit" ? {} : { ttl: link.ttl ?? 0 });
 const label = ({ flowLabel }: LinkView): Partial<VniData> =>
-  flowLabel === 0 ? {} : { label: `0x${flowLabel.toString(16)}` };
+  flowLabel === 0 ? {} : { label: flowLabel === "inherit" ? flowLabel : `0x${flowLabel.toString(16)}` };
 const table = (link: LinkView): Pick<VniData, "ageing" | "limit"> => ({
   ageing: link.ageingS,
   ...(link.fdbLimit === 0 ? {} : { limit: link.fdbLimit }),

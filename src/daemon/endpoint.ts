@@ -212,7 +212,7 @@ const transmitterSpec = (
   df: config.doNotFragment,
   checksum: local.family === AF_INET ? config.checksum : !config.zeroChecksum6Tx,
   mark: config.mark ?? 0,
-  flowLabel: local.family === AF_INET ? 0 : config.flowLabel,
+  flowLabel: local.family === AF_INET || config.flowLabel === "inherit" ? 0 : config.flowLabel,
   netns: config.underlayNetns,
   epoch: epochOf(plan),
   sourcePorts: config.sourcePorts,

@@ -2,6 +2,7 @@
  * What a tunnel's configuration says of its bridge domain, as the words that workers read. Written when the tunnel is made,
  * and again when its configuration changes: each word by one store, so that a worker sees the old value or the new one.
  */
+import { OUTER_FLOW_LABEL } from "../binding/abi.ts";
 import type { PolicedClass, TunnelConfig } from "../config/config.ts";
 import {
   BD_ACCEPT_ANY,
@@ -61,7 +62,7 @@ export const writePolicy = (
     [BD_ACCEPT_ANY, config.accept === "any" ? 1 : 0],
     [BD_MSS_CLAMP, clampWord(config.mssClamp)],
     [BD_OVERSIZE, OVERSIZE_POLICIES[config.oversize]],
-    [BD_OUTER, outerPolicy(config.tos, config.ttl, config.doNotFragment, encapsulation.greOuter)],
+    [BD_OUTER, outerPolicy(config.tos, config.ttl, config.doNotFragment, encapsulation.greOuter | labelOf(config))],
     [BD_PAYLOADS, encapsulation.payloads],
     [BD_GRE_REQUIRED, encapsulation.greRequired],
     ...embeddingWords(config),
@@ -69,6 +70,8 @@ export const writePolicy = (
   ];
   for (const [word, value] of words) bridgeDomains.set(bd, word, value);
 };
+
+const labelOf = ({ flowLabel }: TunnelConfig): number => (flowLabel === "inherit" ? OUTER_FLOW_LABEL : 0);
 
 const neighbourhoodOf = ({ arpProxy, notifications }: TunnelConfig): number =>
   (arpProxy ? ANSWER : 0) |

@@ -26,7 +26,7 @@ export const BD_MTU = 5;
 /** The device's own MAC; a frame that comes back with it is a loop. */
 export const BD_MAC_HI = 6;
 export const BD_MAC_LO = 7;
-/** Outer TOS, TTL and OUTER_GRE_* of every copy, as ACTION_OUTER has them, and the OUTER_INHERIT_* bits. */
+/** Outer TOS, TTL, OUTER_GRE_* and OUTER_FLOW_LABEL of every copy, as ACTION_OUTER has them, and the OUTER_INHERIT_* bits. */
 export const BD_OUTER = 8;
 /** 1 = frames of VTEPs that nobody named are accepted. */
 export const BD_ACCEPT_ANY = 9;

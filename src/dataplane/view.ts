@@ -71,7 +71,7 @@ export interface LinkView {
   readonly tos: number | "inherit";
   readonly df: "unset" | "set" | "inherit";
   /** Over IPv6; 0 = the host's. */
-  readonly flowLabel: number;
+  readonly flowLabel: number | "inherit";
   /** null = ephemeral ports. */
   readonly sourcePorts: { readonly first: number; readonly last: number } | null;
   readonly checksum: boolean;

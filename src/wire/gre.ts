@@ -7,8 +7,9 @@
  *        [                 key, if K              ]
  *        [           sequence number, if S        ]
  *
- * The protocol type is the payload's ethertype. The second bit was RFC 1701's routing bit: RFC 2784 has receivers discard packets
- * with it, or with one of the next bits that are not K and S, unless they implement RFC 1701. The version is 0; 1 is PPTP's.
+ * The protocol type is the payload's ethertype. The second bit was RFC 1701's routing bit: RFC 2784 section 2.3 has receivers
+ * discard packets with it, or with the fifth or sixth bit, unless they implement RFC 1701, and ignore the seven bits behind
+ * those. The version is 0; 1 is PPTP's.
  * The checksum covers header and payload (the addon computes and verifies it: it reads the payload).
  */
 import { HDR_TRUNC, INVALID_HDR, NOT_DROPPED } from "../drop-reason.ts";
@@ -21,8 +22,8 @@ export const GRE_SEQUENCE = 0x10;
 export const GRE_BASE_BYTES = 4;
 const WORD = 4;
 
-/** Must be clear: routing, strict source route and recursion control of RFC 1701 in the first byte, in the second the version. */
-const FORBIDDEN = 0x4f;
+/** Must be clear: routing, strict source route and the first bit of recursion control of RFC 1701; in the second byte the version. */
+const FORBIDDEN = 0x4c;
 const VERSION = 0x07;
 
 /** Payloads. */

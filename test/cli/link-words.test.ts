@@ -111,6 +111,10 @@ describe("vtepctl link add: words become settings", () => {
       "ip6gretap remote 2001:db8::2 flowlabel 5",
       { mode: "ip6gretap", ttl: 64, remote: "2001:db8::2", "flow-label": 5 },
     ],
+    [
+      "ip6tnl remote 2001:db8::2 fl inherit",
+      { mode: "ip6tnl", ttl: 64, remote: "2001:db8::2", "flow-label": "inherit" },
+    ],
     ["ipip remote 192.0.2.2 mode ipip", { mode: "ipip", ...IPV4, remote: "192.0.2.2" }],
     [
       "ipip remote 192.0.2.2 encap gue encap-sport auto encap-dport 5555 encap-csum noencap-remcsum",
@@ -315,6 +319,13 @@ describe("vtepctl tunnel", () => {
     ]);
     await vtepctl("-6 tunnel");
     expect(io.stdout).toBe("");
+    await vtepctl("tunnel add w mode ip6gre remote 2001:db8::2 hoplimit 9 tclass 0x20 flowlabel 0xabcde");
+    await vtepctl("tunnel add x mode ip6ip6 remote 2001:db8::2 tclass inherit flowlabel inherit");
+    await vtepctl("-6 tunnel");
+    expect(io.stdout).toBe(
+      "w: gre/ipv6 remote 2001:db8::2 local 192.0.2.1 encaplimit none hoplimit 9 tclass 0x20 flowlabel 0xabcde (flowinfo 0x020abcde)\n" +
+        "x: ipv6/ipv6 remote 2001:db8::2 local 192.0.2.1 encaplimit none hoplimit 64 tclass inherit flowlabel inherit (flowinfo 0x00000000)\n",
+    );
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { INNER_DF, OUTER_DF, OUTER_TOS, OUTER_TTL } from "../../src/binding/abi.ts";
+import { INNER_DF, OUTER_DF, OUTER_FLOW_LABEL, OUTER_TOS, OUTER_TTL } from "../../src/binding/abi.ts";
 import { outerFields, outerPolicy } from "../../src/dataplane/outer-header.ts";
 
 /** FRAME_INNER_IP of an IPv4 packet with DF. */
@@ -25,6 +25,12 @@ describe("the outer header", () => {
     ["DF", outerPolicy(0, undefined, "set"), NO_IP, OUTER_DF],
     ["inherited DF", outerPolicy(0, undefined, "inherit"), inner(0, 17), OUTER_DF],
     ["inherited DF, inner packet without", outerPolicy(0, undefined, "inherit"), inner(0, 17) & ~INNER_DF, 0],
+    [
+      "an inherited flow label, which the addon reads",
+      outerPolicy(0, 9, "unset", OUTER_FLOW_LABEL),
+      inner(0, 17),
+      ttl(9) | OUTER_FLOW_LABEL,
+    ],
     ["both", outerPolicy("inherit", 12, "unset"), inner(0x10, 17), tos(0x10) | ttl(12)],
   ])("%s", (_what, policy, packet, expected) => {
     expect(outerFields(policy, packet)).toBe(expected);

@@ -55,8 +55,8 @@ const CASES: readonly Case[] = [
   },
   {
     kernel: "uml",
-    words: `ip6gretap ${V6} dev eth0 hoplimit 64 encaplimit none tclass inherit fwmark 7`,
-    keys: `mode: ip6gretap, ${ours6}, link: eth0, ttl: 64, type-of-service: inherit, fwmark: 7`,
+    words: `ip6gretap ${V6} dev eth0 hoplimit 64 encaplimit none tclass inherit flowlabel inherit fwmark 7`,
+    keys: `mode: ip6gretap, ${ours6}, link: eth0, ttl: 64, type-of-service: inherit, flow-label: inherit, fwmark: 7`,
   },
   {
     kernel: "uml",

@@ -1,6 +1,19 @@
 /** Raw sockets: what leaves them, and what their being there keeps a host from saying. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { FEATURE_VNET_HEADER, PORT_TAP, PORT_UDP_RX, PORT_UDP_TX } from "../../src/binding/abi.ts";
+import {
+  FEATURE_SEGMENT,
+  FEATURE_VNET_HEADER,
+  FLAG_IP_PACKET,
+  FLAG_IPV4,
+  FLAG_IPV6,
+  FRAME_FLAGS,
+  FRAME_INNER_IP,
+  OUTER_FLOW_LABEL,
+  OUTER_TOS,
+  PORT_TAP,
+  PORT_UDP_RX,
+  PORT_UDP_TX,
+} from "../../src/binding/abi.ts";
 import { addon, type RawOptions } from "../../src/binding/addon.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { CarrierLab, FAR4, FAR6, GRE, NEAR4, NEAR6 } from "./carrier-lab.ts";
@@ -62,6 +75,46 @@ describe("what leaves a raw socket", () => {
 
   it("has the flow label that was leased", () => {
     expect(labelOf(packetOf(NEAR6, FAR6, { flowLabel: 0x12345 }))).toBe(0x12345);
+  });
+
+  it.each(["raw", "UDP"])("has the flow label of the IPv6 packet inside, each its own, through a %s socket", (kind) => {
+    while (rig.io.receive(20) > 0);
+    netns.ip("link set eth0 mtu 1500");
+    const fd =
+      kind === "raw" ? rig.openRaw(NEAR6, GRE, { netns: netns.path }) : rig.openUdp(NEAR6, { netns: netns.path });
+    rig.io.add(2, fd, PORT_UDP_TX, 0, kind === "raw" ? 0 : FEATURE_SEGMENT);
+    rig.putVtep(0, FAR6, kind === "raw" ? 0 : 4789);
+    rig.memory.templates.fill(0, 0, 8);
+    const inner = [
+      [FLAG_IPV6, 0x6000_0000 + 0x11111],
+      [FLAG_IPV6, 0x6000_0000 + 0x11111],
+      [FLAG_IPV6, 0x6abf_ffff],
+      [FLAG_IPV4, 0x4500_3333],
+    ] as const;
+    for (const [n, [flag, firstWord]] of inner.entries()) {
+      // The Ethernet header of a frame comes before.
+      const at = n % 2 === 0 ? 0 : 14;
+      const bytes = new Uint8Array(100);
+      new DataView(bytes.buffer).setUint32(at, firstWord);
+      const words = { [FRAME_FLAGS]: flag | (at === 0 ? FLAG_IP_PACKET : 0), [FRAME_INNER_IP]: (64 << 8) | (at << 16) };
+      rig.putFrame(n, bytes, words);
+      rig.putAction(n, { port: 2, frame: n, templateLength: 8, outer: OUTER_FLOW_LABEL | OUTER_TOS | 0x40 });
+    }
+    expect(rig.io.send(inner.length)).toBe(0);
+    const packets: number[][] = [];
+    while (packets.length < inner.length) {
+      const count = rig.io.receive(1000);
+      expect(count).toBeGreaterThan(0);
+      for (let n = 0; n < count; n++) {
+        const packet = [...rig.frameBytes(n).subarray(14)];
+        // Hosts say something to groups by themselves.
+        if (packet[24] === FAR6[0]) packets.push(packet);
+      }
+    }
+    // What has none to inherit has the host's.
+    expect(packets.slice(0, 3).map(labelOf)).toEqual([0x11111, 0x11111, 0xfffff]);
+    expect(labelOf(packets[3]!)).not.toBe(0x3333);
+    for (const [head, next = 0] of packets) expect([head, next & 0xf0]).toEqual([0x64, 0]);
   });
 });
 

@@ -95,6 +95,25 @@ describe("outer packets have", () => {
     for (const line of await outerLines(right, a, () => ping(left, ...args))) expect(line).toMatch(wanted);
   });
 
+  it("over IPv6 the flow label of the IPv6 packet inside, and the host's while somebody keeps one for itself", async () => {
+    const { left, right, a, running } = await start({ family: "IPv6", keys: "flow-label: inherit" });
+    const filter = `udp dst port 4789 and src ${a} and greater 500`;
+    const capture = right.spawn("tcpdump", ["-nnvlt", "--immediate-mode", "-i", "eth0", "-c", "4", filter]);
+    await capture.waitForOutput(/listening/, 10_000);
+    ping(left, "fd00:42::2");
+    // A label that ping leases is its own alone.
+    ping(left, "-F", "0x12345", "fd00:42::2");
+    const labels = (): (string | undefined)[] =>
+      [...capture.stdout.matchAll(/IP6 \((?:flowlabel (0x\w+), )?hlim/g)].map(([, label]) => label);
+    await waitFor(() => labels().length >= 8, { what: "four packets, outer and inner header" });
+    const [outer1, inner1, outer2, inner2, outer3, inner3, outer4, inner4] = labels();
+    expect([outer1, outer2]).toEqual([inner1, inner2]);
+    expect(outer1).not.toBeUndefined();
+    expect([inner3, inner4]).toEqual(["0x12345", "0x12345"]);
+    expect([outer3, outer4]).not.toContain("0x12345");
+    expect(running.drops("encap")).toEqual({});
+  });
+
   it.skipIf(addon.probeTap().tunnel !== "")("all of it in tier tunnel", async () => {
     const keys = "ttl: 9, type-of-service: 0x40, do-not-fragment: inherit";
     const { left, right, a } = await start({ keys, daemon: "offload: tunnel" });

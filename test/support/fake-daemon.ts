@@ -40,6 +40,8 @@ const linkOf = (name: string, { mode = "vxlan", netns, ...settings }: Settings):
     netns: (netns as string | undefined) ?? null,
     remote: (settings["remote"] as string | undefined) ?? null,
     ttl: settings["ttl"] as number,
+    tos: (settings["type-of-service"] as number | undefined) ?? 0,
+    flowLabel: (settings["flow-label"] as number | undefined) ?? 0,
     df: settings["do-not-fragment"] === true ? "set" : "unset",
   });
   const vtep = new FakeVtep();

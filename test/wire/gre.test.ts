@@ -55,12 +55,16 @@ describe("GRE header (RFC 2784, RFC 2890)", () => {
   it.each([
     ["the routing bit", [0x40, 0]],
     ["strict source route", [0x08, 0]],
-    ["recursion control", [0x01, 0]],
+    ["the bit behind that, of recursion control", [0x04, 0]],
     ["version 1, which is PPTP's", [0x20, 0x01]],
     ["version 7", [0, 0x07]],
   ])("is invalid with %s", (_what, head) => {
     const bytes = Uint8Array.from([...head, 0x08, 0, ...new Array(12).fill(0)]);
     expect(checkGre(bytes, 0, 16)).toBe(INVALID_HDR);
+  });
+
+  it("is taken with bits that RFC 2784 reserves and has ignored", () => {
+    expect(checkGre(Uint8Array.of(GRE_KEY | 0x03, 0xf8, 0x08, 0, 0, 0, 0, 1), 0, 8)).toBe(NOT_DROPPED);
   });
 
   it.each([0, 3])("is too short with %i bytes", (length) => {

@@ -197,7 +197,16 @@ export const tosWord = (names: readonly string[]): TypeWord =>
   );
 
 export const flowLabelWord = (names: readonly string[]): TypeWord =>
-  setting(names, "flow-label", { placeholder: "LABEL", check: number(0, 0xfffff, "invalid flow label") }, Number);
+  setting(
+    names,
+    "flow-label",
+    {
+      placeholder: "{ LABEL | inherit }",
+      check: orWord(number(0, 0xfffff, "invalid flow label"), ["inherit"]),
+      choices: ["inherit"],
+    },
+    (text) => (text === "inherit" ? text : Number(text)),
+  );
 
 export const fwmarkWord = (): TypeWord =>
   setting(

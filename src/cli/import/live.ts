@@ -89,9 +89,10 @@ const ends = (draft: TunnelDraft, data: Data): void => {
   if (draft.has("link")) draft.set("link", data["link"]);
 };
 
-const label = (draft: TunnelDraft, value: unknown): void => {
+const label = (draft: TunnelDraft, value: unknown, isInherited = false): void => {
   const number = Number(numberOr(value) ?? 0);
-  if (number !== 0) draft.set("flow-label", number);
+  if (isInherited) draft.set("flow-label", "inherit");
+  else if (number !== 0) draft.set("flow-label", number);
 };
 
 const checksums = (data: Data): string[] | undefined => {
@@ -162,7 +163,7 @@ const inIp = (draft: TunnelDraft, data: Data): void => {
   if (!draft.mode.startsWith("vti"))
     draft.set("ttl", data["ttl"] === undefined || data["ttl"] === 0 ? "inherit" : data["ttl"]);
   tos(draft, isOn(data["ip6_tnl_f_use_orig_tclass"]) ? 1 : (data["tos"] ?? data["tclass"]));
-  label(draft, data["flowlabel"]);
+  label(draft, data["flowlabel"], isOn(data["ip6_tnl_f_use_orig_flowlabel"]));
   df(draft, data);
   if (draft.has("key")) greKeys(draft, data);
   if (draft.has("session") && data["erspan_ver"] !== 0)
