@@ -92,10 +92,11 @@ const valueText = ({ key, placeholder }: Value): string => `${key} ${placeholder
 const isOfImplied = (word: string, { values, flags = [], implied = [] }: Verb): boolean =>
   values.some((value) => namesOf(value).includes(word)) || flags.includes(word) || implied.flat().includes(word);
 
-const takeVerb = (words: Words, { name, verbs }: CommandObject): Command["verb"] => {
+const takeVerb = (words: Words, { name, verbs, isVerb }: CommandObject): Command["verb"] => {
   const word = words.peek();
   const implied = verbs[0]!;
   if (word === undefined || isOfImplied(word, implied)) return implied;
+  if (isVerb === true && word !== HELP) return implied;
   words.next();
   if (word.startsWith("-")) throw isOption(words, word);
   const verb = resolve(words, word, [...verbs, HELP], (row) => (row === HELP ? [HELP] : row.names));
@@ -123,7 +124,7 @@ class VerbWords {
   /** What may still stand here. */
   #expected(): string[] {
     const { operand, values, list = [], flags = [], mixed = [] } = this.#verb;
-    const open = (value: Value): boolean => !this.values.has(value.key);
+    const open = (value: Value): boolean => value.isList === true || !this.values.has(value.key);
     return [
       ...(operand !== undefined && open(operand) ? [operand.placeholder] : []),
       ...values.filter(open).map(valueText),
@@ -150,11 +151,13 @@ class VerbWords {
     return resolve(this.#words, word, this.#named, namesOf);
   }
 
-  #set(values: Values, { key, check }: Value, text: string): void {
-    if (values.has(key)) throw this.#words.wrong(`duplicate "${key}": "${text}" is the second value.`);
+  #set(values: Values, { key, check, isList }: Value, text: string): void {
+    const before = values.get(key);
+    if (before !== undefined && isList !== true)
+      throw this.#words.wrong(`duplicate "${key}": "${text}" is the second value.`);
     const complaint = check(text);
     if (complaint !== undefined) throw this.#words.wrong(complaint);
-    values.set(key, text);
+    values.set(key, before === undefined ? text : `${before},${text}`);
   }
 
   #element(value: Value, word: string): void {

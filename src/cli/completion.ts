@@ -111,7 +111,7 @@ class Place {
         .flatMap((word) => (word.refused === undefined ? spellings(word) : []))
         .filter((word) => !this.#used.has(word));
     if (this.#type !== undefined) return { words: known(this.#type.words), choices: undefined };
-    const open = values.filter(({ key }) => !this.#used.has(key));
+    const open = values.filter(({ key, isList }) => isList === true || !this.#used.has(key));
     const words = [
       ...[...open, ...list].map(({ key }) => key),
       ...[...flags, ...implied.flat()].filter((word) => !this.#used.has(word)),
@@ -150,6 +150,11 @@ const next = (words: readonly string[]): { words: readonly string[]; choices: Ch
   const object = fitting(OBJECTS, objectNames, first);
   if (object === undefined || object.foreign !== undefined) return nothing;
   const implied = object.verbs[0]!;
+  if (object.isVerb === true) {
+    const place = new Place(implied);
+    for (const word of before) place.pass(word);
+    return place.next();
+  }
   const [second] = before;
   const verb = second === undefined ? undefined : fitting(object.verbs, ({ names }) => names, second);
   if (second === undefined) {

@@ -11,7 +11,8 @@ const PREFIX = "Usage: ";
 
 const optional = (text: string, required = false): string => (required ? text : `[ ${text} ]`);
 
-const valueText = ({ key, placeholder, required }: Value): string => optional(`${key} ${placeholder}`, required);
+const valueText = ({ key, placeholder, required, isList }: Value): string =>
+  optional(`${key} ${placeholder}`, required) + (isList === true ? "..." : "");
 
 const words = ({
   operand,
@@ -36,8 +37,9 @@ const words = ({
 ];
 
 /** Verbs that take the same words share a line. */
-export const objectLines = ({ name, verbs, foreign }: CommandObject): string[] => {
+export const objectLines = ({ name, verbs, isVerb, foreign }: CommandObject): string[] => {
   if (foreign !== undefined) return [`vtepctl ${name} ${foreign}`];
+  if (isVerb === true) return verbs.map((verb) => ["vtepctl", name, ...words(verb)].join(" "));
   const byWords = new Map<string, string[]>();
   for (const verb of verbs) {
     const key = words(verb).join(" ");

@@ -42,6 +42,14 @@ const ownName = (): string => {
   );
 };
 
+/** @throws ERR_NETNS_NOT_FOUND */
+export const givenInode = (namespace: string): string => {
+  const inode = namespaceInode(namespacePath(namespace));
+  if (inode !== undefined) return inode;
+  const message = `Cannot open network namespace "${namespace}": No such file or directory`;
+  throw new VtepdError("ERR_NETNS_NOT_FOUND", message);
+};
+
 /**
  * The namespace that a client's words are about, or undefined for the daemon's own.
  * @param given with option -n
@@ -50,13 +58,27 @@ const ownName = (): string => {
  */
 export const clientNamespace = (given: string | undefined, daemon: string | undefined): string | undefined => {
   if (given === undefined) return daemon === undefined || daemon === ownInode() ? undefined : ownName();
-  const inode = namespaceInode(namespacePath(given));
-  if (inode === undefined) {
-    throw new VtepdError("ERR_NETNS_NOT_FOUND", `Cannot open network namespace "${given}": No such file or directory`);
-  }
-  return inode === daemon ? undefined : given;
+  return givenInode(given) === daemon ? undefined : given;
 };
 
 /** What somebody calls a namespace by name, path or process, as name or path. */
 export const namedNamespace = (text: string): string =>
   /^\d+$/.test(text) && !namesThere().includes(text) ? `/proc/${text}/ns/net` : text;
+
+const processes = (): string[] => readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+
+/**
+ * A path by which other programs, too, can enter a namespace: ours, one with a name, or one that a process lives in.
+ * @throws ERR_NETNS_NOT_FOUND when none of them is it
+ */
+export const pathOfInode = (inode: string): string => {
+  if (inode === ownInode()) return `/proc/${process.pid}/ns/net`;
+  const isIt = (path: string): boolean => namespaceInode(path) === inode;
+  const path =
+    namesThere().map(namespacePath).find(isIt) ??
+    processes()
+      .map((pid) => `/proc/${pid}/ns/net`)
+      .find(isIt);
+  if (path !== undefined) return path;
+  throw new VtepdError("ERR_NETNS_NOT_FOUND", `network namespace ${inode} has no name and no process that we can see`);
+};

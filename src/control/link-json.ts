@@ -47,7 +47,10 @@ export interface LinkJson {
     readonly receive: "socket" | "packet";
     /** Loaded modules of the host's kernel that take its packets, too, and answer them with ICMP errors. */
     readonly kernel_modules: readonly string[];
+    /** Where it was made. */
     readonly netns: string | null;
+    /** Of the namespace that the device is in now, as `status` has the daemon's. */
+    readonly netns_inode: string | null;
     readonly underlay_netns: string | null;
     /** `degraded`: something is missing that the tunnel waits for. */
     readonly underlay: { readonly state: "up" | "degraded"; readonly code?: string; readonly reason?: string };
@@ -170,6 +173,7 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
     receive: link.receiver,
     kernel_modules: link.kernelModules,
     netns: link.netns,
+    netns_inode: link.netnsInode,
     underlay_netns: link.underlayNetns,
     underlay:
       link.underlayProblem === null

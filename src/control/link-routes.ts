@@ -34,6 +34,7 @@ export const LinkSchema: z.ZodType<LinkJson> = z
       receive: z.enum(["socket", "packet"]),
       kernel_modules: z.array(z.string()),
       netns: z.string().nullable(),
+      netns_inode: z.string().nullable(),
       underlay_netns: z.string().nullable(),
       underlay: z.object({
         state: z.enum(["up", "degraded"]),

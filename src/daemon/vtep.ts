@@ -284,6 +284,7 @@ export class Vtep implements VtepService {
       fdbLearned: accounts.learned(bd),
       fdbStatic: accounts.fixed(bd),
       netns: config.netns ?? null,
+      netnsInode: info === undefined ? null : String(info.netnsInode),
       underlayNetns: config.underlayNetns ?? null,
       queues: device.queues,
       tier: transmitter.tier,

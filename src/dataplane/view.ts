@@ -57,6 +57,8 @@ export interface LinkView {
   readonly fdbLearned: number;
   readonly fdbStatic: number;
   readonly netns: string | null;
+  /** Of the namespace that the device is in now, wherever somebody has moved it; null when it is gone. */
+  readonly netnsInode: string | null;
   /** Of the sockets; null = the daemon's. */
   readonly underlayNetns: string | null;
   readonly queues: number;

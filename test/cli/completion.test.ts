@@ -45,6 +45,8 @@ describe("vtepctl completes", () => {
     ["fd sho", ["show"]],
     ["tunnel add t mode si", ["sit"]],
     ["tunnel add t mode sit remote 192.0.2.2 tt", ["ttl"]],
+    ["attach ", ["address", "default", "docker", "netns", "pid", "podman", "route", "via", "vx42", "vx43"]],
+    ["attach vx42 default address 10.0.0.1/24 ad", ["address"]],
     ["completion ", ["bash", "fish", "help", "zsh"]],
     ["nonsense ", []],
   ])("%s", async (line, words) => {

@@ -391,3 +391,31 @@ describe("vtepctl link help", () => {
     expect(daemon.changes).toEqual([]);
   });
 });
+
+describe("vtepctl attach", () => {
+  it.each([
+    ["attach t", "one of pid, docker, podman and netns is required"],
+    ["attach t pid 1 docker web", "one of pid, docker, podman and netns is required"],
+    ["attach t pid web", "invalid number of a process"],
+    ["attach t pid 1 address 172.18.1.2", 'argument "172.18.1.2" is wrong: ADDR/LENGTH is expected'],
+    ["attach t pid 1 route 10.0.0.0/33", 'argument "10.0.0.0/33" is wrong: ADDR/LENGTH is expected'],
+    ["attach t pid 1 via 192.0.2.1", '"via" is the gateway of "default" and "route"'],
+    ["attach t pid 1 defualt", 'Did you mean "default"?'],
+    ["attach", '"dev" is required: DEV'],
+    ["detach t now", "is a garbage"],
+  ])("refuses: %s", async (line, complaint) => {
+    daemon.tunnels.set("t", { mode: "vxlan" });
+    expect(await vtepctl(line)).toBe(1);
+    expect(io.stderr).toContain(complaint);
+    expect(io.executed).toEqual([]);
+  });
+
+  it("tells its words", async () => {
+    expect(await vtepctl("attach help")).toBe(0);
+    expect(io.stdout).toMatch(
+      /^Usage: vtepctl attach DEV \[ pid PID \].* \[ address ADDR\/LENGTH \]\.\.\..* \[ default \]\n$/,
+    );
+    expect(await vtepctl("detach help")).toBe(0);
+    expect(io.stdout).toBe("Usage: vtepctl detach DEV\n");
+  });
+});

@@ -97,6 +97,7 @@ describe("GET", () => {
         receive: "socket",
         kernel_modules: [],
         netns: null,
+        netns_inode: expect.stringMatching(/^\d+$/),
         underlay_netns: null,
         underlay: { state: "up" },
         accept: "known",

@@ -29,6 +29,8 @@ const missing = (name: string): Answer => ({
   value: { code: "ERR_LINK_NOT_FOUND", detail: `no tunnel ${name}` },
 });
 
+const inodeOf = (path: string): string => String(statSync(path).ino);
+
 const linkOf = (name: string, { mode = "vxlan", netns, ...settings }: Settings): unknown => {
   const gre = { inputKey: null, outputKey: null, checksum: BOTH_OFF, sequence: BOTH_OFF };
   const link = fakeLink(name, {
@@ -38,6 +40,7 @@ const linkOf = (name: string, { mode = "vxlan", netns, ...settings }: Settings):
       ...(typeof settings["key"] === "number" ? { inputKey: settings["key"], outputKey: settings["key"] } : {}),
     },
     netns: (netns as string | undefined) ?? null,
+    netnsInode: inodeOf((netns as string | undefined) ?? "/proc/self/ns/net"),
     remote: (settings["remote"] as string | undefined) ?? null,
     ttl: settings["ttl"] as number,
     tos: (settings["type-of-service"] as number | undefined) ?? 0,
@@ -57,7 +60,7 @@ export class FakeDaemon {
   readonly changes: Request[] = [];
   readonly tunnels: Map<string, Settings> = new Map();
   /** Of GET /v1/status. */
-  netns: string = String(statSync("/proc/self/ns/net").ino);
+  netns: string = inodeOf("/proc/self/ns/net");
   readonly #folder: string;
   readonly #server: Server;
 

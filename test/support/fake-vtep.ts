@@ -3,6 +3,7 @@
  * interface (static wins, `append` for flood-list members, all or nothing) over plain arrays; counters are whatever the
  * test says they are.
  */
+import { statSync } from "node:fs";
 import type { CaptureRequest, CaptureSink } from "../../src/dataplane/capture-view.ts";
 import type { EventView } from "../../src/dataplane/event-view.ts";
 import type { TraceRequest, TraceView } from "../../src/dataplane/trace-view.ts";
@@ -66,6 +67,7 @@ export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkV
   fdbLearned: 0,
   fdbStatic: 0,
   netns: null,
+  netnsInode: String(statSync("/proc/self/ns/net").ino),
   underlayNetns: null,
   queues: 1,
   tier: "socket",

@@ -1,4 +1,5 @@
 /** What each command asks of the daemon and prints: every object and verb of the grammar. */
+import { attachCommands } from "./attach.ts";
 import type { Commands } from "./call.ts";
 import { captureCommands } from "./capture.ts";
 import { completionCommands } from "./completion.ts";
@@ -18,6 +19,7 @@ import { tunnelCommands } from "./tunnel.ts";
 export const COMMANDS: Commands = {
   ...linkCommands,
   ...tunnelCommands,
+  ...attachCommands,
   ...fdbCommands,
   ...floodCommands,
   ...neighbourCommands,

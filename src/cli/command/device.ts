@@ -1,11 +1,36 @@
-/** Devices of tunnels as the host has them: real interfaces, which the real `ip` serves in the namespace where they are. */
+/** Devices of tunnels as the host has them: real interfaces, which the real `ip` serves in the namespace where they are now. */
 import type { LinkJson } from "../../control/link-json.ts";
 import type { StatusJson } from "../../control/stats-json.ts";
 import { VtepdError } from "../../errors.ts";
-import { clientNamespace, namespaceInode, namespacePath, ownInode } from "../namespace.ts";
+import { clientNamespace, givenInode, namespacePath, pathOfInode } from "../namespace.ts";
 import { type Call, linkPath } from "./call.ts";
+import { RealIp } from "./real-ip.ts";
 
-export const linkOf = (call: Call, name: string): Promise<LinkJson> => call.client.getJson<LinkJson>(linkPath(name));
+type IsHere = (link: LinkJson) => boolean;
+
+/** Whether a tunnel's device is where option -n says, as `ip -n` sees no other. @throws ERR_NETNS_NOT_FOUND */
+const isHere = ({ options }: Call): IsHere => {
+  const given = options.get("netns");
+  if (typeof given !== "string") return () => true;
+  const inode = givenInode(given);
+  return ({ vtepd }) => vtepd.netns_inode === inode;
+};
+
+/** @throws ERR_LINK_NOT_FOUND, also when its device is not in the namespace of the line */
+export const linkOf = async (call: Call, name: string): Promise<LinkJson> => {
+  const link = await call.client.getJson<LinkJson>(linkPath(name));
+  if (isHere(call)(link)) return link;
+  throw new VtepdError("ERR_LINK_NOT_FOUND", `no device ${name} in that network namespace`);
+};
+
+/** Those whose devices are in the namespace of the line. */
+export const allLinks = async (call: Call): Promise<LinkJson[]> =>
+  (await call.client.getJson<LinkJson[]>("/v1/links")).filter(isHere(call));
+
+/** @throws ERR_LINK_NOT_FOUND when a line for one namespace names a tunnel whose device is in another */
+export const demandHere = async (call: Call, name: string): Promise<void> => {
+  if (call.options.has("netns")) await linkOf(call, name);
+};
 
 /** Name or path of the client's namespace, undefined when it is the daemon's. @throws ERR_NETNS_NOT_FOUND */
 export const namespaceOf = async ({ client, options }: Call): Promise<string | undefined> => {
@@ -13,36 +38,22 @@ export const namespaceOf = async ({ client, options }: Call): Promise<string | u
   return clientNamespace(options.get("netns") as string | undefined, netns);
 };
 
-/** What has to stand before `ip` for the namespace that a device is in. */
-const entry = async ({ client }: Call, netns: string | null): Promise<readonly string[]> => {
-  const { pid, netns: daemon } = await client.getJson<StatusJson>("/v1/status");
-  const inode = netns === null ? daemon : namespaceInode(namespacePath(netns));
-  if (inode === undefined || inode === ownInode()) return [];
-  const path = netns === null ? `/proc/${pid}/ns/net` : namespacePath(netns);
-  return ["nsenter", `--net=${path}`];
+/** Path of the namespace where a device is now. @throws ERR_LINK_NOT_FOUND when it is gone */
+export const placeOf = ({ ifname, vtepd }: LinkJson): string => {
+  if (vtepd.netns_inode !== null) return pathOfInode(vtepd.netns_inode);
+  throw new VtepdError("ERR_LINK_NOT_FOUND", `${ifname} is gone`);
 };
 
 /** `ip link set dev NAME ...` where the device is. @throws ERR_HOST_COMMAND with what `ip` says */
-export const setDevice = async (call: Call, link: LinkJson, argv: readonly string[]): Promise<void> => {
-  if (argv.length === 0) return;
-  const [program, ...all] = [
-    ...(await entry(call, link.vtepd.netns)),
-    "ip",
-    "link",
-    "set",
-    "dev",
-    link.ifname,
-    ...argv,
-  ] as [string, ...string[]];
-  const { status, stderr } = call.execute(program, all);
-  if (status !== 0) throw new VtepdError("ERR_HOST_COMMAND", stderr.trim() || `${program} ended with status ${status}`);
+export const setDevice = (call: Call, link: LinkJson, argv: readonly string[]): void => {
+  if (argv.length > 0) new RealIp(call, placeOf(link)).run("link", "set", "dev", link.ifname, ...argv);
 };
 
-/** Names of what the real `ip` finds with these words. @throws ERR_HOST_COMMAND */
-export const namesByIp = ({ execute }: Call, words: readonly string[]): Set<string> => {
-  const { status, stdout, stderr } = execute("ip", ["-j", "link", "show", ...words]);
-  if (status !== 0) throw new VtepdError("ERR_HOST_COMMAND", stderr.trim() || `ip ended with status ${status}`);
-  return new Set((JSON.parse(stdout || "[]") as { ifname?: string }[]).map(({ ifname = "" }) => ifname));
+/** Names of what the real `ip` finds with these words, in the namespace of the line. @throws ERR_HOST_COMMAND */
+export const namesByIp = (call: Call, words: readonly string[]): Set<string> => {
+  const given = call.options.get("netns");
+  const real = new RealIp(call, typeof given === "string" ? namespacePath(given) : "/proc/self/ns/net");
+  return new Set(real.json<{ ifname?: string }>("link", "show", ...words).map(({ ifname = "" }) => ifname));
 };
 
 /** The words of `ip link set` that these values are; `vrf` is a master, too. */

@@ -7,13 +7,13 @@ import { briefText, linkText, oneLine } from "../link-text.ts";
 import { namedNamespace } from "../namespace.ts";
 import { changed, checkNew, notesOf, type Typed } from "../type-words.ts";
 import { type Call, type Commands, linkPath, type Run, wantsJson, wantsPretty, wantsStats } from "./call.ts";
-import { deviceWords, linkOf, namesByIp, namespaceOf, setDevice } from "./device.ts";
+import { allLinks, demandHere, deviceWords, linkOf, namesByIp, namespaceOf, setDevice } from "./device.ts";
 import { localAddress } from "./local-address.ts";
 
 const selected = async (call: Call): Promise<LinkJson[]> => {
-  const { client, values } = call;
+  const { values } = call;
   const dev = values.get("dev");
-  const links = dev === undefined ? await client.getJson<LinkJson[]>("/v1/links") : [await linkOf(call, dev)];
+  const links = dev === undefined ? await allLinks(call) : [await linkOf(call, dev)];
   const type = values.get("type");
   const master = values.get("master");
   const slaves = master === undefined ? undefined : namesByIp(call, ["master", master]);
@@ -81,7 +81,7 @@ export const addTunnel = async (call: Call, name: string, type: LinkType, settin
   const netns = await namespaceOf(call);
   const local = type.name === "vxlan" ? localAddress(call, settings, netns) : undefined;
   const device = values.has("netns") ? namedNamespace(values.get("netns")!) : netns;
-  await client.send("POST", "/v1/links", {
+  const made = await client.sendForJson<LinkJson>("POST", "/v1/links", {
     name,
     ...settings,
     ...(local === undefined ? {} : { local }),
@@ -93,7 +93,7 @@ export const addTunnel = async (call: Call, name: string, type: LinkType, settin
   // `ip` leaves a new device down.
   const state = values.has("up") ? [] : ["down"];
   try {
-    await setDevice(call, await linkOf(call, name), [...deviceWords(values, AFTER_ADD), ...state]);
+    setDevice(call, made, [...deviceWords(values, AFTER_ADD), ...state]);
   } catch (error) {
     await client.send("DELETE", linkPath(name));
     throw error;
@@ -128,6 +128,7 @@ export const settingsOf = async ({ client }: Call, name: string): Promise<Settin
 
 /** Gives a tunnel other settings, if they are others. */
 export const changeTunnel = async (call: Call, name: string, before: Settings, after: Settings): Promise<void> => {
+  await demandHere(call, name);
   const patch = difference(before, after);
   if (Object.keys(patch).length > 0) await call.client.send("PATCH", linkPath(name), patch);
 };
@@ -159,10 +160,13 @@ const setLink: Run = async (call) => {
     await changeTunnel(call, name, before, changed(type!, given, before));
   }
   if (argv.length === 0) return;
-  await setDevice(call, await linkOf(call, name), argv);
+  setDevice(call, await linkOf(call, name), argv);
 };
 
-export const deleteTunnel = (call: Call, name: string): Promise<void> => call.client.send("DELETE", linkPath(name));
+export const deleteTunnel = async (call: Call, name: string): Promise<void> => {
+  await demandHere(call, name);
+  await call.client.send("DELETE", linkPath(name));
+};
 
 const deleteLink: Run = async (call) => {
   const name = call.values.get("dev")!;

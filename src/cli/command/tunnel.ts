@@ -1,12 +1,12 @@
 /** `tunnel`, the words of `ip tunnel`. */
-import type { LinkJson } from "../../control/link-json.ts";
 import { VtepdError } from "../../errors.ts";
 import type { GivenWord, LinkType, Settings } from "../grammar/link-type.ts";
 import { LINK_TYPES, typeOfMode } from "../grammar/link-types.ts";
 import { TUNNEL_MODES } from "../grammar/tunnel.ts";
 import { isOverIpv6, type TunnelJson, tunnelJson, tunnelText } from "../tunnel-text.ts";
 import { changed, notesOf, wordsOf } from "../type-words.ts";
-import { type Call, type Commands, linkPath, print, type Run } from "./call.ts";
+import { type Call, type Commands, print, type Run } from "./call.ts";
+import { allLinks, linkOf } from "./device.ts";
 import { addTunnel, changeTunnel, deleteTunnel, settingsOf } from "./link.ts";
 
 /** As `ip tunnel` guesses from the name. */
@@ -62,12 +62,9 @@ const changeIpTunnel: Run = async (call) => {
 const deleteIpTunnel: Run = (call) => deleteTunnel(call, call.values.get("name")!);
 
 const showIpTunnels: Run = async (call) => {
-  const { client, options, values } = call;
+  const { options, values } = call;
   const name = values.get("name");
-  const links =
-    name === undefined
-      ? await client.getJson<LinkJson[]>("/v1/links")
-      : [await client.getJson<LinkJson>(linkPath(name))];
+  const links = name === undefined ? await allLinks(call) : [await linkOf(call, name)];
   const mode = values.get("mode");
   const kind = mode === undefined ? undefined : typeNamed(TUNNEL_MODES[mode]!.type).name;
   const wanted = (tunnel: TunnelJson): boolean => (isOverIpv6(tunnel) ? !options.has("4") : !options.has("6"));

@@ -9,18 +9,11 @@ import type { StatusJson } from "../../control/stats-json.ts";
 import { isInterfaceName } from "../../dataplane/interface-name.ts";
 import { VtepdError } from "../../errors.ts";
 import { ControlClient } from "../client.ts";
-import { clientNamespace, namespaceInode, namespacePath, ownInode } from "../namespace.ts";
+import { clientNamespace, namespaceInode, ownInode } from "../namespace.ts";
 import { freeName } from "./new-name.ts";
-import { capture } from "./real-program.ts";
 import { isAnswering, startDaemon } from "./start.ts";
 
 type DaemonStatus = StatusJson & { readonly netns?: string };
-
-/** Of `ip -d -j link`, what is looked at. */
-interface DeviceJson {
-  readonly address?: string;
-  readonly linkinfo?: { readonly info_kind?: string };
-}
 
 const OWN_DEVICES = "/proc/self/net/dev";
 
@@ -35,6 +28,9 @@ const devicesHere = (): Set<string> => {
   const rows = readFileSync(OWN_DEVICES, "utf8").split("\n").slice(2);
   return new Set(rows.map((row) => row.slice(0, row.lastIndexOf(":")).trim()));
 };
+
+/** Whether the device of that name here is the tunnel's: it was made here, or has been moved here. */
+const isHere = ({ vtepd }: LinkJson): boolean => vtepd.netns_inode === ownInode();
 
 const has = async <Value>(attempt: Promise<Value>): Promise<Value | undefined> => {
   try {
@@ -68,7 +64,7 @@ export class Daemons {
     if (!devicesHere().has(name)) return undefined;
     for (const socket of [this.#own, this.#socket]) {
       const link = await has(new ControlClient(socket).getJson<LinkJson>(`/v1/links/${encodeURIComponent(name)}`));
-      if (link !== undefined && (socket === this.#own || (await this.#isHere(link)))) return { socket, link };
+      if (link !== undefined && isHere(link)) return { socket, link };
     }
     return undefined;
   }
@@ -80,20 +76,10 @@ export class Daemons {
     for (const socket of [this.#own, this.#socket]) {
       const links = (await has(new ControlClient(socket).getJson<LinkJson[]>("/v1/links"))) ?? [];
       for (const link of links) {
-        const isFree = here.has(link.ifname) && !found.has(link.ifname);
-        if (isFree && (socket === this.#own || (await this.#isHere(link)))) found.set(link.ifname, { socket, link });
+        if (here.has(link.ifname) && !found.has(link.ifname) && isHere(link)) found.set(link.ifname, { socket, link });
       }
     }
     return found;
-  }
-
-  /** Whether the device of that name here is the tunnel's: it was made here, or has been moved here. */
-  async #isHere({ ifname, link_type: type, address, vtepd: { netns } }: LinkJson): Promise<boolean> {
-    const made = netns === null ? await this.#namespace() : namespaceInode(namespacePath(netns));
-    if (made === ownInode()) return true;
-    const { stdout } = capture("ip", ["-d", "-j", "link", "show", "dev", ifname]);
-    const [device] = JSON.parse(stdout || "[]") as (DeviceJson | undefined)[];
-    return device?.linkinfo?.info_kind === "tun" && (type === "none" || device.address === address);
   }
 
   /** Inode of the namespace that the host's daemon lives in. */

@@ -31,6 +31,15 @@ export const isAddress: Check = (text) =>
 /** An address or a host name. */
 export const isRemote: Check = (text) => (readHostName(text) === undefined ? isAddress(text) : undefined);
 
+const MAX_LENGTH = { 0: -1, 4: 32, 6: 128 } as const;
+
+/** An address with the length of its network's prefix. */
+export const isNetwork: Check = (text) => {
+  const [address = "", length = "", ...more] = text.split("/");
+  const isRight = /^\d{1,3}$/.test(length) && Number(length) <= MAX_LENGTH[ipVersion(address)];
+  return isRight && more.length === 0 ? undefined : wrong(text, "ADDR/LENGTH is expected");
+};
+
 export const isName: Check = (text) => (isInterfaceName(text) ? undefined : wrong(text, "not a valid ifname"));
 
 export const isSeconds: Check = integer(0, 0x7fffffff, "invalid number of seconds");

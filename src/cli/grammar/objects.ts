@@ -1,4 +1,5 @@
 /** All objects. One that belongs to nobody else's words is a row here, larger ones have a file each. */
+import { attach, detach } from "./attach.ts";
 import { capture } from "./capture.ts";
 import { config } from "./config.ts";
 import { fdb } from "./fdb.ts";
@@ -22,6 +23,8 @@ const front = (name: string, summary: string, foreign: string): CommandObject =>
 export const OBJECTS: readonly CommandObject[] = [
   link,
   tunnel,
+  attach,
+  detach,
   fdb,
   flood,
   neighbour,

@@ -39,7 +39,12 @@ export const OPTIONS: readonly Option[] = [
   { name: "tshort", shortest: 2, summary: "monitor: print the time in front of each event" },
   { name: "brief", shortest: 2, summary: "with link show: a line for each" },
   { name: "oneline", shortest: 1, summary: "with link show: the lines of each joined by \\" },
-  { name: "netns", shortest: 1, value: "NS", summary: "network namespace of new tunnels, of their underlay too" },
+  {
+    name: "netns",
+    shortest: 1,
+    value: "NS",
+    summary: "network namespace: where the devices are; of new tunnels the underlay too",
+  },
   { name: "batch", shortest: 1, value: "FILE", summary: "run the lines of a file, or of - for standard input" },
   { name: "force", shortest: 2, summary: "with -batch: go on behind a line that fails" },
   { name: "color", shortest: 1, summary: "accepted as `ip` does; there are no colours" },

@@ -37,6 +37,8 @@ export interface CommandObject {
   readonly summary: string;
   /** The first one is meant when none is given. */
   readonly verbs: readonly Verb[];
+  /** Its one verb has no word: what belongs to it stands behind the object. */
+  readonly isVerb?: true;
   /** What stands behind it is for another program to understand; how the help tells of it. */
   readonly foreign?: string;
 }

@@ -16,6 +16,8 @@ export interface Value {
   readonly placeholder: string;
   readonly check: Check;
   readonly required?: boolean;
+  /** May stand several times; the texts are joined by commas. */
+  readonly isList?: true;
   /** The words that it may be, or whose names. */
   readonly choices?: readonly string[] | Names;
 }
