@@ -36,6 +36,7 @@ const rateWords = ({ "per-source": perSource, ...rates }: PolicersJson): (string
 
 /** What iproute2 has no words for, in ours. */
 const ownWords = ({
+  tunnel,
   state,
   queues,
   offload,
@@ -60,6 +61,7 @@ const ownWords = ({
   names,
 }: LinkJson["vtepd"]): (string | number)[] => {
   const words: (string | number)[] = ["vtepd", "state", state, "queues", queues, "offload", offload];
+  if (tunnel !== undefined) words.push("tunnel", tunnel);
   if (receive !== "socket") words.push("receive", receive);
   if (kernel_modules.length > 0) words.push("kernel-modules", kernel_modules.join(","));
   if (netns !== null) words.push("netns", netns);

@@ -3,3 +3,6 @@ import { fileURLToPath } from "node:url";
 
 export const VTEPCTL: string = fileURLToPath(new URL("../vtepctl.js", import.meta.url));
 export const VTEPD: string = fileURLToPath(new URL("../vtepd.js", import.meta.url));
+
+/** In the environment of a daemon that serves one namespace alone: how its files begin. */
+export const FILES_OF_NAMESPACE = "VTEPD_NAMESPACE_FILES";

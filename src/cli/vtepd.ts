@@ -9,6 +9,7 @@ import type { Daemon } from "../daemon/daemon.ts";
 import { VtepdError } from "../errors.ts";
 import { type InterruptEars, type Interrupts, watchInterrupts } from "./interrupts.ts";
 import { type Io, processIo } from "./io.ts";
+import { NamespaceEnd } from "./namespace-end.ts";
 import { packageVersion } from "./version.ts";
 
 const DEFAULT_CONFIG = "/etc/vtepd/vtepd.yaml";
@@ -115,6 +116,7 @@ const serve = async (
     onHangup: () => hangups.heard(),
   });
   const withStack = isVerbose(config);
+  const end = new NamespaceEnd();
   try {
     const broken = crash.then((error) => Promise.reject(error));
     const daemon = await Promise.race([
@@ -123,7 +125,7 @@ const serve = async (
     ]);
     hangups.serve(daemon);
     const failure = await Promise.race([
-      signal.then(() => undefined),
+      Promise.race([signal, end.come]).then(() => undefined),
       Promise.race([crash, daemon.failed]).then((error) => ({ error })),
     ]);
     if (failure !== undefined) report(failure.error, io, withStack);
@@ -131,6 +133,8 @@ const serve = async (
     return failure === undefined ? EXIT_OK : EXIT_FAILED;
   } catch (error) {
     return report(error, io, withStack);
+  } finally {
+    end.close();
   }
 };
 

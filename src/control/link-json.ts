@@ -39,6 +39,8 @@ export interface LinkJson {
   readonly linkinfo: LinkInfo;
   readonly stats64: LinkStats64;
   readonly vtepd: {
+    /** The tunnel's name, when somebody has given its device another one; both are understood. */
+    readonly tunnel?: string;
     readonly state: "up" | "gone";
     readonly queues: number;
     /** How its frames go through the kernel; GET /v1/status says why. */
@@ -159,7 +161,7 @@ const flagsOf = ({ state, isUp, isEthernet }: LinkView): string[] =>
 
 export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
   ifindex: link.ifindex,
-  ifname: link.name,
+  ifname: link.device,
   flags: flagsOf(link),
   mtu: link.mtu,
   operstate: link.state === "gone" ? "NOTPRESENT" : link.isUp ? "UNKNOWN" : "DOWN",
@@ -167,6 +169,7 @@ export const linkJson = (link: LinkView, stats: LinkStats): LinkJson => ({
   linkinfo: linkInfo(link),
   stats64: linkStats64(stats),
   vtepd: {
+    ...(link.device === link.name ? {} : { tunnel: link.name }),
     state: link.state,
     queues: link.queues,
     offload: link.tier,

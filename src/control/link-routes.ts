@@ -28,6 +28,7 @@ export const LinkSchema: z.ZodType<LinkJson> = z
       tx: z.object({ ...shared, carrier_errors: count(), collisions: count() }),
     }),
     vtepd: z.object({
+      tunnel: z.string().optional(),
       state: z.enum(["up", "gone"]),
       queues: count(),
       offload: z.string(),

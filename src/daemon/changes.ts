@@ -20,6 +20,7 @@ import type { Desired } from "./desired.ts";
 import { FLOOD_MAC } from "./flood-list.ts";
 import type { Journal } from "./journal.ts";
 import type { Links } from "./links.ts";
+import { namedTunnel } from "./named-tunnel.ts";
 import type { Tunnel } from "./tunnel.ts";
 import type { Vtep } from "./vtep.ts";
 
@@ -41,7 +42,8 @@ export class Changes implements ChangeService {
     this.parts = parts;
   }
 
-  async run(changes: readonly Change[]): Promise<void> {
+  async run(asked: readonly Change[]): Promise<void> {
+    const changes = this.withNames(asked);
     const count = changes.findIndex((change) => !isLinkChange(change));
     const links = changes.slice(0, count < 0 ? changes.length : count).filter(isLinkChange);
     const entries = changes.slice(links.length).filter((change): change is EntryChange => !isLinkChange(change));
@@ -70,6 +72,24 @@ export class Changes implements ChangeService {
     } finally {
       if (!isKept) journal?.giveUp(bytes);
     }
+  }
+
+  /** With the tunnels' own names, where a device has been given another one. */
+  private withNames(changes: readonly Change[]): Change[] {
+    const { tunnels } = this.parts;
+    const known = new Map<string, string>();
+    const nameOf = (name: string): string => {
+      if (tunnels.has(name)) return name;
+      if (!known.has(name)) known.set(name, namedTunnel(tunnels, name)?.config.name ?? name);
+      return known.get(name)!;
+    };
+    return changes.map((change) => {
+      if (change.op === "link-add") return change;
+      const said = isLinkChange(change) ? change.name : change.dev;
+      const name = nameOf(said);
+      if (name === said) return change;
+      return isLinkChange(change) ? { ...change, name } : { ...change, dev: name };
+    });
   }
 
   /** A change of before, which the journal has. @param isPart of a change of tunnels @throws as run */

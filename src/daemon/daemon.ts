@@ -288,8 +288,9 @@ const start = async (
   if (kept !== undefined) await handMade.restore(kept.records, changes);
   if (kept !== undefined && kept.damagedBytes > 0) await journal?.renew();
   store.closeRest();
-  // What somebody has made by hand ends with its device, as the kernel's does; what is the file's now is no longer by hand.
+  // What somebody has made by hand ends with its device, or with its underlay's namespace, as the kernel's does; what is the file's now is no longer by hand.
   watch.onDeleted = (name) => (desired.isByHand(name) ? changes.run([{ op: "link-del", name }]) : undefined);
+  underlayWatch.onAbandoned = watch.onDeleted;
   desired.forget = (forgotten) => handMade.forget(forgotten, changes);
   const learned = state && new LearnedSnapshot(state.learned, tunnels, tables, log);
   await learned?.restore();

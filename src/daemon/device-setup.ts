@@ -20,11 +20,11 @@ const MAX_SEGMENTS = 64;
 const segmentsPerSend = (segmentBytes: number): number =>
   Math.max(1, Math.min(MAX_SEGMENTS, Math.trunc(MAX_UDP_PAYLOAD_BYTES / segmentBytes)));
 
-const gsoLimit = ({ config, device, segmentBytes }: Tunnel): string[] =>
-  device.makesSuperframes ? [`link set dev ${config.name} gso_max_segs ${segmentsPerSend(segmentBytes)}`] : [];
+const gsoLimit = ({ device, segmentBytes }: Tunnel): string[] =>
+  device.makesSuperframes ? [`link set dev ${device.name} gso_max_segs ${segmentsPerSend(segmentBytes)}`] : [];
 
-const addresses = ({ config }: Tunnel): string[] => {
-  const { name } = config;
+const addresses = ({ config, device }: Tunnel): string[] => {
+  const { name } = device;
   const own = config.addresses.map((address) => `addr replace ${address} dev ${name}`);
   const linkLocal = isatapAddress(config);
   if (linkLocal === undefined) return own;
@@ -34,11 +34,11 @@ const addresses = ({ config }: Tunnel): string[] => {
 };
 
 /** What its addresses are in is routed by them already, and what may be routed directly is for direct-routes.ts. */
-const routes = ({ config }: Tunnel): string[] => {
+const routes = ({ config, device }: Tunnel): string[] => {
   const onLink = new Set(config.addresses.map(networkOf));
   return config.routes
     .filter(({ to, mayBeDirect }) => !onLink.has(to) && !mayBeDirect)
-    .map(({ to, gateway }) => `route replace ${routeWords({ to, gateway, dev: config.name, isOnLink: true })}`);
+    .map(({ to, gateway }) => `route replace ${routeWords({ to, gateway, dev: device.name, isOnLink: true })}`);
 };
 
 /** The lines that all tunnels ask for, by the network namespace of their devices. */
@@ -67,8 +67,8 @@ export const dropAddresses = async ({ config, device }: Tunnel, before: TunnelCo
   const kept = new Set(config.routes.map(({ to }) => to));
   const goneRoutes = before.routes.filter(({ to, mayBeDirect }) => !kept.has(to) && !mayBeDirect);
   const lines = [
-    ...goneRoutes.map(({ to }) => `route del ${to} dev ${device.spec.name}`),
-    ...goneAddresses.map((address) => `addr del ${address} dev ${device.spec.name}`),
+    ...goneRoutes.map(({ to }) => `route del ${to} dev ${device.name}`),
+    ...goneAddresses.map((address) => `addr del ${address} dev ${device.name}`),
   ];
   for (const line of lines) await batchIp([line], config.netns).catch(() => {});
 };

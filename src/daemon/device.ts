@@ -59,6 +59,11 @@ export class Device {
     return isSame && (mac === undefined || Buffer.compare(mac, macAddress) === 0);
   }
 
+  /** What it is called now: somebody may have given it another name. */
+  get name(): string {
+    return this.info()?.name ?? this.spec.name;
+  }
+
   /** What it shall have; somebody else may have given it another. */
   get mtu(): number {
     return this.wantedMtu;

@@ -9,6 +9,9 @@
  * What a tunnel does not find now it waits for: device, FDB, flood list and sockets stay as they are. The loss is logged
  * once, and so is the return, however often the reason changes in between; GET /v1/links has the present one.
  *
+ * A namespace that has been deleted is there as long as our sockets are: where nothing else holds it, tunnels that were made
+ * by hand go, as the kernel's go with theirs, and it with them.
+ *
  * A route that leads back into the tunnel (route-recursion.ts) tells nothing about the underlay: until it is right again
  * nothing is sent to its remote VTEPs, and neither sockets nor MTU follow. That is logged once and shown in the same way.
  *
@@ -17,7 +20,7 @@
  */
 import type { Logger } from "pino";
 import { VtepdError } from "../errors.ts";
-import { netnsInode } from "../host/netns.ts";
+import { isAbandoned, netnsInode } from "../host/netns.ts";
 import { UnderlayMonitor } from "../host/underlay-monitor.ts";
 import { setSegmentLimits } from "./device-setup.ts";
 import type { DirectRoutes } from "./direct-routes.ts";
@@ -54,6 +57,8 @@ export class UnderlayWatch {
   private readonly recursion: RouteRecursion;
   private readonly direct: DirectRoutes;
   private readonly log: Logger;
+  /** Told of a tunnel whose underlay's namespace nobody else has any more. Returns what ends with the tunnel; undefined = it stays. */
+  onAbandoned: (name: string) => Promise<void> | undefined = () => undefined;
   /** By network namespace and its inode. */
   private readonly monitors = new Map<string, UnderlayMonitor>();
   private readonly waitingSinceMs = new Map<Tunnel, number>();
@@ -177,10 +182,29 @@ export class UnderlayWatch {
     const round = { presence: new LocalPresence(), rejoined: new Set<Receiver>(), recursive };
     for (const tunnel of tunnels) {
       if (this.stopped) return;
+      if (this.hasLeft(tunnel)) continue;
       await this.repair(tunnel, planner.find(tunnel.config), round).catch((error: unknown) => {
         this.log.error({ link: tunnel.config.name, err: error }, "the tunnel could not follow the underlay");
       });
     }
+  }
+
+  /** Whether a tunnel goes because the namespace of its underlay has gone. */
+  private hasLeft({ config, endpoints }: Tunnel): boolean {
+    const { name: link, underlayNetns } = config;
+    const { netnsInode: inode } = endpoints.plan;
+    if (underlayNetns === undefined || inode === undefined || netnsInode(underlayNetns) !== undefined) return false;
+    if (!isAbandoned(inode)) return false;
+    const ending = this.onAbandoned(link);
+    if (ending === undefined) return false;
+    this.log.warn(
+      { link, netns: underlayNetns },
+      "the underlay's namespace was deleted; its tunnel, made by hand, goes with it",
+    );
+    ending.catch((error: unknown) =>
+      this.log.error({ link, err: error }, "the tunnel of a deleted namespace is still there"),
+    );
+    return true;
   }
 
   private async repair(tunnel: Tunnel, findings: UnderlayFindings, round: Round): Promise<void> {

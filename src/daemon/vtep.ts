@@ -41,6 +41,7 @@ import type { Events } from "./events.ts";
 import { takes, waitingMacs } from "./fdb-flush.ts";
 import { FLOOD_MAC } from "./flood-list.ts";
 import { kernelModulesOf } from "./kernel-tunnels.ts";
+import { existingTunnel } from "./named-tunnel.ts";
 import type { Offload } from "./offload.ts";
 import type { Receivers } from "./receivers.ts";
 import type { RouteRecursion } from "./route-recursion.ts";
@@ -232,10 +233,7 @@ export class Vtep implements VtepService {
   }
 
   private tunnel(name: string): Tunnel {
-    const tunnel = this.parts.tunnels.get(name);
-    if (tunnel === undefined)
-      throw new VtepdError("ERR_LINK_NOT_FOUND", `expected the name of a tunnel, got "${name}"`);
-    return tunnel;
+    return existingTunnel(this.parts.tunnels, name);
   }
 
   /** @throws ERR_LINK_NOT_FOUND, ERR_CONFIG_CONFLICT */
@@ -252,7 +250,8 @@ export class Vtep implements VtepService {
     const info = device.info();
     const mac = info?.macAddress ?? device.macAddress;
     return {
-      name: info?.name ?? config.name,
+      name: config.name,
+      device: info?.name ?? config.name,
       mode: config.mode,
       ifindex: info?.ifindex ?? 0,
       vni: config.id,

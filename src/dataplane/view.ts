@@ -9,6 +9,8 @@ import type { TraceRequest, TraceView } from "./trace-view.ts";
 /** One tunnel as it runs. Addresses are canonical text; times are seconds. */
 export interface LinkView {
   readonly name: string;
+  /** Name of its device: the tunnel's, unless somebody has given it another one. */
+  readonly device: string;
   readonly mode: string;
   /** Whether it carries Ethernet frames; else IP packets. */
   readonly isEthernet: boolean;

@@ -90,8 +90,25 @@ describe("a tunnel made over the control socket", () => {
     expect(left.ipJson("link", "show", "ov43")[0]).toMatchObject({ ifindex });
     expect(pings(43)).toBe(true);
 
-    expect((await call("DELETE", "/v1/links/ov43")).status).toBe(204);
-    expect(left.exec("ip", ["link", "show", "ov43"]).status).not.toBe(0);
+    // Somebody gives it another name: both are understood, and addresses go to the device.
+    left.ip("link", "set", "dev", "ov43", "down");
+    left.ip("link", "set", "dev", "ov43", "name", "wan0", "up");
+    left.ip("addr", "replace", "10.43.0.1/24", "dev", "wan0");
+    expect(pings(43)).toBe(true);
+    expect(daemon.json("link", "show")).toMatchObject([
+      { ifname: "ov0" },
+      { ifname: "wan0", vtepd: { tunnel: "ov43" } },
+    ]);
+    expect(daemon.vtepctl("link", "set", "wan0", "type", "vxlan", "ageing", "88").stderr).toBe("");
+    daemon.vtepctl("fdb", "add", "02:00:00:00:00:09", "dev", "wan0", "dst", "192.0.2.2");
+    expect(daemon.vtepctl("fdb", "show", "dev", "ov43").stdout).toContain(
+      "02:00:00:00:00:09 dst 192.0.2.2 self permanent",
+    );
+    expect((await call("PATCH", "/v1/links/ov43", { fwmark: 8, addresses: ["10.43.0.7/24"] })).status).toBe(200);
+    expect(left.ip("addr", "show", "dev", "wan0")).toContain("10.43.0.7/24");
+
+    expect((await call("DELETE", "/v1/links/wan0")).status).toBe(204);
+    expect(left.exec("ip", ["link", "show", "wan0"]).status).not.toBe(0);
     expect((await call("GET", "/v1/links/ov43")).status).toBe(404);
     expect(await end()).toBe(0);
   });

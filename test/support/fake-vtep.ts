@@ -31,6 +31,7 @@ type Verb = "add" | "append" | "replace";
 
 export const fakeLink = (name: string, overrides: Partial<LinkView> = {}): LinkView => ({
   name,
+  device: name,
   mode: "vxlan",
   isEthernet: true,
   gre: {

@@ -119,9 +119,10 @@ const difference = (before: Settings, after: Settings): Settings => {
 };
 
 /** What is written of a tunnel. @throws ERR_LINK_NOT_FOUND */
-export const settingsOf = async ({ client }: Call, name: string): Promise<Settings> => {
+export const settingsOf = async (call: Call, name: string): Promise<Settings> => {
+  const { client } = call;
   const { tunnels } = await client.getJson<{ tunnels: Record<string, Settings> }>("/v1/config");
-  const settings = tunnels[name];
+  const settings = tunnels[name] ?? tunnels[(await linkOf(call, name)).vtepd.tunnel ?? ""];
   if (settings === undefined) throw new VtepdError("ERR_LINK_NOT_FOUND", `no tunnel ${name}`);
   return settings;
 };

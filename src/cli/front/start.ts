@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { VtepdError } from "../../errors.ts";
 import { namespaceInode } from "../namespace.ts";
-import { VTEPD } from "../programs.ts";
+import { FILES_OF_NAMESPACE, VTEPD } from "../programs.ts";
 
 const CONFIG = "/etc/vtepd/vtepd.yaml";
 /** The default of the configuration's `daemon.control.socket`. */
@@ -64,10 +64,14 @@ const lastLines = (file: string): string =>
   readFileSync(file, "utf8").trimEnd().split("\n").slice(-LAST_LINES).join("\n");
 
 /** Returns how the daemon ended, as it does when it cannot start. */
-const launch = (argv: readonly [string, ...string[]], log: string): { ended: () => number | undefined } => {
+const launch = (
+  argv: readonly [string, ...string[]],
+  log: string,
+  env: NodeJS.ProcessEnv,
+): { ended: () => number | undefined } => {
   const output = openSync(log, "a");
   const [program, ...words] = argv;
-  const child = spawn(program, words, { cwd: "/", detached: true, stdio: ["ignore", output, output] });
+  const child = spawn(program, words, { cwd: "/", detached: true, stdio: ["ignore", output, output], env });
   closeSync(output);
   let status: number | undefined;
   child.once("error", () => {
@@ -96,7 +100,9 @@ export const startDaemon = async (socket: string, scope: Scope): Promise<void> =
   const enter = scope === "host" ? homeEntry() : [];
   const daemon = [process.execPath, VTEPD, "--config", config];
   const held = ["flock", "--nonblock", "--no-fork", "--conflict-exit-code", String(LOCKED), `${stem}.lock`, ...daemon];
-  const { ended } = launch([...enter, ...held] as [string, ...string[]], log);
+  // The number of a namespace that is gone will be another one's: nothing of its daemon may be left then.
+  const env = scope === "host" ? process.env : { ...process.env, [FILES_OF_NAMESPACE]: stem };
+  const { ended } = launch([...enter, ...held] as [string, ...string[]], log, env);
   const deadline = Date.now() + START_TIMEOUT_MS;
   while (!(await isAnswering(socket))) {
     const status = ended();

@@ -2,9 +2,11 @@
  * Tutorial 2: namespaces of one host, GRE, and what is done by hand. The document's pings have no end and its bridges stay
  * down; each other mistake of it has its comment.
  */
+import { dirname } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Lab } from "../../support/lab.ts";
 import { lan } from "../../support/lan.ts";
+import { waitFor } from "../../support/wait-for.ts";
 import { TutorialHost } from "./tutorial-host.ts";
 
 const REPLIED = " 0% packet loss";
@@ -250,5 +252,14 @@ describe("tutorial 2", () => {
       "52:5e:55:58:9a:ab dst 192.168.8.101 self permanent\n",
     );
     expect(host.exec("ip netns exec container1 ping -c 1 -W 1 172.1.1.9").stdout).toContain(LOST);
+    // Who has enough of it deletes the namespaces, and with them goes all that is in them: the tunnels, the daemon that only one
+    // of them had, and the other ends of the wires.
+    host.run("ip netns del container1 && ip netns del container2");
+    const files = (): string => host.run(`ls ${dirname(host.socket)}`);
+    await waitFor(() => !host.run("ip -br link").includes("veth") && !/control-\d/.test(files()), {
+      what: "the end of the namespaces",
+      timeoutMs: 20_000,
+    });
+    expect(host.run("ip -d link show type vxlan")).toBe("");
   });
 });
