@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import type { Config } from "../config/config.ts";
+import { compileLater } from "../daemon/compiler.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import { VtepdError } from "../errors.ts";
 import { type InterruptEars, type Interrupts, watchInterrupts } from "./interrupts.ts";
@@ -157,4 +158,7 @@ export const run = async (argv: readonly string[], io: Io, parts: DaemonParts = 
 };
 
 /** The process itself: a worker that would not end must not keep it alive. */
-export const main = async (): Promise<never> => process.exit(await run(process.argv.slice(2), processIo()));
+export const main = async (): Promise<never> => {
+  compileLater();
+  process.exit(await run(process.argv.slice(2), processIo()));
+};

@@ -20,6 +20,8 @@ const DEFAULT_MODE = 0o660;
 const BIND_MODE = 0o777;
 /** A daemon that accepts no connection for this long is still taken for a living one. */
 const PROBE_TIMEOUT_MS = 2000;
+/** Connections that wait until we accept them, listen(2); the next one is refused with EAGAIN. The kernel's own limit is as high. */
+const BACKLOG = 4096;
 
 export interface SocketFile {
   readonly path: string;
@@ -77,7 +79,7 @@ const bind = (server: Server, path: string, mode: number): Promise<void> =>
     });
     const before = process.umask(BIND_MODE & ~mode);
     try {
-      server.listen(path);
+      server.listen({ path, backlog: BACKLOG });
     } finally {
       process.umask(before);
     }

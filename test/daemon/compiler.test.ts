@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { COLLECTOR_FLAGS } from "../../src/daemon/collector.ts";
-import { COMPILER_FLAGS } from "../../src/daemon/compiler.ts";
+import { COMPILER_FLAGS, PATIENCE_FLAG } from "../../src/daemon/compiler.ts";
 
 /** setFlagsFromString says nothing about flags that V8 does not have; node's command line does. */
 test("this node knows the compiler's and the collector's flags", () => {
-  const flags = [...COMPILER_FLAGS, ...COLLECTOR_FLAGS];
+  const flags = [...COMPILER_FLAGS, PATIENCE_FLAG, ...COLLECTOR_FLAGS];
   const { status, stderr } = spawnSync(process.execPath, [...flags, "-e", "0"], { encoding: "utf8" });
   expect([status, stderr]).toEqual([0, ""]);
 });

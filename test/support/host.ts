@@ -18,8 +18,9 @@ export interface ExecResult {
   readonly stderr: string;
 }
 
-/** Address of a host on one of its devices: "192.0.2.1/24" or "2001:db8::1/64". */
-const isIpv6 = (address: string): boolean => address.includes(":");
+/** The line that gives a device an address, "192.0.2.1/24" or "2001:db8::1/64". */
+export const addressLine = (dev: string, address: string): string =>
+  `ip address add ${address} dev ${dev}${address.includes(":") ? " nodad" : ""}`;
 
 export class Host {
   /** The word the test uses for it, e.g. "left". */
@@ -36,13 +37,17 @@ export class Host {
     this.path = `/run/netns/${netns}`;
     execFileSync("ip", ["netns", "add", netns], { stdio: "pipe" });
     // Addresses must be usable at once: no duplicate address detection, no waiting for routers.
-    for (const scope of ["all", "default"]) {
-      this.sysctl(`net.ipv6.conf.${scope}.disable_ipv6`, 0);
-      this.sysctl(`net.ipv6.conf.${scope}.accept_dad`, 0);
-      this.sysctl(`net.ipv6.conf.${scope}.accept_ra`, 0);
-      this.sysctl(`net.ipv6.conf.${scope}.router_solicitations`, 0);
-    }
-    this.ip("link", "set", "lo", "up");
+    const keys = "disable_ipv6 accept_dad accept_ra router_solicitations";
+    this.script([
+      `cd /proc/sys/net/ipv6/conf`,
+      `for key in ${keys}; do echo 0 >all/$key; echo 0 >default/$key; done`,
+      "ip link set lo up",
+    ]);
+  }
+
+  /** Runs lines of sh here, one process for all of them. @throws Error with all output when one fails */
+  script(lines: readonly string[]): void {
+    this.run("sh", ["-ec", lines.join("\n")]);
   }
 
   /** Runs `ip` here and returns stdout. @throws Error with its stderr when it fails. */
@@ -59,8 +64,7 @@ export class Host {
 
   /** Adds an address and sets the device up. */
   address(dev: string, address: string): void {
-    this.ip("address", "add", address, "dev", dev, ...(isIpv6(address) ? ["nodad"] : []));
-    this.ip("link", "set", dev, "up");
+    this.script([addressLine(dev, address), `ip link set ${dev} up`]);
   }
 
   /** Runs a program to its end, whatever its status. */

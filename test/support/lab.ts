@@ -19,7 +19,7 @@
  *   virtual    the kernel's defaults
  */
 import { spawnSync } from "node:child_process";
-import { Host } from "./host.ts";
+import { addressLine, Host } from "./host.ts";
 
 export type WireMode = "wire-like" | "virtual";
 
@@ -32,7 +32,7 @@ export interface WireOptions {
   readonly addresses?: readonly [string, string];
 }
 
-const WIRE_LIKE = ["tx", "off", "tso", "off", "gso", "off", "gro", "on"];
+const WIRE_LIKE = "tx off tso off gso off gro on";
 
 let labs = 0;
 
@@ -96,10 +96,12 @@ export class Lab {
       [left, leftDev, options.addresses?.[0]],
       [right, rightDev, options.addresses?.[1]],
     ] as const;
+    const isWireLike = (options.mode ?? "wire-like") === "wire-like";
     for (const [host, dev, address] of ends) {
-      if ((options.mode ?? "wire-like") === "wire-like") host.run("ethtool", ["-K", dev, ...WIRE_LIKE]);
-      host.ip("link", "set", dev, "up");
-      if (address !== undefined) host.address(dev, address);
+      const lines = [`ip link set ${dev} up`];
+      if (isWireLike) lines.unshift(`ethtool -K ${dev} ${WIRE_LIKE}`);
+      if (address !== undefined) lines.push(addressLine(dev, address));
+      host.script(lines);
     }
   }
 
