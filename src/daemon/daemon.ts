@@ -36,6 +36,7 @@ import { LinkWatch } from "./link-watch.ts";
 import { Links } from "./links.ts";
 import { MoveWarnings } from "./move-warnings.ts";
 import { Names } from "./names.ts";
+import { NextHops } from "./next-hops.ts";
 import { type Offload, type OffloadRequest, probeOffload } from "./offload.ts";
 import { PathMtus } from "./path-mtu.ts";
 import { PeerWatch } from "./peer-watch.ts";
@@ -210,7 +211,8 @@ const start = async (
   const gateways = new Gateways(log);
   const directRoutes = new DirectRoutes(log);
   const routes = (): RouteView[] => [...directRoutes.list(), ...gateways.list()];
-  const underlayWatch = new UnderlayWatch(tunnels, turns, receivers, recursion, directRoutes, log);
+  const nextHops = new NextHops(tunnels, log);
+  const underlayWatch = new UnderlayWatch(tunnels, turns, receivers, recursion, directRoutes, nextHops, log);
   const linkWatch = new LinkWatch(
     tunnels,
     (name) => desired.settingsOf(name),

@@ -5,8 +5,9 @@
  * device, VNI, and last the device's port in the workers) and unmade in the reverse one. Every step is on the undo list as
  * soon as it is done, so a failure in the middle leaves nothing behind.
  */
+import { isDeepStrictEqual } from "node:util";
 import { PORT_TAP } from "../binding/abi.ts";
-import type { TunnelConfig } from "../config/config.ts";
+import type { RouteConfig, TunnelConfig, TunnelRouteConfig } from "../config/config.ts";
 import { BD_ACCESS_PORT, BD_MAC_HI, BD_MAC_LO, BD_MTU } from "../dataplane/bridge-domain.ts";
 import { clearRow, DROP_COLUMNS, LINK_COLUMNS } from "../dataplane/counters.ts";
 import { FDB_STATIC } from "../dataplane/fdb-memory.ts";
@@ -62,6 +63,8 @@ export class Tunnel {
   readonly forwarding: Forwarding;
   readonly neighbours: Neighbours;
   private readonly routes: Routes;
+  /** Of the host, with next hops that are remote VTEPs (next-hops.ts). */
+  private nextHops: readonly RouteConfig[] = [];
   /** Host names of its remote VTEPs. */
   readonly names: TunnelNames;
   /** Underlay interfaces of single remote VTEPs. */
@@ -263,7 +266,7 @@ export class Tunnel {
       if (fdb.accounts.learned(bd) > 0) fdb.sweep(monotonicS(), (owner) => owner === bd);
     });
     this.forwarding.flood.set(this.configuredFlood());
-    this.routes.set(config.routes);
+    this.routes.set(this.routesInForce());
     for (const entry of config.fdb) if (entry.mac !== FLOOD_MAC) this.forwarding.change("add", entry, "config");
   }
 
@@ -280,9 +283,25 @@ export class Tunnel {
     const byHand = this.forwarding.flood.members.filter(({ owner }) => owner === "control");
     const wanted = new Map([...this.configuredFlood(), ...byHand].map((wish) => [wishText(wish), wish]));
     this.forwarding.flood.set([...wanted.values()]);
-    this.routes.set(next.routes);
+    this.routes.set(this.routesInForce());
     this.forwarding.configure(next.fdb.filter(({ mac }) => mac !== FLOOD_MAC));
     if (next.mtu !== undefined && next.mtu !== before.mtu) this.followUnderlayMtu(next.mtu);
+  }
+
+  /** Routes of the host beside those of the configuration, where the tunnel may have such. Returns whether they are others. @throws as Routes.set, then nothing has changed */
+  followNextHops(nextHops: readonly RouteConfig[]): boolean {
+    if (isDeepStrictEqual(nextHops, this.nextHops)) return false;
+    this.routes.set(this.routesInForce(nextHops));
+    this.nextHops = nextHops;
+    return true;
+  }
+
+  /** Each network once: the configuration's say comes first. */
+  routesInForce(nextHops: readonly RouteConfig[] = this.nextHops): TunnelRouteConfig[] {
+    const { routes } = this.config;
+    const configured = new Set(routes.map(({ to }) => to));
+    const others = nextHops.filter(({ to }) => !configured.has(to)).map((route) => ({ ...route, mayBeDirect: false }));
+    return [...routes, ...others];
   }
 
   /** Members by `remote`, `group`, `flood` and all-zeros FDB entries, which the configuration has each once. */

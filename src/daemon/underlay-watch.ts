@@ -25,6 +25,7 @@ import { UnderlayMonitor } from "../host/underlay-monitor.ts";
 import { setSegmentLimits } from "./device-setup.ts";
 import type { DirectRoutes } from "./direct-routes.ts";
 import { LocalPresence } from "./local-presence.ts";
+import { hasNextHops, type NextHops } from "./next-hops.ts";
 import type { Receiver, Receivers } from "./receivers.ts";
 import type { RouteRecursion } from "./route-recursion.ts";
 import type { Tunnel } from "./tunnel.ts";
@@ -56,6 +57,7 @@ export class UnderlayWatch {
   private readonly receivers: Receivers;
   private readonly recursion: RouteRecursion;
   private readonly direct: DirectRoutes;
+  private readonly nextHops: NextHops;
   private readonly log: Logger;
   /** Told of a tunnel whose underlay's namespace nobody else has any more. Returns what ends with the tunnel; undefined = it stays. */
   onAbandoned: (name: string) => Promise<void> | undefined = () => undefined;
@@ -78,6 +80,7 @@ export class UnderlayWatch {
     receivers: Receivers,
     recursion: RouteRecursion,
     direct: DirectRoutes,
+    nextHops: NextHops,
     log: Logger,
   ) {
     this.tunnels = tunnels;
@@ -85,6 +88,7 @@ export class UnderlayWatch {
     this.receivers = receivers;
     this.recursion = recursion;
     this.direct = direct;
+    this.nextHops = nextHops;
     this.log = log;
   }
 
@@ -109,9 +113,13 @@ export class UnderlayWatch {
     await this.running;
   }
 
-  /** The underlay namespaces in use that are there, by inode; 0 = the daemon's own. */
+  /** The namespaces in use that are there, of underlays and of routes with next hops, by inode; 0 = the daemon's own. */
   private namespaces(): Map<string, string | undefined> {
-    const names = new Set([...this.tunnels.values()].map(({ config }) => config.underlayNetns));
+    const names = new Set<string | undefined>();
+    for (const { config } of this.tunnels.values()) {
+      names.add(config.underlayNetns);
+      if (hasNextHops(config)) names.add(config.netns);
+    }
     const present = new Map<string, string | undefined>();
     for (const name of names) {
       const inode = name === undefined ? 0 : netnsInode(name);
@@ -173,6 +181,7 @@ export class UnderlayWatch {
       this.recursive.delete(tunnel);
     }
     await this.direct.follow();
+    await this.nextHops.follow();
     const recursive = await this.recursion.look();
     for (const tunnel of tunnels) tunnel.forwarding.remotes.setRecursive(new Set(recursive.get(tunnel)?.keys()));
     const planner = await UnderlayPlanner.look(

@@ -263,7 +263,7 @@ export class Vtep implements VtepService {
       remote: this.remoteOf(tunnel),
       group: config.group ?? null,
       flood: forwarding.flood.places.map(({ remote }) => remote.address),
-      routes: config.routes,
+      routes: tunnel.routesInForce(),
       names: tunnel.names.list(),
       link: config.link ?? null,
       port: config.port,

@@ -143,6 +143,66 @@ describe("routes", () => {
   });
 });
 
+describe("next hops of the host's routes", () => {
+  it.each([
+    ["gre", "key: 7", BOTH],
+    ["ipip", "", ["IPv4"]],
+    ["sit", "", ["IPv6"]],
+  ] as const)("are the remote VTEPs of %s %s without one", async (mode, keys, carries) => {
+    const all = hosts();
+    const underlay = (n: number): string => `192.0.2.${n}`;
+    const [one] = await Promise.all(
+      all.map((host, index) => {
+        const addresses = carries.map((family) => `"${near(family, index + 1)}/${family === "IPv4" ? 32 : 128}"`);
+        const more = keys === "" ? "" : `, ${keys}`;
+        return start(host, `{ mode: ${mode}, local: "${underlay(index + 1)}", addresses: [${addresses}]${more} }`);
+      }),
+    );
+    const route = (host: Host, verb: string, to: string, n: number): void => {
+      host.ip("route", verb, to, "via", `${to.includes(":") ? "::" : ""}${underlay(n)}`, "dev", "ov0", "onlink");
+    };
+    for (const [index, host] of all.entries()) {
+      for (const n of [1, 2, 3].filter((other) => other !== index + 1)) {
+        for (const to of carries.flatMap((family) => networks(family, n))) route(host, "add", to, n);
+      }
+    }
+    const shown = (): unknown[] =>
+      one!.json<{ vtepd: { routes: unknown[] } }[]>("-d", "link", "show", "ov0")[0]!.vtepd.routes;
+    const family = carries[0];
+    await Promise.all(
+      daemons.map((daemon) =>
+        waitFor(
+          () =>
+            daemon.json<{ vtepd: { routes: unknown[] } }[]>("link", "show", "ov0")[0]!.vtepd.routes.length ===
+            4 * carries.length,
+          { what: "routes of the tunnel" },
+        ),
+      ),
+    );
+    expect(shown()).toContainEqual({ to: networks(family, 3)[0], via: underlay(3) });
+    for (const inner of carries) for (const n of [2, 3]) pings(all[0], near(inner, n));
+    for (const inner of carries) all[0].run("ping", ["-c", "1", "-W", "2", "-I", near(inner, 1), far(inner, 3)]);
+    for (const daemon of daemons) expect([daemon.drops("decap"), daemon.drops("socket")]).toEqual([{}, {}]);
+
+    // Another next hop, and none.
+    const [network] = networks(family, 3) as [string];
+    route(all[0], "replace", network, 2);
+    await waitFor(() => JSON.stringify(shown()).includes(`{"to":"${network}","via":"${underlay(2)}"}`), {
+      what: "the other next hop",
+    });
+    const other = family === "IPv4" ? "10.99.0.0/16" : "fd00:99::/64";
+    all[0].ip("route", "add", other, "dev", "ov0");
+    for (const to of carries.flatMap((inner) => [...networks(inner, 2), ...networks(inner, 3)])) {
+      all[0].ip("route", "del", to, "dev", "ov0");
+    }
+    await waitFor(() => shown().length === 0, { what: "no routes" });
+    const before = one!.drops("encap")["no_tx_target"] ?? 0;
+    all[0].exec("ping", ["-c", "1", "-W", "0.2", family === "IPv4" ? "10.99.0.1" : "fd00:99::1"]);
+    expect(one!.drops("encap")["no_tx_target"] ?? 0).toBeGreaterThan(before);
+    expect(one!.stats().links[0]!.remotes).toEqual([]);
+  });
+});
+
 describe("a multicast group", () => {
   it.each([
     ["gre", "239.1.1.1", "IPv4"],
