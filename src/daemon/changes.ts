@@ -23,6 +23,7 @@ import type { Links } from "./links.ts";
 import { namedTunnel } from "./named-tunnel.ts";
 import type { Tunnel } from "./tunnel.ts";
 import type { Vtep } from "./vtep.ts";
+import type { Wish } from "./wish.ts";
 
 export interface ChangesParts {
   readonly vtep: Vtep;
@@ -35,6 +36,11 @@ export interface ChangesParts {
 
 type Inverse = () => void;
 
+/** What undoes a change; of a static FDB entry only what it was, because there may be a hundred thousand of them. */
+type Former = Inverse | Wish | undefined;
+
+const isEntryChange = (change: Change): change is EntryChange => !isLinkChange(change);
+
 export class Changes implements ChangeService {
   private readonly parts: ChangesParts;
 
@@ -46,8 +52,8 @@ export class Changes implements ChangeService {
     const changes = this.withNames(asked);
     const count = changes.findIndex((change) => !isLinkChange(change));
     const links = changes.slice(0, count < 0 ? changes.length : count).filter(isLinkChange);
-    const entries = changes.slice(links.length).filter((change): change is EntryChange => !isLinkChange(change));
-    if (links.length + entries.length < changes.length) {
+    const entries = links.length === 0 ? changes : changes.slice(links.length);
+    if (!entries.every(isEntryChange)) {
       throw new VtepdError("ERR_USAGE", "expected the changes of links before all others", { path: "changes" });
     }
     const { desired, journal } = this.parts;
@@ -57,12 +63,13 @@ export class Changes implements ChangeService {
     let isKept = false;
     const rest = async (): Promise<void> => {
       const former = this.formerEntries(links);
-      const undo = await this.change([...former, ...entries], links.length - former.length, links.length > 0);
+      const all = former.length === 0 ? entries : [...former, ...entries];
+      const takeBack = await this.change(all, links.length - former.length, links.length > 0);
       isKept = true;
       try {
         await journal?.append(text);
       } catch (error) {
-        for (const inverse of undo.reverse()) inverse();
+        takeBack();
         throw error;
       }
     };
@@ -135,27 +142,30 @@ export class Changes implements ChangeService {
   }
 
   /**
-   * All or none. Returns what undoes them, in order. @param before changes that stand before these in the caller's list
+   * All or none. Returns what undoes them. @param before changes that stand before these in the caller's list
    * @param isPart of a change of tunnels, whose last step this is
    */
-  private async change(entries: readonly EntryChange[], before: number, isPart: boolean): Promise<Inverse[]> {
+  private async change(entries: readonly EntryChange[], before: number, isPart: boolean): Promise<Inverse> {
     if (!isPart) await this.idle();
     const release = await this.prepare(entries);
     if (!isPart) await this.idle();
-    const inverses: Inverse[] = [];
+    const formers: Former[] = [];
+    const takeBack = (): void => {
+      for (let index = formers.length - 1; index >= 0; index--) this.takeBack(entries[index]!, formers[index]);
+    };
     try {
       for (const [index, entry] of entries.entries()) {
         try {
-          inverses.push(this.changeOne(entry));
+          formers.push(this.changeOne(entry));
         } catch (error) {
-          for (const inverse of inverses.reverse()) inverse();
+          takeBack();
           throw before + entries.length === 1 ? error : ofChange(before + index, error);
         }
       }
     } finally {
       release();
     }
-    return inverses;
+    return takeBack;
   }
 
   /** A tunnel that is being made anew is nowhere for a moment, and what is said of one then may be taken back with it. */
@@ -187,44 +197,38 @@ export class Changes implements ChangeService {
     return release;
   }
 
-  /** Returns what undoes it. */
-  private changeOne(entry: EntryChange): Inverse {
+  /** Returns what `takeBack` needs. */
+  private changeOne(entry: EntryChange): Former {
     const { vtep, tunnels } = this.parts;
     const { op, dev } = entry;
-    const forwarding = tunnels.get(dev)?.forwarding;
-    const named = tunnels.get(dev)?.neighbours;
-    const members = forwarding?.flood.members ?? [];
-    const floodBack: Inverse = () => forwarding?.flood.set(members);
+    const tunnel = tunnels.get(dev);
     switch (op) {
       case "fdb": {
-        const former = forwarding?.statics.get(entry.mac)?.wish;
+        const former = formerOf(tunnel, entry.mac);
         vtep.changeFdb(dev, entry.verb, entry);
-        if (entry.mac === FLOOD_MAC) return floodBack;
-        return () => {
-          if (former === undefined) forwarding?.statics.delete(entry.mac, undefined);
-          else forwarding?.statics.change("replace", entry.mac, former);
-        };
+        return former;
       }
       case "fdb-del": {
-        const former = forwarding?.statics.get(entry.mac)?.wish;
+        const former = formerOf(tunnel, entry.mac);
         vtep.deleteFdb(dev, entry.mac, entry.dst);
-        if (entry.mac === FLOOD_MAC) return floodBack;
-        return () => {
-          if (former !== undefined) forwarding?.statics.change("replace", entry.mac, former);
-        };
+        return former;
       }
       case "flood":
       case "flood-del": {
         const { op: _, dev: __, ...member } = entry;
+        const former = formerFlood(tunnel);
         if (op === "flood") vtep.addFlood(dev, member);
         else vtep.deleteFlood(dev, member);
-        return floodBack;
+        return former;
       }
-      case "flood-set":
+      case "flood-set": {
+        const former = formerFlood(tunnel);
         vtep.setFlood(dev, entry.members);
-        return floodBack;
+        return former;
+      }
       case "neighbour": {
         const { op: _, dev: __, verb, ...request } = entry;
+        const named = tunnel?.neighbours;
         const former = named?.named(entry.address);
         vtep.changeNeighbour(dev, verb, request);
         return () => {
@@ -233,6 +237,7 @@ export class Changes implements ChangeService {
         };
       }
       case "neighbour-del": {
+        const named = tunnel?.neighbours;
         const former = named?.named(entry.address);
         vtep.deleteNeighbour(dev, entry.address);
         return () => {
@@ -241,7 +246,27 @@ export class Changes implements ChangeService {
       }
     }
   }
+
+  private takeBack(entry: EntryChange, former: Former): void {
+    if (typeof former === "function") {
+      former();
+      return;
+    }
+    const statics = this.parts.tunnels.get(entry.dev)?.forwarding.statics;
+    if (!("mac" in entry) || statics === undefined) return;
+    if (former !== undefined) statics.change("replace", entry.mac, former);
+    else if (entry.op === "fdb") statics.delete(entry.mac, undefined);
+  }
 }
+
+const formerFlood = (tunnel: Tunnel | undefined): Inverse => {
+  const flood = tunnel?.forwarding.flood;
+  const members = flood?.members ?? [];
+  return () => flood?.set(members);
+};
+
+const formerOf = (tunnel: Tunnel | undefined, mac: string): Former =>
+  mac === FLOOD_MAC ? formerFlood(tunnel) : tunnel?.forwarding.statics.get(mac)?.wish;
 
 /** @param change one of changesOf */
 const deletionOf = (change: Change): EntryChange => {

@@ -25,6 +25,9 @@ export class Forwarding {
   readonly remotes: TunnelRemotes;
   readonly flood: FloodList;
   readonly statics: StaticEntries;
+  /** By destination, what was asked for in second `sharedS`: a hundred thousand entries of one call lead to few. */
+  private readonly shared = new Map<string, Wish>();
+  private sharedS = 0;
 
   /** @param name the tunnel's */
   constructor(
@@ -45,7 +48,7 @@ export class Forwarding {
   /** @param request checked: canonical addresses, MAC in lower case. @throws ERR_FDB_ENTRY_EXISTS, ERR_LIMIT */
   change(verb: "add" | "append" | "replace", request: FdbRequest, owner: Owner): void {
     if (request.mac === FLOOD_MAC) this.flood.change(verb, this.toWish(request, owner));
-    else this.statics.change(verb, request.mac, this.toWish(request, owner, true));
+    else this.statics.change(verb, request.mac, this.sharedWish(request, owner));
   }
 
   /** Makes the static entries of the configuration these. @param requests without flood-list members @throws ERR_LIMIT */
@@ -59,6 +62,18 @@ export class Forwarding {
       else if (next === undefined && wish.owner === "config") this.statics.delete(mac, undefined);
     }
     for (const [mac, wish] of wanted) this.statics.change("replace", mac, wish);
+  }
+
+  /** One object for what is equal, where entries say nothing but where they lead. */
+  private sharedWish(request: FdbRequest, owner: Owner): Wish {
+    const { dst, port, vni, via, sticky } = request;
+    if ((port ?? vni ?? via ?? sticky) !== undefined || owner !== "control") return this.toWish(request, owner, true);
+    const nowS = monotonicS();
+    if (nowS !== this.sharedS) this.shared.clear();
+    this.sharedS = nowS;
+    const wish = this.shared.get(dst) ?? this.toWish(request, owner, true);
+    this.shared.set(dst, wish);
+    return wish;
   }
 
   /** A request with the tunnel's own UDP port and VNI filled in. Its own interface is no `via`. */

@@ -13,7 +13,8 @@
  * be written all the same (an I/O error) ends the journal: everything after that is refused, because nobody knows what is on the disk.
  *
  * When the file has grown to twice what it would be as a snapshot, the snapshot takes its place: written beside it, synchronised, renamed.
- * What waits at that moment is in the snapshot and is not written again. Main thread.
+ * That begins when whoever made it grow has been answered; what waits at that moment is in the snapshot and is not written again. Main
+ * thread.
  *
  * Rejected: a database (SQLite's addon is no part of Node 20; 2,000 changes a second need only appends); one file for each record
  * (100,000 of them).
@@ -21,6 +22,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readFile, rename, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import type { KeptView } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
@@ -114,6 +116,8 @@ export class Journal {
   private waiting: Waiting[] = [];
   /** What is done to the file, one after the other. */
   private work: Promise<void> = Promise.resolve();
+  /** The file is going to be another one, with room only for what was promised when it was begun. */
+  private isRewriting = false;
   private broken: VtepdError | undefined;
   /** Why the last change was refused that had no room. */
   private refusal: VtepdError | undefined;
@@ -141,7 +145,8 @@ export class Journal {
   /** Makes room on the disk for a record of so many bytes, which `append` must follow. @throws ERR_JOURNAL */
   async room(bytes: number): Promise<void> {
     this.promised += HEADER_BYTES + bytes;
-    if (this.broken === undefined && this.position + this.promised + RESERVE_BYTES <= this.size) return;
+    const isThere = this.position + this.promised + RESERVE_BYTES <= this.size;
+    if (isThere && this.broken === undefined && !this.isRewriting) return;
     try {
       await this.next(() => this.extend());
     } catch (error) {
@@ -174,7 +179,8 @@ export class Journal {
   }
 
   async close(): Promise<void> {
-    await this.work;
+    // Work may leave more work behind.
+    for (let done: Promise<void> | undefined; done !== this.work; await done) done = this.work;
     await this.file?.close();
     this.file = undefined;
   }
@@ -220,7 +226,6 @@ export class Journal {
   }
 
   private async flush(): Promise<void> {
-    if (this.position > Math.max(SMALL_BYTES, 2 * this.snapshotBytes)) await this.rewrite();
     const batch = this.waiting.splice(0);
     if (batch.length === 0) return;
     const bytes = Buffer.concat(batch.map(({ record }) => record));
@@ -238,10 +243,23 @@ export class Journal {
     this.promised -= bytes.length;
     this.refusal = undefined;
     for (const { resolve } of batch) resolve();
+    if (this.position > Math.max(SMALL_BYTES, 2 * this.snapshotBytes)) {
+      // First the answers.
+      this.next(() => turn().then(() => this.rewrite())).catch(() => {});
+    }
+  }
+
+  private async rewrite(): Promise<void> {
+    this.isRewriting = true;
+    try {
+      await this.putSnapshot();
+    } finally {
+      this.isRewriting = false;
+    }
   }
 
   /** Puts a snapshot in the file's place. A disk that has no room for it keeps the long file. */
-  private async rewrite(): Promise<void> {
+  private async putSnapshot(): Promise<void> {
     const covered = this.waiting.splice(0);
     const parts: Buffer[] = [];
     for (const text of this.snapshot()) {

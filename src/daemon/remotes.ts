@@ -77,6 +77,12 @@ export class TunnelRemotes {
     return this.parts.encapsulation.isMirror;
   }
 
+  /** Key of the remote VTEP; of one that is held and plain always the same object, as very many entries may have it. */
+  keyOf(address: string, { port, vni, via }: Omit<RemoteKey, "address">): RemoteKey {
+    const isOwn = port === this.own.port && vni === this.own.vni && via === undefined;
+    return (isOwn ? this.plain.get(address) : undefined) ?? { address, port, vni, via };
+  }
+
   /** Slot of the remote VTEP, made when it is new. @throws ERR_LIMIT, ERR_CONFIG_CONFLICT, then nothing is held */
   acquire(key: RemoteKey): number {
     if (this.isPlain(key)) return this.acquireSlot(key);

@@ -75,6 +75,7 @@ export class RouteRecursion {
   /** Whether a tunnel may have a remote VTEP. @param path of `dst` in the request @throws ERR_ROUTE_RECURSION */
   admit(tunnel: Tunnel, { dst, via }: Pick<FloodMember, "dst" | "via">, path: string): void {
     const { remotes } = tunnel.forwarding;
+    if (via === undefined && remotes.has(dst) && !remotes.isRecursive(dst)) return; // most of very many
     for (const address of tunnel.names.addresses(dst)) {
       if (via === undefined && remotes.has(address) && !remotes.isRecursive(address)) continue;
       const back = this.wayBack(tunnel, { address, via });

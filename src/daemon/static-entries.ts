@@ -8,7 +8,7 @@ import { isHostName } from "../dataplane/host-name.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { formatVtepAddress } from "../dataplane/vtep-address.ts";
 import { VtepdError } from "../errors.ts";
-import { parseMac, readMacHi, readMacLo } from "../wire/mac.ts";
+import { textMacHi, textMacLo } from "../wire/mac.ts";
 import { monotonicS } from "./clock.ts";
 import type { EntryEars } from "./entry-ears.ts";
 import type { Addresses } from "./flood-list.ts";
@@ -77,8 +77,8 @@ export class StaticEntries {
     const [macHi, macLo] = macWords(mac);
     const made = this.entries.get(mac);
     // An entry by name is found by the name and by where it stands now.
-    const isThere = made?.wish.dst === dst || this.destinationOf(macHi, macLo) === dst;
-    if (dst !== undefined && !isThere) throw this.notFound(mac, dst);
+    const isThere = dst === undefined || made?.wish.dst === dst || this.destinationOf(macHi, macLo) === dst;
+    if (!isThere) throw this.notFound(mac, dst);
     if (this.ears.isOn) this.note(mac, made, this.tables.fdb.find(this.bd, macHi, macLo));
     const isGone = this.tables.fdb.remove(this.bd, macHi, macLo, monotonicS());
     if (!isGone && made === undefined) throw this.notFound(mac, dst);
@@ -100,7 +100,7 @@ export class StaticEntries {
     const address = stay(this.addresses.of(wish.dst), present);
     if (before?.wish === wish && before.remote?.address === address) return;
     if (this.ears.isOn) this.note(mac, before, -1);
-    const remote = address === undefined ? undefined : { address, port: wish.port, vni: wish.vni, via: wish.via };
+    const remote = address === undefined ? undefined : this.remotes.keyOf(address, wish);
     const [macHi, macLo] = macWords(mac);
     if (remote === undefined) {
       if (before?.remote !== undefined) this.tables.fdb.remove(this.bd, macHi, macLo, monotonicS());
@@ -149,8 +149,8 @@ const exists = (mac: string, { dst, port, vni }: Wish): VtepdError => {
 };
 
 const macWords = (mac: string): [hi: number, lo: number] => {
-  const bytes = parseMac(mac);
-  if (bytes === undefined)
+  const hi = textMacHi(mac);
+  if (Number.isNaN(hi))
     throw new VtepdError("ERR_CONFIG_VALUE", `expected a MAC address, got "${mac}"`, { path: "mac" });
-  return [readMacHi(bytes, 0), readMacLo(bytes, 0)];
+  return [hi, textMacLo(mac)];
 };

@@ -37,13 +37,23 @@ export const writeMac = (bytes: Uint8Array, offset: number, hi: number, lo: numb
 /** Of a hexadecimal digit in any case: 0x30 to 0x39 are their low four bits, 0x41 and 0x61 begin with 1. */
 const nibble = (code: number): number => (code & 15) + (code > 0x39 ? 9 : 0);
 
+const octetAt = (text: string, at: number): number =>
+  (nibble(text.charCodeAt(at)) << 4) | nibble(text.charCodeAt(at + 1));
+
 /** Six bytes from `aa:bb:cc:dd:ee:ff` in any case; undefined when the text is anything else. */
 export const parseMac = (text: string): Uint8Array | undefined => {
   if (!MAC_TEXT.test(text)) return undefined;
   const bytes = new Uint8Array(6);
-  for (let n = 0; n < 6; n++) bytes[n] = (nibble(text.charCodeAt(3 * n)) << 4) | nibble(text.charCodeAt(3 * n + 1));
+  for (let n = 0; n < 6; n++) bytes[n] = octetAt(text, 3 * n);
   return bytes;
 };
+
+/** `hi` of the text of a MAC, without bytes in between; NaN when the text is anything else. */
+export const textMacHi = (text: string): number =>
+  MAC_TEXT.test(text) ? (octetAt(text, 0) << 8) | octetAt(text, 3) : Number.NaN;
+/** `lo` of what textMacHi took. */
+export const textMacLo = (text: string): number =>
+  (octetAt(text, 6) << 24) | (octetAt(text, 9) << 16) | (octetAt(text, 12) << 8) | octetAt(text, 15);
 
 /** What is expected of the MAC of an FDB entry, for people. */
 export const FDB_MAC = "a unicast MAC such as 02:00:00:00:00:01, or 00:00:00:00:00:00 for a member of the flood list";

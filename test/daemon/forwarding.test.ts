@@ -219,3 +219,26 @@ describe("a change that does not fit changes nothing:", () => {
     expect(state()).toEqual(before);
   });
 });
+
+describe("static entries that are equal but for their MAC", () => {
+  it("are counted, changed and deleted one by one", () => {
+    const { forwarding, state, tables } = setUp();
+    const macs = [1, 2, 3, 4].map((n) => `02:00:00:00:00:0${n}`);
+    for (const mac of macs) forwarding.change("replace", { mac, dst: "192.0.2.2" }, "control");
+    forwarding.change("replace", { mac: macs[1]!, dst: "192.0.2.2" }, "control");
+    forwarding.change("replace", { mac: macs[2]!, dst: "192.0.2.3" }, "control");
+    forwarding.change("replace", { mac: macs[3]!, dst: "192.0.2.2", sticky: true }, "control");
+    expect(macs.map((mac) => forwarding.statics.get(mac)!.wish.isSticky)).toEqual([false, false, false, true]);
+    expect(state().remotes).toEqual([
+      ["192.0.2.2", 4789, 42, 3],
+      ["192.0.2.3", 4789, 42, 1],
+    ]);
+    for (const mac of macs.slice(0, 3)) forwarding.delete(mac, undefined);
+    expect(state().macs).toEqual([[macs[3], "192.0.2.2"]]);
+    expect([...tables.fdb.entries()]).toHaveLength(1);
+    forwarding.change("add", { mac: macs[0]!, dst: "192.0.2.2" }, "config");
+    expect(forwarding.statics.get(macs[0]!)!.wish.owner).toBe("config");
+    for (const mac of [macs[0]!, macs[3]!]) forwarding.delete(mac, undefined);
+    expect([state().remotes, state().held]).toEqual([[], []]);
+  });
+});

@@ -209,6 +209,16 @@ describe("many changes in one call", () => {
     expect((await run([add, flood, entry(1, "ov43"), { op: "flood-set", dev: "ov0", members: [] }])).status).toBe(204);
     expect(byHand()).toHaveLength(2);
     expect(daemon.json("flood", "show", "ov0")).toEqual([]);
+    const made = byHand();
+    const undone = [
+      { ...entry(1, "ov43"), verb: "replace", dst: "192.0.2.3" },
+      { op: "fdb-del", dev: "ov43", mac: macOf(1) },
+      entry(2, "ov43"),
+      { ...flood, op: "flood-del" },
+      entry(3, "nosuch"),
+    ];
+    expect((await run(undone)).status).toBe(404);
+    expect(byHand()).toEqual(made);
     await again();
     expect(byHand()).toHaveLength(2);
   });

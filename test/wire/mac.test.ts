@@ -7,6 +7,8 @@ import {
   parseMac,
   readMacHi,
   readMacLo,
+  textMacHi,
+  textMacLo,
   toLocalMac,
 } from "../../src/wire/mac.ts";
 
@@ -22,6 +24,9 @@ describe("MAC address", () => {
         const text = formatMac(readMacHi(bytes, 0), readMacLo(bytes, 0));
         expect(parseMac(text)).toEqual(bytes);
         expect(parseMac(text.toUpperCase())).toEqual(bytes);
+        for (const each of [text, text.toUpperCase()]) {
+          expect([textMacHi(each), textMacLo(each)]).toEqual([readMacHi(bytes, 0), readMacLo(bytes, 0)]);
+        }
         expect(isGroupMac(readMacHi(bytes, 0))).toBe((bytes[0]! & 1) === 1);
       }),
     );
@@ -29,7 +34,10 @@ describe("MAC address", () => {
 
   it.each(["", "02:00:00:00:00", "02:00:00:00:00:001", "02-00-00-00-00-01", "02:00:00:00:00:0g", " 02:00:00:00:00:01"])(
     "is not read from %j",
-    (text) => expect(parseMac(text)).toBeUndefined(),
+    (text) => {
+      expect(parseMac(text)).toBeUndefined();
+      expect(textMacHi(text)).toBeNaN();
+    },
   );
 
   it.each([
