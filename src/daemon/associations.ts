@@ -57,6 +57,11 @@ export class Associations {
     return this.held.find(({ direction }) => direction === "out")?.spi;
   }
 
+  /** One that opens what comes, the first of the file; undefined = there is none. */
+  get inbound(): { readonly spi: number; readonly row: number } | undefined {
+    return this.held.find(({ direction }) => direction === "in");
+  }
+
   /** Forgets all keys. */
   clear(): void {
     this.table.send(this.bd, 0);

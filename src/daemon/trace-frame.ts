@@ -1,5 +1,6 @@
 /** Frames as a trace puts them before the data plane: described by the addon, as a worker would have got them. */
 import {
+  FRAME_ASSOCIATION,
   FRAME_DATAGRAM_LENGTH,
   FRAME_DESTINATION,
   FRAME_HEADER_OFFSET,
@@ -24,6 +25,8 @@ import type { Receiver } from "./receivers.ts";
 import type { Tunnel } from "./tunnel.ts";
 
 const SEQUENCE_BYTES = 4;
+/** SPI, sequence number, initialisation vector. */
+const ESP_HEADER_BYTES = 16;
 /** A socket's of somebody: it decides nothing. */
 const SOURCE_PORT = 49_152;
 
@@ -60,23 +63,35 @@ export interface Datagram {
   readonly receiver: Receiver;
   /** The tunnel header. */
   readonly header: Uint8Array;
+  /** Of the key that opens it, where it is sealed. */
+  readonly spi: number | undefined;
   readonly place: (batch: Batch) => void;
 }
 
-/** As it is received from a remote VTEP. @throws ERR_USAGE for ESP, ERR_CONFIG_CONFLICT for a family without a local address */
+/** What the addon leaves of a sealed packet that it has opened: its header, here with a sequence number that was never used. */
+const openedHeader = (spi: number): Uint8Array => {
+  const header = Buffer.alloc(ESP_HEADER_BYTES);
+  header.writeUInt32BE(spi);
+  return header;
+};
+
+/**
+ * As it is received from a remote VTEP; where such packets are sealed, as it has just been opened.
+ * @throws ERR_USAGE for ESP without a key to open anything, ERR_CONFIG_CONFLICT for a family without a local address
+ */
 export const fromVtep = (tunnel: Tunnel, tables: Tables, from: string, bytes: Uint8Array): Datagram => {
   const { config, endpoints } = tunnel;
-  if (tunnel.encapsulation.format.kind === "esp") {
-    throw new VtepdError(
-      "ERR_USAGE",
-      `from: tunnel ${config.name} takes sealed packets only: a trace has no key for them`,
-    );
+  const isSealed = tunnel.encapsulation.format.kind === "esp";
+  const association = isSealed ? tunnel.associations.inbound : undefined;
+  if (isSealed && association === undefined) {
+    throw new VtepdError("ERR_USAGE", `from: tunnel ${config.name} has no key that opens what comes`, { path: "from" });
   }
   const address = parseVtepAddress(from);
   const endpoint = endpoints.of(address.family, from, "from");
   const isIpv6 = !tunnel.encapsulation.isEthernet && bytes.length > 0 && bytes[0]! >>> 4 === 6;
   const { template, ipv6Template } = new Encapsulation(peersConfig(config)).templates(config.id);
-  const header = (isIpv6 ? (ipv6Template ?? template) : template).slice();
+  const ofMode = isIpv6 ? (ipv6Template ?? template) : template;
+  const header = association === undefined ? ofMode.slice() : openedHeader(association.spi);
   if (config.greSequence.input) {
     const next = tables.bridgeDomains.get(tunnel.bd, BD_GRE_NEXT);
     new DataView(header.buffer).setInt32(header.length - SEQUENCE_BYTES, next);
@@ -91,8 +106,9 @@ export const fromVtep = (tunnel: Tunnel, tables: Tables, from: string, bytes: Ui
     frames[FRAME_HEADER_OFFSET] = start;
     frames[FRAME_DATAGRAM_LENGTH] = header.length + bytes.length;
     frames[FRAME_SOURCE_PORT] = SOURCE_PORT;
+    if (association !== undefined) frames[FRAME_ASSOCIATION] = association.row + 1;
     frames.set(addressWords(address.mapped), FRAME_SOURCE);
     frames.set(addressWords(endpoint.local.mapped), FRAME_DESTINATION);
   };
-  return { receiver, header, place };
+  return { receiver, header, spi: association?.spi, place };
 };

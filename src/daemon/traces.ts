@@ -51,13 +51,14 @@ export class Traces {
         ...this.overlaySteps(tunnel, frame, outcome),
       ]);
     }
-    const { receiver, header, place } = fromVtep(tunnel, tables, from, frame);
+    const { receiver, header, spi, place } = fromVtep(tunnel, tables, from, frame);
+    const how = spi === undefined ? `tunnel header ${hex(header) || "none"}` : `sealed by SPI ${spi}, opened`;
     const outcome = rehearse(memory, now, place);
     return this.view(tunnel, "in", outcome, [
       parse,
       {
         step: "receive",
-        text: `from ${from} by ${formatSocket(receiver.spec)}, tunnel header ${hex(header) || "none"}`,
+        text: `from ${from} by ${formatSocket(receiver.spec)}, ${how}`,
       },
       ...this.underlaySteps(tunnel, frame, from, outcome),
     ]);
@@ -75,7 +76,7 @@ export class Traces {
     const waited = outcome.hasWaited
       ? [{ step: "wait", text: "until the remote VTEP, which is new, has been made known" }]
       : [];
-    const sends = outcome.copies.map((copy, index) => this.sendStep(copies[index]!, copy));
+    const sends = outcome.copies.map((copy, index) => this.sendStep(tunnel, copies[index]!, copy));
     const steps = [...before, ...waited, ...sends, { step: "outcome", text: `${end}${why}` }];
     return { dev: tunnel.config.name, direction, outcome: end, reason: name, steps, copies };
   }
@@ -152,13 +153,15 @@ export class Traces {
     return { step: "learn", text: `${mac} is at ${at(now.target)} ${now.isStatic ? "by a static entry" : "already"}` };
   }
 
-  private sendStep(copy: TraceCopy, { remote, bytes }: RehearsedCopy): TraceStep {
+  private sendStep({ associations }: Tunnel, copy: TraceCopy, { remote, bytes }: RehearsedCopy): TraceStep {
     if (copy.to === null) return { step: "deliver", text: `${bytes.length} bytes to the device` };
     const limit = this.parts.tables.remotes.get(remote, REMOTE_FRAME_LIMIT);
     const size = limit === UNLIMITED ? `${bytes.length} bytes` : `${bytes.length} of at most ${limit} bytes`;
     const isUdp = copy.protocol === PROTOCOL_UDP;
     const way = isUdp ? `UDP ${copy.sourcePort || "any"} > ${copy.port}` : `IP protocol ${copy.protocol}`;
-    const header = copy.header === "" ? "no header" : `header ${copy.header}`;
+    const spi = associations.outboundSpi;
+    const open = copy.header === "" ? "no header" : `header ${copy.header}`;
+    const header = spi === undefined ? open : `to be sealed by SPI ${spi}`;
     const df = copy.df ? ", DF" : "";
     return {
       step: "send",

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TraceView } from "../../src/dataplane/trace-view.ts";
 import { RunningDaemon } from "../support/daemon.ts";
+import { KeyFolder, keyHex, keyLines } from "../support/esp-keys.ts";
 import { arpFrame, ipPacket, MAC_A, MAC_B, MAC_BROADCAST, udpFrame } from "../support/frame-builder.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
@@ -15,6 +16,7 @@ let left: Host;
 let right: Host;
 let daemon: RunningDaemon;
 let far: string;
+let keys: KeyFolder;
 
 beforeAll(async () => {
   lab = Lab.create();
@@ -29,11 +31,17 @@ beforeAll(async () => {
   const ov0 = `{ mode: vxlan, id: 42, ${common}, addresses: [10.42.0.1/24], arp-proxy: true, ttl: 7, type-of-service: 16 }`;
   const gre0 = `{ mode: gretap, ${common}, key: { input: 5, output: 6 }, vlan: drop }`;
   const ip0 = `{ mode: ipip, ${common} }`;
-  daemon = await RunningDaemon.start(left, `{ ov0: ${ov0}, gre0: ${gre0}, ip0: ${ip0} }`);
+  keys = new KeyFolder();
+  const keyFile = keys.write("left", keyLines([{ spi: 4097, hex: keyHex(1) }], { spi: 4098, hex: keyHex(2) }));
+  const vti0 = `{ mode: vti, ${common}, key-file: ${keyFile} }`;
+  daemon = await RunningDaemon.start(left, `{ ov0: ${ov0}, gre0: ${gre0}, ip0: ${ip0}, vti0: ${vti0} }`);
   expect(left.exec("ping", ["-c", "1", "-W", "2", "10.42.0.2"]).status).toBe(0);
   await waitFor(() => daemon.learned("ov0").length === 1, { what: "the far station" });
 });
-afterAll(() => lab.close());
+afterAll(async () => {
+  await lab.close();
+  keys.delete();
+});
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const trace = (dev: string, bytes: Uint8Array, ...words: readonly string[]): TraceView =>
@@ -128,6 +136,18 @@ describe("vtepctl trace frame", () => {
       dstPort: 2,
     });
     expect(trace("gre0", tagged)).toMatchObject({ outcome: "dropped", reason: "vlan_tagged" });
+  });
+
+  it("takes what is inside of sealed packets, and says by which key they are", () => {
+    const packet = ipPacket({ srcIp: "10.44.0.2", dstIp: "10.44.0.1" }, 1, "ping");
+    const out = trace("vti0", packet);
+    expect(out).toMatchObject({ outcome: "sent", copies: [{ to: "192.0.2.2", protocol: 50, frame: hex(packet) }] });
+    expect(textOf(out, "send")).toContain("IP protocol 50, TTL default, TOS 0, to be sealed by SPI 4098, ");
+    const came = trace("vti0", packet, "from", "192.0.2.2");
+    expect(came).toMatchObject({ outcome: "delivered", reason: null, copies: [{ to: null, frame: hex(packet) }] });
+    expect(textOf(came, "receive")).toBe("from 192.0.2.2 by 192.0.2.1 protocol 50, sealed by SPI 4097, opened");
+    expect(trace("vti0", packet, "from", "192.0.2.9")).toMatchObject({ outcome: "dropped", reason: "unknown_vtep" });
+    expect(trace("vti0", packet.subarray(0, 9), "from", "192.0.2.2")).toMatchObject({ outcome: "dropped" });
   });
 
   it("prints steps, and says what is wrong with its words", () => {
