@@ -46,6 +46,7 @@ import { RouteRecursion } from "./route-recursion.ts";
 import { ServiceManager } from "./service-manager.ts";
 import { StateDirectory } from "./state-directory.ts";
 import { Statistics } from "./statistics.ts";
+import { StatusLine } from "./status-line.ts";
 import { Strangers } from "./strangers.ts";
 import { Supervisor, type WorkerPlan } from "./supervisor.ts";
 import { Traces } from "./traces.ts";
@@ -273,7 +274,15 @@ const start = async (
     warnOfKernelTunnels(made, log);
     underlayWatch.look();
   };
-  const desired = new Desired({ links, gateways, directRoutes, turns, configPath, log, onChange }, config);
+  const status = new StatusLine({
+    manager,
+    tunnels,
+    workers: supervisor.count,
+    absentees: () => desired.absentees,
+    journalFailure: () => journal?.view().failure ?? null,
+  });
+  const during = <T>(reload: () => Promise<T>): Promise<T> => status.during(reload);
+  const desired = new Desired({ links, gateways, directRoutes, turns, configPath, log, onChange, during }, config);
   await desired.start();
   const handMade = new HandMade({ desired, tunnels, log });
   const kept = state === undefined ? undefined : await readJournal(state.journal);
@@ -289,7 +298,6 @@ const start = async (
   const changes = new Changes({ vtep, desired, links, tunnels, journal });
   if (kept !== undefined) await handMade.restore(kept.records, changes);
   if (kept !== undefined && kept.damagedBytes > 0) await journal?.renew();
-  store.closeRest();
   // What somebody has made by hand ends with its device, or with its underlay's namespace, as the kernel's does; what is the file's now is no longer by hand.
   watch.onDeleted = (name) => (desired.isByHand(name) ? changes.run([{ op: "link-del", name }]) : undefined);
   underlayWatch.onAbandoned = watch.onDeleted;
@@ -302,8 +310,6 @@ const start = async (
   const saveTimer = setInterval(() => void saveLearned(), LEARNED_PERIOD_MS);
   undo.push(saveLearned);
   undo.push(() => clearInterval(saveTimer));
-  const retryTimer = setInterval(() => void handMade.retry(changes), RETRY_PERIOD_MS);
-  undo.push(() => clearInterval(retryTimer));
 
   const segmentWatch = watchSegments(statistics, log);
   const timer = setInterval(() => {
@@ -320,6 +326,7 @@ const start = async (
       entryWatch.tick();
     }
     segmentWatch();
+    status.tick();
     void transmitters.revive();
   }, TICK_MS);
   underlayWatch.start();
@@ -350,13 +357,13 @@ const start = async (
     undo.push(() => exporter.close());
   }
   undo.push(startWatchdog(manager, supervisor, log));
+  const isAwaited = (name: string): boolean => desired.isAbsent(name);
+  const retry = (): Promise<void> => handMade.retry(changes).then(() => store.settle(isAwaited));
+  const retryTimer = setInterval(() => void retry(), RETRY_PERIOD_MS);
+  undo.push(() => clearInterval(retryTimer));
+  store.settle(isAwaited);
   undo.push(() => store.leave()); // the first step of a stop
   log.info({ workers: supervisor.count, tunnels: tunnels.size, control: control.socket }, "vtepd is forwarding");
-  const ready = (): void => manager.ready(`forwarding, tunnels: ${tunnels.size}, workers: ${supervisor.count}`);
-  ready();
-  const reload = (): Promise<Difference> => {
-    manager.reloading();
-    return desired.reload(false).finally(ready);
-  };
-  return { failed: supervisor.failed, reload };
+  status.ready();
+  return { failed: supervisor.failed, reload: () => desired.reload(false) };
 };

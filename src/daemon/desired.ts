@@ -54,6 +54,8 @@ export interface DesiredParts {
   readonly log: Logger;
   /** Told of the tunnels that are new or were made anew. */
   onChange(made: readonly Tunnel[]): void;
+  /** Runs what brings another configuration into effect, and tells who wants to know. */
+  during<T>(reload: () => Promise<T>): Promise<T>;
 }
 
 export class Desired implements DesiredState {
@@ -175,12 +177,12 @@ export class Desired implements DesiredState {
 
   reload(dryRun: boolean): Promise<Difference> {
     const apply = (): Promise<Difference> => this.applyFile(() => loadConfig(this.parts.configPath), dryRun);
-    return dryRun ? apply() : this.noting(apply);
+    return dryRun ? apply() : this.parts.during(() => this.noting(apply));
   }
 
   applyText(text: string, dryRun: boolean): Promise<Difference> {
     const apply = (): Promise<Difference> => this.applyFile(() => parseConfig(text, "config"), dryRun);
-    return dryRun ? apply() : this.noting(apply);
+    return dryRun ? apply() : this.parts.during(() => this.noting(apply));
   }
 
   /** Remembers how it went. */

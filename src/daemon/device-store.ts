@@ -10,13 +10,16 @@
  * somebody has moved is told from one that is to be elsewhere now, and MTU what we gave it last, so that one given by hand is told
  * from ours. A device that does not fit what is wanted (kind, queues, vnet header, netns) is made anew.
  *
- * While the daemon stops, devices are left (`leave`): closing our descriptors does the rest, whoever holds others.
+ * While the daemon stops, devices are left (`leave`): closing our descriptors does the rest, whoever holds others. Until the start is over
+ * (`settle`) nothing of before is ended either, only let go of: an operator's typo must not cost addresses and routes. What a start
+ * made itself goes when it fails.
  */
 import { closeSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
 import type { Logger } from "pino";
 import { addon } from "../binding/addon.ts";
+import { parseMac } from "../wire/mac.ts";
 import type { DeviceSpec, HeldDevice } from "./device-spec.ts";
 import type { Offload } from "./offload.ts";
 import type { ServiceManager } from "./service-manager.ts";
@@ -56,9 +59,13 @@ export class DeviceStore {
   private readonly waiting = new Map<string, Kept>();
   /** Names that the service manager has, by device. */
   private readonly stored = new Map<string, string[]>();
+  /** Devices of before that are in use, until the start is over. */
+  private readonly taken = new Map<string, Kept>();
   /** Our persistent devices and the MTU we gave each. */
   private readonly persistent = new Map<string, number>();
+  private isStarting = true;
   private isLeaving = false;
+  private hasFailed = false;
 
   constructor(parts: DeviceStoreParts) {
     this.parts = parts;
@@ -76,22 +83,34 @@ export class DeviceStore {
     this.waiting.delete(spec.name);
     try {
       const fds = kept.fds.length === 0 ? this.attach(spec, offload) : kept.fds;
-      if (kept.netns === namespaceKey(spec.netns) && fds.length === spec.queues && fits(fds, spec, offload)) {
-        const { macAddress } = addon.tapInfo(fds[0]!);
+      const macAddress = Uint8Array.from(addon.tapInfo(fds[0]!).macAddress);
+      const isAlike = kept.netns === namespaceKey(spec.netns) && fds.length === spec.queues;
+      if (isAlike && hasMac(macAddress, spec) && fits(fds, spec, offload)) {
         this.parts.log.info({ link: spec.name }, "the device of before is in use again");
-        return { spec, fds, macAddress: Uint8Array.from(macAddress), givenMtu: kept.mtu };
+        if (this.isStarting) this.taken.set(spec.name, kept);
+        return { spec, fds, macAddress, givenMtu: kept.mtu };
       }
       this.remove([{ name: spec.name, fds }]);
     } catch (error) {
-      this.remove([{ name: spec.name, fds: kept.fds }]);
+      const fds = kept.fds.length === 0 ? this.attachAny(spec.name) : kept.fds;
+      this.remove([{ name: spec.name, fds }]);
       this.parts.log.warn({ link: spec.name, err: error }, "the device of before cannot be used; it is made anew");
     }
     return undefined;
   }
 
+  /** What was taken and could not be used after all. */
+  giveBack({ spec: { name, netns }, fds, givenMtu }: HeldDevice): void {
+    if (fds.length === 0) return; // it is in use
+    this.taken.delete(name);
+    this.waiting.set(name, { netns: namespaceKey(netns), mtu: givenMtu, fds: fds.splice(0) });
+  }
+
   /** A device is there, or has another MTU of ours. */
   keep({ name, netns, mtu, fds }: OpenDevice): void {
     const { manager, list } = this.parts;
+    const kept = this.taken.get(name);
+    if (kept !== undefined) this.taken.set(name, { ...kept, mtu });
     if (manager.isPresent) {
       const names = fds.map((_, queue) => `tap.${name}.${queue}.${namespaceKey(netns)}.${mtu}`);
       const before = this.stored.get(name) ?? [];
@@ -99,48 +118,49 @@ export class DeviceStore {
       for (const [queue, stored] of names.entries()) if (!before.includes(stored)) manager.store(stored, fds[queue]!);
       this.stored.set(name, names);
     } else if (list !== undefined && netns === undefined) {
+      // First the list: a device that stays and is in none would be taken for somebody else's.
+      const isPersistent = this.persistent.has(name);
       this.persistent.set(name, mtu);
-      try {
-        writeList(list, this.persistent);
-        addon.setTapPersistent(fds[0]!, 1);
-      } catch (error) {
-        // Whoever finds a device that no list has takes it for somebody else's.
-        this.persistent.delete(name);
-        addon.setTapPersistent(fds[0]!, 0);
-        this.parts.log.warn({ link: name, list, err: error }, "the device ends with this daemon, nothing can be kept");
-      }
+      if (this.write(list) || isPersistent) addon.setTapPersistent(fds[0]!, 1);
+      else this.persistent.delete(name);
     }
   }
 
-  /** Ends devices; or lets go of them, while the daemon stops. */
+  /** Ends devices; or lets go of them, while the daemon stops, and of those of before while it starts. */
   remove(devices: readonly { readonly name: string; readonly fds: readonly number[] }[]): void {
     const { manager, list } = this.parts;
     if (this.isLeaving && (manager.isPresent || list !== undefined)) {
       for (const { fds } of devices) for (const fd of fds) closeSync(fd);
       return;
     }
-    for (const { name, fds } of devices) {
+    const ending = devices.filter((device) => !this.isToWait(device));
+    for (const { name, fds } of ending) {
       for (const stored of this.stored.get(name) ?? []) manager.forget(stored);
       this.stored.delete(name);
       if (this.persistent.delete(name) && fds.length > 0) addon.setTapPersistent(fds[0]!, 0);
     }
-    if (list !== undefined && !manager.isPresent) this.writeRest(list);
-    addon.removeTaps(Int32Array.from(devices.flatMap(({ fds }) => [...fds])), manager.isPresent);
+    if (list !== undefined && !manager.isPresent) this.write(list);
+    addon.removeTaps(Int32Array.from(ending.flatMap(({ fds }) => [...fds])), manager.isPresent);
   }
 
-  /** Ends the devices that nobody has taken: everything that shall be is there now. */
-  closeRest(): void {
+  /**
+   * Nothing can fail any more that would end the daemon: ends the devices that nobody has taken. @param isAwaited whether there is
+   * a tunnel of that name that cannot be made yet
+   */
+  settle(isAwaited: (name: string) => boolean): void {
+    this.isStarting = false;
+    this.taken.clear();
     for (const [name, { fds }] of this.waiting) {
+      if (isAwaited(name)) continue;
+      this.waiting.delete(name);
       this.parts.log.info({ link: name }, "a device of before is of no tunnel any more");
       try {
         const open = fds.length > 0 ? fds : this.attachAny(name);
-        this.persistent.set(name, 0);
         this.remove([{ name, fds: open }]);
       } catch (error) {
         this.parts.log.warn({ link: name, err: error }, "a device of before cannot be removed");
       }
     }
-    this.waiting.clear();
   }
 
   /** From now on devices are let go of, not ended. */
@@ -148,13 +168,27 @@ export class DeviceStore {
     this.isLeaving = true;
   }
 
-  /** A name too many in the list does no harm while there is no such device. */
-  private writeRest(list: string): void {
+  /** Whether an end to it would be too early; then it waits again, for who takes it or for the next start. */
+  private isToWait({ name, fds }: { readonly name: string; readonly fds: readonly number[] }): boolean {
+    const kept = this.taken.get(name);
+    if (this.waiting.has(name)) return true;
+    if (kept === undefined || fds.length === 0) return false;
+    this.taken.delete(name);
+    this.waiting.set(name, { ...kept, fds: [...fds] });
+    return true;
+  }
+
+  /** Returns whether the list could be written. Those that wait are ours, too. */
+  private write(list: string): boolean {
+    const waiting = [...this.waiting].map(([name, { mtu }]) => [name, mtu] as const);
     try {
-      writeList(list, this.persistent);
-    } catch (error) {
-      this.parts.log.warn({ list, err: error }, "the list of devices cannot be written");
+      writeList(list, new Map([...this.persistent, ...waiting]));
+      this.hasFailed = false;
+    } catch (err) {
+      if (!this.hasFailed) this.parts.log.error({ list, err, code: "ERR_JOURNAL" }, "devices cannot be kept");
+      this.hasFailed = true;
     }
+    return !this.hasFailed;
   }
 
   private receive(name: string, fd: number): void {
@@ -177,6 +211,7 @@ export class DeviceStore {
 
   /** A device that is only to be ended; nobody knows its kind any more. */
   private attachAny(name: string): number[] {
+    this.persistent.set(name, 0);
     for (const kind of ["tap", "tun"] as const) {
       for (const vnetHeader of [true, false]) {
         for (const queues of [1, 2]) {
@@ -189,6 +224,9 @@ export class DeviceStore {
     return [];
   }
 }
+
+const hasMac = (mac: Uint8Array, { macAddress }: DeviceSpec): boolean =>
+  macAddress === undefined || Buffer.compare(mac, parseMac(macAddress)!) === 0;
 
 const fits = (fds: readonly number[], { kind }: DeviceSpec, { tap }: Offload): boolean =>
   fds.every((fd) => {

@@ -77,6 +77,11 @@ export class ServiceManager {
     this.tell(`READY=1\nSTATUS=${status}`);
   }
 
+  /** @param status as of `ready`, at any time */
+  status(status: string): void {
+    this.tell(`STATUS=${status}`);
+  }
+
   /** A reload begins; `ready` ends it, also when it failed. */
   reloading(): void {
     this.tell(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);

@@ -159,7 +159,9 @@ export class Tunnel {
     const kind = new Encapsulation(config).isEthernet ? "tap" : "tun";
     const spec = { name, kind, mtu: plan.mtu, macAddress, netns, queues, txQueueFrames, port } as const;
     const { store } = ground;
-    const former = held ?? store.take(spec, offload);
+    const kept = held === undefined ? store.take(spec, offload) : undefined;
+    if (kept !== undefined) undo.push(() => store.giveBack(kept));
+    const former = held ?? kept;
     const adopted = former !== undefined && Device.suits(former, spec) ? former : undefined;
     if (former !== undefined && adopted === undefined) Device.removeHeld([former], store);
     const device = new Device(spec, ground, adopted);

@@ -15,6 +15,14 @@ let lab: Lab;
 let left: Host;
 let right: Host;
 
+/** Holds the port of the exporter. */
+const HOLDER = `
+import socket, time
+holder = socket.create_server(("127.0.0.1", 9470))
+print("listening", flush=True)
+time.sleep(600)
+`;
+
 const tunnel = (name: string, id: number, more = ""): string =>
   `${name}: { mode: vxlan, id: ${id}, local: 192.0.2.1, remote: 192.0.2.2${more} }`;
 const OV0 = tunnel("ov0", 42, ", addresses: [10.42.0.1/24]");
@@ -97,6 +105,34 @@ describe("under a service manager with a descriptor store", () => {
     expect(service.log).not.toMatch(/cannot be used|made anew/);
   });
 
+  it("a start that fails leaves them for the next one, and nothing else", async () => {
+    const service = await Service.start(left, `{ ${OV0}, ${tunnel("ov1", 43)} }`);
+    left.ip("addr", "add", "10.42.9.1/24", "dev", "ov0");
+    const before = shape();
+    const stored = service.stored;
+    await service.end("SIGTERM");
+    const wrong = [
+      ["a wrong file", "{ ov0: { mode: vxlan, id: 16777216 } }", 1],
+      ["a namespace that is not there", `{ ${OV0}, ${tunnel("ov5", 45, ", netns: nowhere")} }`, 2],
+      ["a port in use, seen last", `{ ${OV0}, ${tunnel("ov5", 45)} }`, 2],
+    ] as const;
+    const [, , [, usesPort]] = wrong;
+    const holder = left.spawn("python3", ["-c", HOLDER]);
+    await holder.waitForOutput(/listening/);
+    for (const [, tunnels, status] of wrong) {
+      service.configure(tunnels, tunnels === usesPort ? "metrics: { listen: 127.0.0.1:9470 }" : undefined);
+      expect(await service.startInVain()).toBe(status);
+      expect(shape()).toEqual(before);
+      expect(left.exec("ip", ["link", "show", "ov5"]).status).not.toBe(0);
+      await service.waitForStored(stored);
+    }
+    service.configure(`{ ${OV0} }`);
+    await service.startAgain();
+    expect(shape()).toEqual(before);
+    left.run("ping", ["-c", "2", "-i", "0.2", "-W", "2", "10.42.0.2"]);
+    expect(left.exec("ip", ["link", "show", "ov1"]).status).not.toBe(0);
+  }, 60_000);
+
   it("those that are wanted no more, or otherwise, are not kept", async () => {
     const service = await Service.start(left, `{ ${OV0}, ${tunnel("ov1", 43)}, ${tunnel("ov2", 44)} }`);
     const indexOf = (name: string): number | undefined =>
@@ -118,6 +154,36 @@ describe("under a service manager with a descriptor store", () => {
 });
 
 describe("keep-devices", () => {
+  it("leaves them over a start that fails, and over one with another number of queues", async () => {
+    const folder = temporaryDirectory();
+    const daemon = `keep-devices: true, state-directory: ${folder}/state`;
+    const settings = { daemon, socket: `${folder}/control.sock`, workers: 2 };
+    const both = `{ ${OV0}, ${tunnel("ov1", 43)} }`;
+    await (await RunningDaemon.start(left, both, settings)).stop();
+    left.ip("addr", "add", "10.42.9.1/24", "dev", "ov0");
+    const before = shape();
+    const startInVain = async (tunnels: string): Promise<void> => {
+      const { child } = RunningDaemon.launch(left, tunnels, settings);
+      expect((await child.wait(20_000)).code).toBe(2);
+      expect(child.stderr).toContain("ERR_NETNS_NOT_FOUND");
+      expect(shape()).toEqual(before);
+      expect(left.exec("ip", ["link", "show", "ov5"]).status).not.toBe(0);
+    };
+    await startInVain(`{ ${OV0}, ov5: { mode: gretap, remote: 192.0.2.2 }, ${tunnel("ov6", 46, ", netns: nowhere")} }`);
+    await startInVain(`{ ${tunnel("ov6", 46, ", netns: nowhere")} }`);
+    const running = await RunningDaemon.start(left, both, settings);
+    expect(shape()).toMatchObject({ ifindex: before.ifindex, addresses: expect.stringContaining("10.42.9.1/24") });
+    left.run("ping", ["-c", "2", "-i", "0.2", "-W", "2", "10.42.0.2"]);
+    await running.stop();
+    const single = await RunningDaemon.start(left, both, { ...settings, workers: 1 });
+    expect(single.child.stdout).toContain("it is made anew");
+    left.run("ping", ["-c", "2", "-i", "0.2", "-W", "2", "10.42.0.2"]);
+    await single.stop();
+    const last = await RunningDaemon.start(left, "{}", settings);
+    expect(left.ipJson("link", "show").map(({ ifname }: { ifname: string }) => ifname)).toEqual(["lo", "eth0"]);
+    await last.stop();
+  }, 60_000);
+
   it("leaves the devices when the daemon ends or is killed, and takes them up again", async () => {
     const folder = temporaryDirectory();
     const daemon = `keep-devices: true, state-directory: ${folder}/state`;

@@ -47,6 +47,58 @@ describe("a service manager", () => {
     expect(service.log).not.toContain("the service manager cannot be told");
   });
 
+  it("is told of each reload, and how things are, whoever asks for it", async () => {
+    const service = await Service.start(host, TUNNEL);
+    const told = () => service.notified.filter(({ READY, RELOADING }) => READY === "1" || RELOADING === "1");
+    /** Runs a reload and returns what was told since. */
+    const during = async (count: number, reload: () => void): Promise<typeof service.notified> => {
+      const { length } = told();
+      reload();
+      await waitFor(() => told().length >= length + count, { what: () => JSON.stringify(told()), timeoutMs: 20_000 });
+      return told().slice(length);
+    };
+    const config = (...words: readonly string[]): { status: number; stderr: string } => {
+      const { status, stderr } = service.vtepctl("config", ...words);
+      return { status, stderr };
+    };
+    const reloading = { RELOADING: "1", MONOTONIC_USEC: expect.stringMatching(/^\d+$/) };
+    const ways = [
+      () => service.command("kill SIGHUP"),
+      () => expect(config("reload").status).toBe(0),
+      () => expect(config("apply", service.file).status).toBe(0),
+    ];
+    for (const [n, way] of ways.entries()) {
+      service.configure(n % 2 === 0 ? "{}" : TUNNEL);
+      const STATUS = `forwarding, tunnels: ${n % 2}, workers: 2`;
+      expect(await during(2, way)).toEqual([reloading, { READY: "1", STATUS }]);
+    }
+
+    service.configure("{ ov0: { mode: vxlan, id: 16777216 } }");
+    const failure =
+      /^forwarding, tunnels: 0, workers: 2, the last reload failed: .*tunnels\.ov0\.id: expected .*16777216/;
+    const refused = await during(2, () =>
+      expect(config("reload")).toMatchObject({ stderr: expect.stringContaining("16777216") }),
+    );
+    expect(refused).toEqual([reloading, { READY: "1", STATUS: expect.stringMatching(failure) }]);
+    expect(await during(2, () => service.command("kill SIGHUP"))).toEqual(refused.with(0, reloading));
+    expect(service.log).toMatch(/vtepd: ERR_CONFIG_VALUE: .*tunnels\.ov0\.id/);
+    // A dry run is none.
+    const { length } = told();
+    expect(config("diff").status).not.toBe(0);
+    service.configure(TUNNEL);
+    expect(config("diff").status).toBe(0);
+    expect(told()).toHaveLength(length);
+
+    expect(config("reload").status).toBe(0);
+    await waitFor(() => service.status === "forwarding, tunnels: 1, workers: 2", { what: () => service.status ?? "" });
+    host.ip("link", "set", "eth0", "down");
+    await waitFor(() => service.status === "forwarding, tunnels: 1, with a degraded underlay: 1, workers: 2", {
+      what: () => `a degraded underlay, got ${service.status}`,
+      timeoutMs: 20_000,
+    });
+    expect(await service.end("SIGTERM")).toBe(0);
+  }, 60_000);
+
   it("that does not listen disturbs nothing", async () => {
     const service = Service.launch(host, TUNNEL, { variables: ["NOTIFY_SOCKET=/nowhere/at/all"] });
     await service.child.waitForOutput(/vtepd is forwarding/);

@@ -22,7 +22,7 @@ let unit: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "vtepd-unit-"));
   unit = join(folder, "vtepd.service");
-  writeFileSync(unit, UNIT.replace("/usr/bin/vtepd", VTEPD));
+  writeFileSync(unit, UNIT.replace("/usr/bin/vtepd", VTEPD).replace("/usr/bin/vtepctl", file("dist/vtepctl.js")));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -45,7 +45,7 @@ export class Service {
     this.socket = join(this.folder, "control.sock");
     this.configure(tunnels);
     const { variables = [], before = [] } = settings;
-    const program = [...before, process.execPath, VTEPD, "--config", join(this.folder, "vtepd.yaml")];
+    const program = [...before, process.execPath, VTEPD, "--config", this.file];
     const address = `@${this.folder}`; // abstract, as systemd's own may be
     this.child = host.spawn("python3", [MANAGER, address, ...variables, "--", ...program]);
     void this.child.exited.then(() => rmSync(this.folder, { recursive: true, force: true }));
@@ -63,11 +63,24 @@ export class Service {
     return new Service(host, tunnels, settings);
   }
 
-  /** Writes the configuration, for the next start. */
-  configure(tunnels: string): void {
-    const more = this.settings.daemon === undefined ? "" : `, ${this.settings.daemon}`;
+  /** Path of the configuration. */
+  get file(): string {
+    return join(this.folder, "vtepd.yaml");
+  }
+
+  /** What it has last said about itself. */
+  get status(): string | undefined {
+    return this.notified.findLast(({ STATUS }) => STATUS !== undefined)?.["STATUS"];
+  }
+
+  /** Writes the configuration, for the next start. @param also more below `daemon:` */
+  configure(tunnels: string, also?: string): void {
+    const more = [this.settings.daemon ?? [], also ?? []]
+      .flat()
+      .map((key) => `, ${key}`)
+      .join("");
     const daemon = `{ control: { socket: ${this.socket} }, workers: 2${more} }`;
-    writeFileSync(join(this.folder, "vtepd.yaml"), `version: 1\ndaemon: ${daemon}\ntunnels: ${tunnels}\n`);
+    writeFileSync(this.file, `version: 1\ndaemon: ${daemon}\ntunnels: ${tunnels}\n`);
   }
 
   get log(): string {
@@ -119,7 +132,7 @@ export class Service {
 
   /** Waits for the nth READY=1. */
   async ready(times: number): Promise<void> {
-    const ended = (): boolean => this.exits.length >= times;
+    const ended = (): boolean => this.pids.length > 0 && this.exits.length >= this.pids.length;
     await waitFor(() => this.count("READY") >= times || ended() || !this.child.running, {
       timeoutMs: START_TIMEOUT_MS,
       what: () => `READY=1: ${this.log}`,
@@ -135,11 +148,20 @@ export class Service {
     return this.exits.at(-1)!;
   }
 
+  /** Starts the daemon once more, which must end by itself. Returns its exit status. */
+  async startInVain(): Promise<number> {
+    const { length } = this.exits;
+    this.child.write("start\n");
+    await waitFor(() => this.exits.length > length, { timeoutMs: 20_000, what: () => `an end: ${this.log}` });
+    return this.exits.at(-1)!;
+  }
+
   /** Starts the daemon once more, with what is in the store. */
   async startAgain(): Promise<void> {
-    const { length } = this.pids;
+    const [started, told] = [this.pids.length, this.count("READY")];
     this.child.write("start\n");
-    await this.ready(length + 1);
+    await waitFor(() => this.pids.length > started, { what: "a new process" });
+    await this.ready(told + 1);
   }
 
   command(line: string): void {
