@@ -57,7 +57,7 @@ const endOnClosedPipe = (error: NodeJS.ErrnoException): void => {
 
 export const processIo = (): Io => {
   process.stdout.on("error", endOnClosedPipe);
-  process.stderr.on("error", endOnClosedPipe);
+  process.stderr.on("error", () => {}); // there is nobody to tell
   return {
     out: (text) => void process.stdout.write(text),
     outBytes: async (bytes) => {

@@ -295,6 +295,11 @@ const start = async (
   }
   const journal = state && kept && new Journal(state.journal, kept.bytes, () => handMade.snapshot());
   undo.push(() => journal?.close());
+  const refusal = journal?.look();
+  if (refusal !== undefined) {
+    const { code, message: reason } = refusal;
+    log.error({ code, reason }, "changes over the control socket will be refused, because they cannot be kept");
+  }
   const changes = new Changes({ vtep, desired, links, tunnels, journal });
   if (kept !== undefined) await handMade.restore(kept.records, changes);
   if (kept !== undefined && kept.damagedBytes > 0) await journal?.renew();

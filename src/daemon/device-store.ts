@@ -23,6 +23,7 @@ import { parseMac } from "../wire/mac.ts";
 import type { DeviceSpec, HeldDevice } from "./device-spec.ts";
 import type { Offload } from "./offload.ts";
 import type { ServiceManager } from "./service-manager.ts";
+import { expectWritable } from "./state-directory.ts";
 
 const STORED = /^tap\.(.+)\.(\d+)\.([0-9a-f]{1,8})\.(\d+)$/;
 
@@ -244,6 +245,7 @@ const readList = (path: string): [string, number][] => {
 
 const writeList = (path: string, devices: ReadonlyMap<string, number>): void => {
   try {
+    expectWritable(path);
     mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
     writeFileSync(`${path}.new`, JSON.stringify(Object.fromEntries(devices)));
     renameSync(`${path}.new`, path);

@@ -26,6 +26,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import type { KeptView } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
+import { expectWritable } from "./state-directory.ts";
 
 const HEADER_BYTES = 8;
 const RESERVE_BYTES = 64 * 1024;
@@ -137,6 +138,16 @@ export class Journal {
     return { path: this.path, bytes: this.position, failure: (this.broken ?? this.refusal)?.message ?? null };
   }
 
+  /** Looks whether changes can be kept at all. Returns why not, which is then why they are refused until one can. */
+  look(): VtepdError | undefined {
+    try {
+      expectWritable(this.path);
+    } catch (cause) {
+      this.refusal = failure(`cannot keep changes in ${this.path}`, cause);
+    }
+    return this.refusal;
+  }
+
   /** Whether nothing was ever kept. */
   get isEmpty(): boolean {
     return this.position === 0 && this.promised === 0;
@@ -216,6 +227,7 @@ export class Journal {
   /** Opens the file, cut behind its last record. */
   private async opened(): Promise<FileHandle> {
     if (this.file !== undefined) return this.file;
+    expectWritable(this.path);
     await mkdir(dirname(this.path), { recursive: true, mode: DIRECTORY_MODE });
     const file = await open(this.path, O_RDWR | O_CREAT | O_DSYNC, FILE_MODE);
     this.file = file;

@@ -3,12 +3,14 @@
  * that a query written once goes on working: `link vni port remoteVtep mac reason code errno` and `err`, beside pino's
  * `time level pid msg`. Never a line per frame.
  *
- * It is written synchronously and without a worker thread: the last words before an exit are the ones that matter.
+ * It is written synchronously and without a worker thread: the last words before an exit are the ones that matter. A line that cannot be
+ * written is lost (log-descriptor.ts).
  */
 import { isatty } from "node:tty";
-import { type DestinationStream, type Logger, pino } from "pino";
-import { PinoPretty } from "pino-pretty";
+import { type Logger, pino } from "pino";
+import { prettyFactory } from "pino-pretty";
 import type { LogLevel } from "../config/config.ts";
+import { LogDescriptor } from "./log-descriptor.ts";
 
 export type Log = Logger;
 
@@ -21,10 +23,12 @@ export interface LogOutput {
   readonly readable: boolean;
 }
 
-const destination = ({ fd, readable }: LogOutput): DestinationStream =>
-  readable
-    ? PinoPretty({ destination: fd, sync: true, singleLine: true, ignore: "pid", translateTime: "SYS:HH:MM:ss.l" })
-    : pino.destination({ dest: fd, sync: true });
+const asText = prettyFactory({ singleLine: true, ignore: "pid", translateTime: "SYS:HH:MM:ss.l" });
+
+const lostLine = (lost: number): string => {
+  const fields = { level: "warn", time: new Date().toISOString(), pid: process.pid, lost };
+  return `${JSON.stringify({ ...fields, msg: "lines of the log could not be written" })}\n`;
+};
 
 /** What the host says of itself is in the journal already, so a line names only the process. */
 export const createLog = (level: LogLevel, output: LogOutput = { fd: STDOUT_FD, readable: isatty(STDOUT_FD) }): Log =>
@@ -35,5 +39,5 @@ export const createLog = (level: LogLevel, output: LogOutput = { fd: STDOUT_FD, 
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination(output),
+    new LogDescriptor({ fd: output.fd, format: output.readable ? asText : (line) => line, lostLine }),
   );

@@ -2,8 +2,8 @@
  * Where the daemon keeps what shall outlive it: the journal of what was made by hand, and what was learned. Files are named after
  * the control socket, since there is one daemon for each. The directory is made when there is something to keep.
  */
-import { copyFileSync, existsSync, renameSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, copyFileSync, existsSync, renameSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { VtepdError } from "../errors.ts";
 
 export class StateDirectory {
@@ -57,3 +57,9 @@ export class StateDirectory {
     }
   }
 }
+
+/** Asks whether a file can be written or made, since a directory that cannot be is told by mkdir(2) as one that is not there. @throws as access(2) */
+export const expectWritable = (path: string): void => {
+  if (existsSync(path) || dirname(path) === path) accessSync(path, constants.W_OK);
+  else expectWritable(dirname(path));
+};

@@ -163,6 +163,45 @@ describe("a change over the control socket", () => {
   });
 });
 
+const JSON_BODY = { "content-type": "application/json" };
+
+describe("every route that changes anything", () => {
+  it("is logged with who asked for it, done or refused", async () => {
+    const fixture = await controlFixture();
+    try {
+      const { socket, lines } = fixture;
+      const { paths } = JSON.parse((await unixHttp({ socket, path: "/openapi.json" })).text);
+      const values: Record<string, string> = { name: "vx42", mac: "02:00:00:00:00:05", address: "10.0.0.1" };
+      const routes = Object.entries(paths as Record<string, object>).flatMap(([template, methods]) => {
+        const path = template.replaceAll(/\{(\w+)\}/g, (_, parameter: string) => values[parameter]!);
+        return Object.keys(methods).map((method) => ({ method: method.toUpperCase(), path }));
+      });
+      const writes = routes.filter(({ method }) => method !== "GET");
+      expect(writes).toEqual(
+        expect.arrayContaining([
+          { method: "PUT", path: "/v1/links/vx42/flood" },
+          { method: "DELETE", path: "/v1/links/vx42/fdb" },
+          { method: "POST", path: "/v1/config/reload" },
+          { method: "PUT", path: "/v1/config" },
+          { method: "POST", path: "/v1/capture" },
+          { method: "POST", path: "/v1/changes" },
+        ]),
+      );
+      const peer = { uid: process.getuid!(), gid: process.getgid!(), pid: process.pid };
+      for (const { method, path } of writes) {
+        const { length } = lines;
+        const body = method === "DELETE" ? {} : { headers: JSON_BODY, body: '{"nonsense":1}' };
+        const { status } = await unixHttp({ socket, method, path, ...body });
+        const logged = lines.slice(length).filter(({ msg }) => msg === "control request");
+        expect(logged).toEqual([expect.objectContaining({ level: 30, method, path, status })]);
+        expect(logged[0]!["peer"]).toMatchObject(peer);
+      }
+    } finally {
+      await fixture.close();
+    }
+  });
+});
+
 describe("control socket group", () => {
   it("gives the file to the group", async () => {
     // Root can give it away; anybody else only to a group of theirs.

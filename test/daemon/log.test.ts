@@ -1,4 +1,5 @@
-import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLog } from "../../src/daemon/log.ts";
@@ -56,5 +57,38 @@ describe("the log", () => {
     expect(text).toContain("vx42");
     expect(text.trimEnd().split("\n")).toHaveLength(1);
     expect(() => JSON.parse(text)).toThrow();
+  });
+
+  it("never fails for want of room, and is silent then", () => {
+    const full = openSync("/dev/full", "w");
+    try {
+      const log = createLog("info", { fd: full, readable: false });
+      for (let n = 0; n < 3; n++) log.info("lost");
+    } finally {
+      closeSync(full);
+    }
+  });
+
+  it("goes on when there is room again, on a line of its own, and says how much is missing", () => {
+    const pipe = join(directory, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    const stuck = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+    try {
+      const log = createLog("info", { fd: stuck, readable: false });
+      const buffer = Buffer.alloc(1 << 20);
+      // More than a pipe holds: the last one is cut in its middle.
+      for (let n = 0; n < 3; n++) log.info({ text: "x".repeat(30_000), n }, "long");
+      log.info("lost");
+      expect(buffer.toString("utf8", 0, readSync(stuck, buffer)).split("\n")).toHaveLength(3);
+      log.info("back");
+      const [cut, ...lines] = buffer.toString("utf8", 0, readSync(stuck, buffer)).trimEnd().split("\n");
+      expect(cut).toBe("");
+      expect(lines.map((line) => JSON.parse(line))).toEqual([
+        expect.objectContaining({ level: "warn", lost: 2, msg: "lines of the log could not be written" }),
+        expect.objectContaining({ level: "info", msg: "back" }),
+      ]);
+    } finally {
+      closeSync(stuck);
+    }
   });
 });

@@ -1,9 +1,10 @@
 /** vtepd as a service: what it tells the service manager, and when. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { freezeWorker } from "../support/frozen-thread.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { Service } from "../support/service-manager.ts";
-import { waitFor } from "../support/wait-for.ts";
+import { sleep, waitFor } from "../support/wait-for.ts";
 
 const WATCHDOG_MS = 600;
 const TUNNEL = "{ ov0: { mode: vxlan, id: 42, local: 192.0.2.1, remote: 192.0.2.2 } }";
@@ -98,6 +99,23 @@ describe("a service manager", () => {
     });
     expect(await service.end("SIGTERM")).toBe(0);
   }, 60_000);
+
+  it("hears nothing while a worker stands still, and hears again when it goes on", async () => {
+    const service = await Service.start(host, TUNNEL, { variables: [`WATCHDOG_USEC=${WATCHDOG_MS * 1000}`] });
+    await waitFor(() => service.count("WATCHDOG") >= 2, { what: "WATCHDOG=1 twice" });
+    const thaw = await freezeWorker(host, service.pids.at(-1)!);
+    const said = /"worker":[01],"code":"ERR_WORKER","msg":"a worker stands still/g;
+    await waitFor(() => said.test(service.log), { what: () => `the reason: ${service.log}` });
+    await sleep(WATCHDOG_MS); // what was under way
+    const count = service.count("WATCHDOG");
+    await sleep(3 * WATCHDOG_MS);
+    expect(service.count("WATCHDOG")).toBe(count);
+    expect(service.vtepctl("status").status).toBe(0); // the main thread lives
+    await thaw();
+    await waitFor(() => service.count("WATCHDOG") >= count + 2, { what: "WATCHDOG=1 again" });
+    expect(service.log.match(said)).toHaveLength(1);
+    expect(await service.end("SIGTERM")).toBe(0);
+  });
 
   it("that does not listen disturbs nothing", async () => {
     const service = Service.launch(host, TUNNEL, { variables: ["NOTIFY_SOCKET=/nowhere/at/all"] });
