@@ -10,7 +10,7 @@ import type { ChangeService } from "../dataplane/change.ts";
 import type { DesiredState } from "../dataplane/desired-view.ts";
 import type { VtepService } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
-import { limitBody } from "./body-limit.ts";
+import { limitBodies } from "./body-limit.ts";
 import { addCaptureRoutes } from "./capture-routes.ts";
 import { addChangeRoutes } from "./change-routes.ts";
 import { addDesiredRoutes } from "./desired-routes.ts";
@@ -55,7 +55,7 @@ export const makeApi = ({ service, desired, changes, metrics, log }: ApiParts): 
     if (peer === undefined) log[isWrite(method) ? "info" : "debug"]({ method, path, status }, "control request");
     else log.info({ method, path, status, peer }, "control request");
   });
-  api.use(limitBody);
+  api.use(limitBodies());
 
   addStatusRoutes(api, service);
   addLinkRoutes(api, service);

@@ -5,19 +5,27 @@
 import { createServer } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { type ApiParts, makeApi } from "./api.ts";
-import { Connections } from "./connections.ts";
+import { type ConnectionLimits, Connections } from "./connections.ts";
 import { listenOnFile } from "./socket-file.ts";
 import { groupId } from "./unix-group.ts";
 
-/** Time a client gets to send its request, and the part of it for the head. */
-const REQUEST_TIMEOUT_MS = 30_000;
-const HEAD_TIMEOUT_MS = 10_000;
-/** How often clients are looked at that may have taken too long. */
-const LOOK_MS = 5000;
-/** A hundred monitors and as many scripts again; a descriptor and some 20 KB each. */
-const MAX_CONNECTIONS = 256;
-/** Four times what vtepctl waits for a byte. */
-const STALLED_MS = 120_000;
+export interface ControlLimits extends ConnectionLimits {
+  /** Time a client gets to send its request, and the part of it for the head. */
+  readonly requestMs: number;
+  readonly headMs: number;
+  /** How often clients are looked at that may have taken too long. */
+  readonly lookMs: number;
+}
+
+const LIMITS: ControlLimits = {
+  requestMs: 30_000,
+  headMs: 10_000,
+  lookMs: 5000,
+  // A hundred monitors and as many scripts again; a descriptor and some 20 KB each.
+  connections: 256,
+  // Four times what vtepctl waits for a byte.
+  stalledMs: 120_000,
+};
 /** Time running answers get when the server closes. */
 const CLOSE_TIMEOUT_MS = 1000;
 
@@ -28,6 +36,8 @@ export interface ControlOptions extends ApiParts {
   readonly group?: string | undefined;
   /** Of the socket file; default 0660. */
   readonly mode?: number | undefined;
+  /** A test has less patience. */
+  readonly limits?: Partial<ControlLimits>;
 }
 
 export interface ControlServer {
@@ -36,19 +46,26 @@ export interface ControlServer {
 }
 
 /** Main thread only. @throws ERR_CONFIG_VALUE for group or path, ERR_CONTROL_SOCKET for all else */
-export const startControl = async ({ socket, group, mode, ...parts }: ControlOptions): Promise<ControlServer> => {
+export const startControl = async ({
+  socket,
+  group,
+  mode,
+  limits: given,
+  ...parts
+}: ControlOptions): Promise<ControlServer> => {
   const owner = group === undefined ? undefined : groupId(group);
   const api = makeApi(parts);
   // The adapter replaces the global Request and Response by its own, lazy ones; hono's body limit needs that, because it
   // makes a new Request from the adapter's.
   const listener = getRequestListener(api.fetch);
-  const connections = new Connections({ connections: MAX_CONNECTIONS, stalledMs: STALLED_MS }, () =>
-    parts.log.warn({ limit: MAX_CONNECTIONS }, "the control socket has as many connections as it may have"),
+  const limits = { ...LIMITS, ...given };
+  const connections = new Connections(limits, () =>
+    parts.log.warn({ limit: limits.connections }, "the control socket has as many connections as it may have"),
   );
   const timeouts = {
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    headersTimeout: HEAD_TIMEOUT_MS,
-    connectionsCheckingInterval: LOOK_MS,
+    requestTimeout: limits.requestMs,
+    headersTimeout: limits.headMs,
+    connectionsCheckingInterval: limits.lookMs,
   };
   const server = createServer(timeouts, connections.guard(listener));
   connections.watch(server);

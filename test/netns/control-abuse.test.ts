@@ -16,6 +16,8 @@ import { waitFor } from "../support/wait-for.ts";
 const ENTRIES = 20_000;
 const IDLE = 2000;
 const EACH = 30;
+/** The daemon's limit. */
+const CONNECTIONS = 256;
 const MIB = 1024;
 const OV0 = "{ ov0: { mode: vxlan, id: 42, local: 192.0.2.1, remote: 192.0.2.2, addresses: [10.42.0.1/24] } }";
 
@@ -108,6 +110,7 @@ describe("clients that mean no good", () => {
     for (let n = 0; n < IDLE; n++) connect("");
     await ask();
     await ask();
+    expect(descriptors()).toBeLessThan(before + CONNECTIONS + 20);
     // Half of them go in the middle of their request or answer.
     for (const [n, client] of clients.entries()) if (n % 2 === 0) client.destroy();
     await ask();

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startControl } from "../../src/control/server.ts";
+import { type ControlLimits, startControl } from "../../src/control/server.ts";
 import { FakeChanges } from "./fake-changes.ts";
 import { FakeDesired } from "./fake-desired.ts";
 import { FakeVtep, FLOOD_MAC, fakeLink } from "./fake-vtep.ts";
@@ -67,7 +67,10 @@ export const twoTunnels = (): FakeVtep => {
   return service;
 };
 
-export const controlFixture = async (service: FakeVtep = twoTunnels()): Promise<ControlFixture> => {
+export const controlFixture = async (
+  service: FakeVtep = twoTunnels(),
+  limits: Partial<ControlLimits> = {},
+): Promise<ControlFixture> => {
   const directory = temporaryDirectory();
   const socket = join(directory, "control.sock");
   const { log, lines } = captureLog();
@@ -79,6 +82,7 @@ export const controlFixture = async (service: FakeVtep = twoTunnels()): Promise<
     changes: new FakeChanges(service, desired),
     metrics: async () => "vtepd_test 1\n",
     log,
+    limits,
   });
   return {
     socket,
