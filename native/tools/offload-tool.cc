@@ -17,6 +17,7 @@ Verb FindVerb(const std::string& name) {
   if (name == "checksum") return ChecksumVerb;
   if (name == "complete") return CompleteVerb;
   if (name == "merge") return MergeVerb;
+  if (name == "fragments") return FragmentsVerb;
   return nullptr;
 }
 

@@ -39,6 +39,9 @@ bool CompleteVerb(std::istream& arguments, std::ostream& answer);
 // `merge ...`: see merge-verb.cc.
 bool MergeVerb(std::istream& arguments, std::ostream& answer);
 
+// `fragments ...`: see fragments-verb.cc.
+bool FragmentsVerb(std::istream& arguments, std::ostream& answer);
+
 }  // namespace vtepd::tools
 
 #endif  // VTEPD_TOOLS_VERBS_H_

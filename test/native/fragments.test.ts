@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FLAG_FRAGMENT } from "../../src/binding/abi.ts";
 import { type Arrived, CarrierLab, FAR6, GRE, NEAR6 } from "./carrier-lab.ts";
+import { fromHex, OffloadTool } from "./offload-tool.ts";
 import { payloadOf } from "./superframes.ts";
 
 const [IPIP, FRAGMENT, DESTINATION_OPTIONS] = [4, 44, 60];
@@ -126,5 +127,36 @@ describe("fragments that do not fit together", () => {
     expect(lab.receive(PACKETS).map(({ bytes }) => bytes[12])).toEqual(
       Array.from({ length: PACKETS }, (_, n) => n + 3),
     );
+  });
+});
+
+describe("a packet of which not all comes", () => {
+  const TIMEOUT_S = 60;
+  const SOURCE = [0xfe, 0x80, ...Array<number>(13).fill(0), 1];
+  const HEADERS = 10 + 40;
+  /** What a packet socket without link header has of it. */
+  const message = (one: Uint8Array): Uint8Array => {
+    const ip = [0x60, 0, 0, 0, one.length >> 8, one.length & 255, FRAGMENT, 64, ...SOURCE, ...SOURCE];
+    return Uint8Array.from([...Array<number>(10).fill(0), ...ip, ...one]);
+  };
+  const whole = greOf(payloadOf(20));
+  const [first, last] = cut(1, whole, 0, 16).map(message) as [Uint8Array, Uint8Array];
+  const [other] = cut(2, whole, 0, 16).map(message) as [Uint8Array];
+
+  it(`is waited for for ${TIMEOUT_S} s from its first fragment, and then given up by the next one of any packet`, async () => {
+    const tool = new OffloadTool();
+    const take = (...messages: readonly (readonly [number, Uint8Array])[]): Promise<string[]> =>
+      tool.fragments(messages.map(([nowS, one]) => ({ nowS, message: one })));
+    try {
+      const [waiting, complete] = await take([1000, first], [1000 + TIMEOUT_S - 1, last]);
+      expect(waiting).toBe("waiting 0");
+      expect(complete).toMatch(/ 0$/);
+      expect(fromHex(complete!.split(" ")[0]!).slice(HEADERS)).toEqual(whole);
+      expect(await take([1000, first], [1000 + TIMEOUT_S, last])).toEqual(["waiting 0", "waiting 1"]);
+      // A repetition makes it no younger.
+      expect(await take([1000, first], [1059, first], [1060, other])).toEqual(["waiting 0", "waiting 0", "waiting 1"]);
+    } finally {
+      await tool.close();
+    }
   });
 });

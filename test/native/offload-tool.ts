@@ -46,6 +46,15 @@ export class OffloadTool {
     return answer === "refused" ? undefined : fromHex(answer);
   }
 
+  /**
+   * What becomes of messages of a packet socket without link header: of each a word, or the whole packet's message, and how many
+   * packets were given up by then.
+   */
+  async fragments(messages: readonly { readonly nowS: number; readonly message: Uint8Array }[]): Promise<string[]> {
+    const answer = await this.#ask(`fragments ${messages.map((m) => `${m.nowS} ${toHex(m.message)}`).join(" ")}`);
+    return answer.split(/ (?=\S+ \d+(?: |$))/);
+  }
+
   close(): Promise<void> {
     return this.#program.close();
   }
