@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { type ApiParts, makeApi } from "./api.ts";
 import { type ConnectionLimits, Connections } from "./connections.ts";
-import { listenOnFile } from "./socket-file.ts";
+import { listenOnDescriptor, listenOnFile } from "./socket-file.ts";
 import { groupId } from "./unix-group.ts";
 
 export interface ControlLimits extends ConnectionLimits {
@@ -36,6 +36,8 @@ export interface ControlOptions extends ApiParts {
   readonly group?: string | undefined;
   /** Of the socket file; default 0660. */
   readonly mode?: number | undefined;
+  /** Somebody listens for us already, who also made the file; group and mode are his. */
+  readonly descriptor?: number | undefined;
   /** A test has less patience. */
   readonly limits?: Partial<ControlLimits>;
 }
@@ -50,6 +52,7 @@ export const startControl = async ({
   socket,
   group,
   mode,
+  descriptor,
   limits: given,
   ...parts
 }: ControlOptions): Promise<ControlServer> => {
@@ -69,7 +72,8 @@ export const startControl = async ({
   };
   const server = createServer(timeouts, connections.guard(listener));
   connections.watch(server);
-  await listenOnFile(server, { path: socket, groupId: owner, mode });
+  if (descriptor === undefined) await listenOnFile(server, { path: socket, groupId: owner, mode });
+  else await listenOnDescriptor(server, { path: socket, descriptor });
   server.on("error", (error) => parts.log.error({ err: error }, "control socket failed"));
   parts.log.info({ socket, group }, "control socket ready");
 

@@ -6,7 +6,7 @@
  * Node.js binds a unix socket before `listen` returns, so the changed umask is seen by no other code of this thread.
  * A group is given after the bind; until then the file belongs to the process's own group, which only narrows access.
  */
-import { chownSync, lstatSync, mkdirSync, type Stats, unlinkSync } from "node:fs";
+import { chownSync, fstatSync, lstatSync, mkdirSync, readFileSync, type Stats, unlinkSync } from "node:fs";
 import { createConnection, type Server } from "node:net";
 import { dirname } from "node:path";
 import { VtepdError } from "../errors.ts";
@@ -108,5 +108,39 @@ export const listenOnFile = async (server: Server, { path, groupId, mode }: Sock
   } catch (cause) {
     server.close();
     throw failure(`cannot give the control socket ${path} to group ${groupId}`, cause);
+  }
+};
+
+/** Path of the unix socket behind a descriptor; undefined when it has none, or the descriptor is of something else. */
+const pathOf = (descriptor: number): string | undefined => {
+  const { ino } = fstatSync(descriptor);
+  // proc_pid_net(5): Num RefCount Protocol Flags Type St Inode Path
+  const sockets = readFileSync("/proc/net/unix", "utf8").split("\n");
+  return sockets.map((line) => line.trim().split(/\s+/)).find((words) => words[6] === String(ino))?.[7];
+};
+
+/**
+ * Makes `server` take over a socket that somebody else has bound and listens on. The file stays when the server closes.
+ * @throws ERR_CONTROL_SOCKET when it is another one than the configuration names, since what is kept is named after that
+ */
+export const listenOnDescriptor = async (
+  server: Server,
+  { path, descriptor }: { readonly path: string; readonly descriptor: number },
+): Promise<void> => {
+  const found = pathOf(descriptor);
+  if (found !== path) {
+    const message = `expected the service manager to listen on the control socket ${path}, it does on ${found ?? "none"}`;
+    throw new VtepdError("ERR_CONTROL_SOCKET", message);
+  }
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ fd: descriptor, backlog: BACKLOG }, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    });
+  } catch (cause) {
+    throw failure(`cannot take over the control socket ${path}`, cause);
   }
 };

@@ -160,7 +160,9 @@ const start = async (
   manager: ServiceManager,
   undo: Undo,
 ): Promise<Omit<Daemon, "stop">> => {
-  await expectNobody(config.daemon.control.socket); // or there would be two with one journal
+  const listener = manager.takeListener();
+  // Or there would be two with one journal. Who listens for us sees to that.
+  if (listener === undefined) await expectNobody(config.daemon.control.socket);
   const offload = probeOffload(offloadRequest(config));
   log.info(offloadLog(offload), "offload");
   const memory = allocateTableMemory(config.daemon.fdbCapacity);
@@ -345,6 +347,7 @@ const start = async (
     socket: control.socket,
     group: control.group,
     mode: control.mode,
+    descriptor: listener,
     service: vtep,
     desired,
     changes,

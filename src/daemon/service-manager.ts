@@ -3,7 +3,7 @@
  * library. What it put into the environment is taken out there, since none of it is for the programs that the daemon runs.
  *
  * Its descriptor store keeps descriptors of ours open while we are away, restarts and crashes included, and hands them to the
- * next of us. Whether there is one is not told before systemd 254: what is handed over without one is closed there.
+ * next of us. It may also listen on the control socket for us, so that clients wait for us rather than fail. Whether there is a store is not told before systemd 254: what is handed over without one is closed there.
  *
  * Telling it something never fails: a service manager that does not listen is none of a tunnel's business. The first
  * failure is logged.
@@ -33,6 +33,9 @@ type Environment = Record<string, string | undefined>;
 
 /** @param text a decimal number; anything else is 0 */
 const count = (text: string | undefined): number => (/^\d{1,15}$/.test(text ?? "") ? Number(text) : 0);
+
+/** FileDescriptorName= of vtepd.socket. */
+const LISTENER_NAME = "control";
 
 const isFor = (pid: string | undefined): boolean => pid === undefined || pid === String(process.pid);
 
@@ -65,6 +68,12 @@ export class ServiceManager {
 
   get isPresent(): boolean {
     return this.socket !== undefined;
+  }
+
+  /** The control socket, where the service manager listens for us (vtepd.socket); ours to close. */
+  takeListener(): number | undefined {
+    const at = this.descriptors.findIndex(({ name }) => name === LISTENER_NAME);
+    return at < 0 ? undefined : this.descriptors.splice(at, 1)[0]!.fd;
   }
 
   /** What it kept for us. The caller closes what it does not want; a second call returns nothing. */

@@ -1,4 +1,6 @@
 /** vtepd as a service: what it tells the service manager, and when. */
+import { readdirSync, readlinkSync, statSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { freezeWorker } from "../support/frozen-thread.ts";
 import type { Host } from "../support/host.ts";
@@ -6,6 +8,7 @@ import { Lab } from "../support/lab.ts";
 import { Service } from "../support/service-manager.ts";
 import { sleep, waitFor } from "../support/wait-for.ts";
 
+const VTEPCTL = fileURLToPath(new URL("../../dist/vtepctl.js", import.meta.url));
 const WATCHDOG_MS = 600;
 const TUNNEL = "{ ov0: { mode: vxlan, id: 42, local: 192.0.2.1, remote: 192.0.2.2 } }";
 
@@ -116,6 +119,39 @@ describe("a service manager", () => {
     expect(service.log.match(said)).toHaveLength(1);
     expect(await service.end("SIGTERM")).toBe(0);
   });
+
+  it("listens for it, so that clients wait for a start, and none is refused between two", async () => {
+    const service = Service.launch(host, TUNNEL, { listens: true });
+    await service.ready(1);
+    expect(service.vtepctl("status").status).toBe(0);
+    const { ino } = statSync(service.socket);
+    // Programs that the daemon runs do not have it.
+    const pid = service.pids.at(-1)!;
+    const own = readlinkSync(`/proc/${pid}/fd/3`);
+    expect(own).toMatch(/^socket:/);
+    const children = host
+      .run("pgrep", ["-P", String(pid)])
+      .trim()
+      .split("\n");
+    for (const child of children) {
+      const inherited = readdirSync(`/proc/${child}/fd`).map((fd) => readlinkSync(`/proc/${child}/fd/${fd}`));
+      expect(inherited).not.toContain(own);
+    }
+    expect(await service.end("SIGTERM")).toBe(0);
+    const early = host.spawn(process.execPath, [VTEPCTL, "-socket", service.socket, "fdb", "show", "dev", "ov0"]);
+    await sleep(500);
+    expect(early.running).toBe(true);
+    await service.startAgain();
+    expect((await early.wait(10_000)).code).toBe(0);
+    expect(early.stdout).toContain("dst 192.0.2.2");
+    expect(statSync(service.socket).ino).toBe(ino);
+    await service.end("SIGKILL");
+    service.configure(TUNNEL, undefined, "/nowhere/control.sock");
+    expect(await service.startInVain()).toBe(2);
+    expect(service.log).toContain(
+      "ERR_CONTROL_SOCKET: expected the service manager to listen on the control socket /no",
+    );
+  }, 60_000);
 
   it("that does not listen disturbs nothing", async () => {
     const service = Service.launch(host, TUNNEL, { variables: ["NOTIFY_SOCKET=/nowhere/at/all"] });

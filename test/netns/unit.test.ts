@@ -51,6 +51,16 @@ describe("systemd/vtepd.service", () => {
   });
 });
 
+describe("systemd/vtepd.socket", () => {
+  it("is understood by systemd, and is where the daemon listens by default", () => {
+    const socket = join(folder, "vtepd.socket");
+    copyFileSync(file("systemd/vtepd.socket"), socket);
+    expect(analyze("verify", socket)).toEqual({ status: 0, text: "" });
+    const [, path] = /^ListenStream=(.*)$/m.exec(readFileSync(socket, "utf8"))!;
+    expect(readFileSync(file("config/README.md"), "utf8")).toContain(`\`${path}\``);
+  });
+});
+
 describe("the daemon with the rights of the unit", () => {
   let lab: Lab;
   beforeEach(() => {

@@ -2,6 +2,8 @@
 
 Usage: service-manager.py SOCKET [NAME=VALUE ...] -- PROGRAM [ARGUMENT ...]
 
+CONTROL=PATH among the variables is not for the program: a socket there is listened on for it, as by a socket unit.
+
 Starts the program. Lines on stdin: `start` starts it again, `kill NAME` sends it a signal, `store NAME` puts a descriptor of
 /dev/null into the store. Lines on stdout, JSON: {"started": pid}, {"exited": status}, {"notify": {...}, "from": pid},
 {"stored": [name, ...]} whenever the store has changed. What the program says goes to stderr.
@@ -25,6 +27,14 @@ split = sys.argv.index("--")
 address, variables = sys.argv[1], sys.argv[2:split]
 command = sys.argv[split + 1 :]
 
+listeners = []  # (name, descriptor), kept open all the time
+for word in [word for word in variables if word.startswith("CONTROL=")]:
+    variables.remove(word)
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    control.bind(word.partition("=")[2])
+    control.listen()
+    listeners.append(("control", control.detach()))
+
 manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 manager.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 manager.bind("\0" + address[1:] if address.startswith("@") else address)
@@ -46,17 +56,18 @@ def start():
             os._exit(1)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         # First out of the way of one another, then to where they belong.
-        high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 200) for _, fd in store]
+        passed = listeners + store
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 200) for _, fd in passed]
         for n, fd in enumerate(high):
             os.dup2(fd, FIRST_DESCRIPTOR + n, inheritable=True)
-        os.closerange(FIRST_DESCRIPTOR + len(store), 1024)
+        os.closerange(FIRST_DESCRIPTOR + len(passed), 1024)
         os.dup2(2, 1)
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         env = {**os.environ, "NOTIFY_SOCKET": address, **dict(word.split("=", 1) for word in variables)}
-        if store:
+        if passed:
             env["LISTEN_PID"] = str(os.getpid())
-            env["LISTEN_FDS"] = str(len(store))
-            env["LISTEN_FDNAMES"] = ":".join(name for name, _ in store)
+            env["LISTEN_FDS"] = str(len(passed))
+            env["LISTEN_FDNAMES"] = ":".join(name for name, _ in passed)
         try:
             os.execvpe(command[0], command, env)
         finally:

@@ -29,6 +29,8 @@ export interface ServiceSettings {
   readonly variables?: readonly string[];
   /** Before the program, e.g. `setpriv` and its arguments. */
   readonly before?: readonly string[];
+  /** Whether it listens on the control socket for the daemon. */
+  readonly listens?: boolean;
 }
 
 export class Service {
@@ -44,7 +46,8 @@ export class Service {
     this.folder = mkdtempSync(join(tmpdir(), "vtepd-service-"));
     this.socket = join(this.folder, "control.sock");
     this.configure(tunnels);
-    const { variables = [], before = [] } = settings;
+    const { before = [], listens = false } = settings;
+    const variables = [...(settings.variables ?? []), ...(listens ? [`CONTROL=${this.socket}`] : [])];
     const program = [...before, process.execPath, VTEPD, "--config", this.file];
     const address = `@${this.folder}`; // abstract, as systemd's own may be
     this.child = host.spawn("python3", [MANAGER, address, ...variables, "--", ...program]);
@@ -74,12 +77,12 @@ export class Service {
   }
 
   /** Writes the configuration, for the next start. @param also more below `daemon:` */
-  configure(tunnels: string, also?: string): void {
+  configure(tunnels: string, also?: string, socket: string = this.socket): void {
     const more = [this.settings.daemon ?? [], also ?? []]
       .flat()
       .map((key) => `, ${key}`)
       .join("");
-    const daemon = `{ control: { socket: ${this.socket} }, workers: 2${more} }`;
+    const daemon = `{ control: { socket: ${socket} }, workers: 2${more} }`;
     writeFileSync(this.file, `version: 1\ndaemon: ${daemon}\ntunnels: ${tunnels}\n`);
   }
 
