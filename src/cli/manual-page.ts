@@ -75,7 +75,10 @@ takes UDP port 8472, as Linux does; in the configuration file the default is 478
 ${types()}.SH "EXIT STATUS"
 0 done, 1 wrong command line or a batch that failed, 2 refused by the daemon or by the kernel, or no daemon.
 .SH ENVIRONMENT
-${tagged("VTEPD_SOCKET", "Path of the control socket, where -socket does not name one.")}.SH FILES
+${tagged("VTEPD_SOCKET", "Path of the control socket, where -socket does not name one.")}${tagged(
+  "VTEPD_NO_START",
+  "1: ip, bridge and brctl start no daemon when none answers.",
+)}${tagged("VTEPD_HOME", "Number of a process, in whose network and mount namespaces such a daemon lives; else those of process 1.")}.SH FILES
 ${tagged("/run/vtepd/control.sock", "The control socket.")}.SH "SEE ALSO"
 .BR ip (8),
 .BR ip\\-link (8),

@@ -45,6 +45,11 @@ const messageOf = ({ code, message }: VtepdError, command: Command | undefined):
   return answer === undefined ? message : `${answer}: ${message}`;
 };
 
+/** A word that was typed may have what a terminal obeys. */
+const printable = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it is control characters that are looked for.
+  text.replace(/[\u0000-\u0009\u000b-\u001f\u007f]/g, "?");
+
 type Options = Command["options"];
 
 const execute = async (command: Command, io: Io): Promise<number> => {
@@ -90,7 +95,7 @@ const runWords = async (argv: readonly string[], io: Io, line: Line = {}): Promi
     return await execute(command, io);
   } catch (error) {
     const { message } = error instanceof Error ? error : { message: String(error) };
-    io.err(`vtepctl: ${isOurs(error) ? messageOf(error, command) : message}\n`);
+    io.err(`vtepctl: ${printable(isOurs(error) ? messageOf(error, command) : message)}\n`);
     return isOurs(error) ? error.exitStatus : EXIT_FAILED;
   }
 };

@@ -122,6 +122,10 @@ export const addDesiredRoutes = (
           daemon: z.record(z.string(), z.unknown()),
           tunnels: z.record(z.string(), SettingsSchema),
           owners: z.record(z.string(), z.enum(["config", "control"])),
+          restored: z
+            .array(z.string())
+            .optional()
+            .openapi({ description: "Made over this socket before the daemon's start, and not changed since." }),
         }),
       ),
     }),
@@ -129,11 +133,13 @@ export const addDesiredRoutes = (
       const { daemon, tunnels } = desired.written();
       const each = <Value>(of: (name: string) => Value) =>
         Object.fromEntries(Object.keys(tunnels).map((name) => [name, of(name)]));
+      const restored = Object.keys(tunnels).filter((name) => tunnels[name]!.isRestored);
       return context.json({
         version: 1 as const,
         daemon,
         tunnels: each((name) => tunnels[name]!.settings),
         owners: each((name) => tunnels[name]!.owner),
+        ...(restored.length === 0 ? {} : { restored }),
       });
     },
   );

@@ -61,6 +61,8 @@ export interface DesiredParts {
 export class Desired implements DesiredState {
   private readonly parts: DesiredParts;
   private present: Whole;
+  /** Tunnels made by hand before the daemon's start that nobody has touched since. */
+  private readonly restored = new Set<string>();
   private reloaded: KeptView["reload"] = { isSuccessful: false, succeededAtS: 0 };
   /** What it returns has been kept. */
   forget: (forgotten: Forgotten) => Promise<void> = async () => {};
@@ -105,7 +107,9 @@ export class Desired implements DesiredState {
   written(): ReturnType<DesiredState["written"]> {
     const { file, byHand } = this.present;
     const owned = (links: Written, owner: WrittenLink["owner"]): [string, WrittenLink][] =>
-      Object.entries(links).map(([name, settings]) => [name, { owner, settings }]);
+      Object.entries(links).map(([name, settings]) => {
+        return [name, { owner, settings, ...(this.restored.has(name) ? { isRestored: true } : {}) }];
+      });
     return {
       daemon: file.settings.daemon,
       tunnels: Object.fromEntries([...owned(file.settings.tunnels, "config"), ...owned(byHand, "control")]),
@@ -133,7 +137,10 @@ export class Desired implements DesiredState {
         }
       }
       await this.become(wholeOf({ ...before, ...links }), then);
-      for (const { op, name } of changes) this.parts.log.info({ link: name, op }, "tunnels were changed by hand");
+      for (const { op, name } of changes) {
+        this.restored.delete(name);
+        this.parts.log.info({ link: name, op }, "tunnels were changed by hand");
+      }
     });
   }
 
@@ -152,6 +159,7 @@ export class Desired implements DesiredState {
       const { file } = this.present;
       const wanted = without(Object.fromEntries(links), file.settings.tunnels);
       if (Object.keys(wanted).length === 0) return;
+      for (const name of Object.keys(wanted)) this.restored.add(name);
       this.present = { ...this.present, absent: wanted };
       try {
         await this.become(wholeOf({ ...this.present, byHand: wanted, absent: {} }));

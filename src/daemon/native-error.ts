@@ -21,6 +21,8 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_PERMISSION: "; vtepd needs CAP_NET_ADMIN, and CAP_SYS_ADMIN for other network namespaces",
   ERR_OPEN_FILES:
     "; each queue of a device takes one: raise the limit (`ulimit -n`, LimitNOFILE= of a systemd unit) or set fewer `queues`",
+  ERR_ADDRESS_NOT_LOCAL: "; no interface there has this address",
+  ERR_ADDRESS_IN_USE: "; another program, or a vxlan device of the kernel, has the port",
   ERR_DEVICE_EXISTS: "; `ip link del` it, or choose another name",
 };
 

@@ -27,6 +27,8 @@ export interface WrittenLink {
   /** Who wrote it: the file, or somebody over the control socket. */
   readonly owner: "config" | "control";
   readonly settings: Settings;
+  /** Made over the control socket before the daemon's start, and not changed since. */
+  readonly isRestored?: boolean;
 }
 
 /**

@@ -626,6 +626,14 @@ describe("vtepctl refuses with status 1, and asks no daemon,", () => {
   });
 });
 
+it("vtepctl shows words without what a terminal obeys", async () => {
+  const { status, stderr } = await vtepctl("fdb \u001b[31mred");
+  expect([status, stderr.split("\n", 2)]).toEqual([
+    1,
+    ['vtepctl: Command "?[31mred" is unknown, try "vtepctl fdb help".', "  vtepctl fdb ?[31mred"],
+  ]);
+});
+
 describe("vtepctl says where a line is wrong, what was expected there and what was perhaps meant:", () => {
   it.each([
     [

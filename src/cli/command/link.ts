@@ -72,6 +72,27 @@ const AT_SET = [
 ] as const;
 
 /**
+ * After a start of the host no device is there that was made by hand, and scripts make them again: those that the daemon has
+ * restored give way. @throws ERR_DEVICE_EXISTS for all others
+ */
+const make = async (call: Call, name: string, settings: Settings): Promise<LinkJson> => {
+  const { client } = call;
+  try {
+    return await client.sendForJson<LinkJson>("POST", "/v1/links", { name, ...settings });
+  } catch (error) {
+    if (!(error instanceof VtepdError) || error.code !== "ERR_DEVICE_EXISTS") throw error;
+    const { restored = [] } = await client.getJson<{ restored?: string[] }>("/v1/config");
+    if (!restored.includes(name)) throw error;
+    const changes = [
+      { op: "link-del", name },
+      { op: "link-add", name, settings },
+    ];
+    await client.send("POST", "/v1/changes", { changes });
+    return linkOf(call, name);
+  }
+};
+
+/**
  * Makes a tunnel and what belongs to its device: all of it, or nothing.
  * @param settings without what every type has
  */
@@ -81,8 +102,7 @@ export const addTunnel = async (call: Call, name: string, type: LinkType, settin
   const netns = await namespaceOf(call);
   const local = type.name === "vxlan" ? localAddress(call, settings, netns) : undefined;
   const device = values.has("netns") ? namedNamespace(values.get("netns")!) : netns;
-  const made = await client.sendForJson<LinkJson>("POST", "/v1/links", {
-    name,
+  const made = await make(call, name, {
     ...settings,
     ...(local === undefined ? {} : { local }),
     ...(values.has("mtu") ? { mtu: Number(values.get("mtu")) } : {}),
