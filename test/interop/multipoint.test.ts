@@ -1,7 +1,9 @@
 /**
- * Tunnels without one remote VTEP, with a peer that others wrote: a user-mode-linux 6.1 guest.
+ * Tunnels without one remote VTEP, with peers that others wrote: a user-mode-linux 6.1 guest, and an emulated Linux 6.12, which
+ * has 6rd.
  *
  *   left (vtepd, ov0) 192.0.2.1 === 192.0.2.2 guest (ov0)
+ *                               === 192.0.2.3 emulated (ov0)
  */
 import ipaddr from "ipaddr.js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -10,22 +12,27 @@ import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { lan } from "../support/lan.ts";
+import { QemuPeer } from "../support/qemu-peer.ts";
 import { requests } from "../support/requests.ts";
 import { UmlPeer } from "../support/uml-peer.ts";
 
 let lab: Lab;
 let left: Host;
 let guest: UmlPeer;
+let emulated: QemuPeer;
 let daemon: RunningDaemon | undefined;
 
 beforeAll(async () => {
   lab = Lab.create();
   left = lab.host("left");
   const hub = lan(lab, [{ host: left, addresses: ["192.0.2.1/24"] }]);
-  hub.ip("tuntap", "add", "dev", "to-guest", "mode", "tap");
-  hub.ip("link", "set", "to-guest", "master", "br0", "up");
-  guest = await UmlPeer.start(hub, "to-guest");
+  for (const tap of ["to-guest", "to-emulated"]) {
+    hub.ip("tuntap", "add", "dev", tap, "mode", "tap");
+    hub.ip("link", "set", tap, "master", "br0", "up");
+  }
+  [guest, emulated] = await Promise.all([UmlPeer.start(hub, "to-guest"), QemuPeer.start(hub, "to-emulated")]);
   await guest.run("ip address add 192.0.2.2/24 dev eth0");
+  await emulated.run("ip address add 192.0.2.3/24 dev eth0");
 });
 
 afterEach(async () => {
@@ -35,7 +42,7 @@ afterEach(async () => {
 });
 
 afterAll(async () => {
-  await guest?.stop();
+  await Promise.all([guest?.stop(), emulated?.stop()]);
   await lab.close();
 });
 
@@ -75,6 +82,26 @@ const LOCALS = [
   ],
 ].flat();
 
+it("6rd with Linux 6.12: sites of a provider's prefix, whose IPv4 addresses have bits in common", async () => {
+  const address = (n: number): string => `fd00:6:2:${n}00::1`;
+  await emulated.run(
+    "ip link add ov0 type sit local 192.0.2.3 ttl 64 6rd-prefix fd00:6::/32 6rd-relay_prefix 192.0.0.0/8 && " +
+      `ip link set ov0 up && ip address add ${address(3)}/32 dev ov0 nodad`,
+  );
+  const running = await start(
+    `{ mode: 6rd, local: 192.0.2.1, prefix: "fd00:6::/32", relay-prefix: 192.0.0.0/8, addresses: ["${address(1)}/32"] }`,
+  );
+  const theirPing = `ping -c 3 -i 0.2 -W 5 ${address(1)}`;
+  expect(left.run("ping", [...requests(3), address(3)])).toContain(" 0% packet loss");
+  expect(await emulated.run(theirPing)).toContain(" 0% packet loss");
+  expect(running.drops("socket")).toEqual({});
+  // The kernel's router solicitations come from no address that has its own inside.
+  expect(Object.keys(running.drops("decap")).filter((reason) => reason !== "ip_invalid_source")).toEqual([]);
+  // With other bits in common the same address is behind another VTEP.
+  await emulated.run("ip tunnel 6rd dev ov0 6rd-prefix fd00:6::/32 6rd-relay_prefix 10.0.0.0/8");
+  expect(await emulated.run(`${theirPing}; true`)).toContain("100% packet loss");
+});
+
 describe("vtepd and user-mode-linux 6.1", () => {
   it("gre to a multicast group, whose address is the key", async () => {
     await guest.run(
@@ -92,26 +119,17 @@ describe("vtepd and user-mode-linux 6.1", () => {
   it.each([
     {
       mode: "6to4",
-      keys: "",
-      peer: "ip link add ov0 type sit local 192.0.2.2 ttl 64",
-      address: (n: number) => `2002:c000:20${n}::1/16`,
-    },
-    {
-      // This kernel is built without 6rd (CONFIG_IPV6_SIT_6RD), and knows 6to4's prefix only.
-      mode: "6rd",
-      keys: ', prefix: "2002::/16"',
       peer: "ip link add ov0 type sit local 192.0.2.2 ttl 64",
       address: (n: number) => `2002:c000:20${n}::1/16`,
     },
     {
       mode: "isatap",
-      keys: "",
       peer: "ip tunnel add ov0 mode isatap local 192.0.2.2 ttl 64",
       address: (n: number) => `fd00:15::5efe:c000:20${n}/64`,
     },
-  ])("$mode: sit without a remote", async ({ mode, keys, peer, address }) => {
+  ])("$mode: sit without a remote", async ({ mode, peer, address }) => {
     await guest.run(`${peer} && ip link set ov0 up && ip address add ${address(2)} dev ov0 nodad`);
-    const running = await start(`{ mode: ${mode}, local: 192.0.2.1, addresses: ["${address(1)}"]${keys} }`);
+    const running = await start(`{ mode: ${mode}, local: 192.0.2.1, addresses: ["${address(1)}"] }`);
     expect(left.ip("-o", "link", "show", "ov0")).toContain(" mtu 1480 ");
     const [theirs = "", ours = ""] = [address(2), address(1)].map((text) => text.split("/")[0]);
     await pings(theirs, ours);
