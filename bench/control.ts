@@ -8,12 +8,15 @@
  *     left: vtepd, vx1, vx2, ... --- 192.0.2.1 eth0 === eth0 192.0.2.2 :right, generator of VXLAN datagrams
  */
 import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { Agent, type IncomingMessage, request } from "node:http";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { RunningDaemon } from "../test/support/daemon.ts";
 import { Lab } from "../test/support/lab.ts";
 import { sleep } from "../test/support/wait-for.ts";
+import { changeSeries, diskSeries } from "./change-series.ts";
 import { confine } from "./confine.ts";
 import { SteadyLoad } from "./steady-load.ts";
 import { type Toll, TollGate } from "./toll.ts";
@@ -27,8 +30,11 @@ const SERIES_S = 2;
 const CONNECTIONS = 8;
 const START_TIMEOUT_MS = 60_000;
 const SETTLE_MS = 3000;
+const IN_FLIGHT = 8;
+const WARM_UP_MS = 500;
 /** MACs that single calls write, over and over. */
 const SERIES_MACS = 10_000;
+const BATCH_LINES = 10_000;
 
 const { values } = parseArgs({
   options: {
@@ -117,21 +123,38 @@ const coldStart = async (socket: string): Promise<string> => {
   return `${quantile(times, 0.5).toFixed(0)} ms, p90 ${quantile(times, 0.9).toFixed(0)} ms`;
 };
 
-/** Changes a second, one a call. */
-const series = async (socket: string, connections: number): Promise<string> => {
+const seriesMac = (n: number): string => macOf((1 << 20) + (n % SERIES_MACS));
+const seriesDst = (n: number): string => (n % 2 === 0 ? "192.0.2.2" : "192.0.2.3");
+const seriesBody = (n: number): string =>
+  JSON.stringify({ verb: "replace", mac: seriesMac(n), dst: seriesDst(Math.floor(n / SERIES_MACS) + n) });
+const SERIES_PATH = "/v1/links/vx1/fdb";
+
+/** One change a call, with a client that costs little; the first calls of a daemon are slow ones. */
+const series = async (socket: string, inFlight: number): Promise<string> => {
+  await changeSeries(socket, SERIES_PATH, seriesBody, { inFlight, ms: WARM_UP_MS });
+  const rate = await changeSeries(socket, SERIES_PATH, seriesBody, { inFlight, ms: SERIES_S * 1000 });
+  return `${rate.toFixed(0)}/s`;
+};
+
+/** The same with node:http. */
+const httpSeries = async (socket: string, connections: number): Promise<string> => {
   const caller = new Caller(socket, connections);
   const until = performance.now() + SERIES_S * 1000;
   let count = 0;
   const work = async (): Promise<void> => {
-    while (performance.now() < until) {
-      const mac = macOf((1 << 20) + (count++ % SERIES_MACS));
-      const body = JSON.stringify({ verb: "replace", mac, dst: count % 2 === 0 ? "192.0.2.2" : "192.0.2.3" });
-      await caller.call("POST", "/v1/links/vx1/fdb", body);
-    }
+    while (performance.now() < until) await caller.call("POST", SERIES_PATH, seriesBody(count++));
   };
   const ms = await timed(() => Promise.all(Array.from({ length: connections }, work)));
   caller.close();
   return `${((count * 1000) / ms).toFixed(0)}/s`;
+};
+
+const batch = async (socket: string): Promise<string> => {
+  const line = (_: unknown, n: number): string => `fdb replace ${seriesMac(n)} dev vx1 dst ${seriesDst(n)}\n`;
+  const file = join(dirname(socket), "batch");
+  writeFileSync(file, Array.from({ length: BATCH_LINES }, line).join(""));
+  const { ms } = await vtepctl(socket, "-b", file);
+  return `${ms.toFixed(0)} ms, ${((BATCH_LINES * 1000) / ms).toFixed(0)}/s`;
 };
 
 const bulk = async (socket: string, verb: "replace" | "del"): Promise<string> => {
@@ -170,7 +193,7 @@ try {
   await sleep(SETTLE_MS);
   const { socket } = one;
   print("vtepctl status, cold", "< 120 ms", await coldStart(socket));
-  const most = await load.saturation();
+  const most = await load.saturation(1);
   print("64-byte frames at saturation", "", `${most.toFixed(0)}/s`);
   const gate = new TollGate(one.child.pid, socket);
   const measure = async (what: string, wanted: string, rate: number, work: () => Promise<string>): Promise<void> => {
@@ -188,8 +211,14 @@ try {
     await measure(`the same again`, "< 1 s", rate, () => bulk(socket, "replace"));
     await measure("vtepctl fdb show", "< 1 s, 64 MiB", rate, () => show(socket));
     await measure("vtepctl -j -p -s fdb show", "", rate, () => show(socket, "-j", "-p", "-s"));
+    await measure("disk alone, as the journal writes", "", rate, async () => {
+      return `${diskSeries(dirname(socket), SERIES_S * 1000).toFixed(0)}/s`;
+    });
     await measure("one by one, 1 connection", "2000/s", rate, () => series(socket, 1));
-    await measure(`one by one, ${CONNECTIONS} connections`, "2000/s", rate, () => series(socket, CONNECTIONS));
+    await measure(`one by one, ${IN_FLIGHT} sent ahead`, "2000/s", rate, () => series(socket, IN_FLIGHT));
+    await measure("one by one, 1 connection of node:http", "", rate, () => httpSeries(socket, 1));
+    await measure(`one by one, ${CONNECTIONS} connections`, "2000/s", rate, () => httpSeries(socket, CONNECTIONS));
+    await measure(`vtepctl -b, ${BATCH_LINES} lines`, "2000/s", rate, () => batch(socket));
     await measure(`${entries} entries deleted in one call`, "< 1 s", rate, () => bulk(socket, "del"));
   }
   await one.stop();
@@ -211,6 +240,7 @@ try {
   const drop = async (): Promise<string> =>
     `${(await timed(() => caller.call("DELETE", "/v1/links/byhand"))).toFixed(0)} ms`;
   const calls = [
+    ["no call", "", () => sleep(SERIES_S * 1000).then(() => "")],
     ["reload, one changed in place", "< 1 s", reload("ageing: 60")],
     ["reload, one made anew", "< 1 s", reload("ageing: 60, port: 4790")],
     ["reload, nothing changed", "", reload("ageing: 60, port: 4790")],
@@ -218,8 +248,11 @@ try {
     ["and deleted", "", drop],
   ] as const;
   const others = Math.min(tunnels - 1, 16);
+  const mostOfMany = await load.saturation(others);
+  print(`64-byte frames in ${others} tunnels at saturation`, "", `${mostOfMany.toFixed(0)}/s`);
+  const beside = load.at(Math.floor(mostOfMany * LOAD), others);
   for (const [what, wanted, work] of calls) {
-    const [got, toll] = await wide.pass(load.at(Math.floor(most * LOAD), others), work);
+    const [got, toll] = await wide.pass(beside, work);
     print(what, wanted, got, toll);
   }
   caller.close();

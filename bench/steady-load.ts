@@ -39,11 +39,11 @@ export class SteadyLoad {
     inside.ip("route", "add", `${OUTSIDE}/32`, "dev", "eth0");
   }
 
-  /** Frames a second that arrive at most. */
-  async saturation(): Promise<number> {
-    await this.run({ rate: 0, tunnels: 1 }, () => sleep(SATURATION_S * 250));
+  /** Frames a second that arrive at most, in so many tunnels: the more, the fewer neighbours of one flow there are to merge. */
+  async saturation(tunnels: number): Promise<number> {
+    await this.run({ rate: 0, tunnels }, () => sleep(SATURATION_S * 250));
     const seconds = SATURATION_S;
-    const [, { sent, lost }] = await this.run({ rate: 0, tunnels: 1 }, () => sleep(seconds * 1000));
+    const [, { sent, lost }] = await this.run({ rate: 0, tunnels }, () => sleep(seconds * 1000));
     return (sent - lost) / (seconds + LEAD_MS / 500);
   }
 
