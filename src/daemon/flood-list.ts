@@ -127,7 +127,8 @@ export class FloodList {
     }
     const before = bridgeDomains.get(this.bd, BD_FLOOD);
     bridgeDomains.set(this.bd, BD_FLOOD, list);
-    bridgeDomains.set(this.bd, BD_NEXT_HOP, floods.words[list + 1] ?? 0);
+    // Behind an empty list stands another tunnel's.
+    bridgeDomains.set(this.bd, BD_NEXT_HOP, floods.words[list] === 0 ? 0 : floods.words[list + 1]!);
     floods.release(before, nowS);
     for (const { remote } of this.present) this.remotes.release(remote);
     if (this.ears.isOn) this.ears.flood(this.name, this.present);

@@ -56,6 +56,7 @@ export class NextHops {
     for (const tunnel of this.tunnels.values()) {
       const { netns } = tunnel.config;
       if (hasNextHops(tunnel.config)) byNetns.set(netns, [...(byNetns.get(netns) ?? []), tunnel]);
+      else tunnel.followNextHops([]); // One that has got a remote since.
     }
     for (const [netns, tunnels] of byNetns) {
       const lines = tunnels.map(({ config }) => `route show table all dev ${config.name}`);

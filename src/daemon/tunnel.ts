@@ -292,7 +292,8 @@ export class Tunnel {
 
   /** Routes of the host beside those of the configuration, where the tunnel may have such. Returns whether they are others. @throws as Routes.set, then nothing has changed */
   followNextHops(nextHops: readonly RouteConfig[]): boolean {
-    if (isDeepStrictEqual(nextHops, this.nextHops)) return false;
+    const isNone = nextHops.length + this.nextHops.length === 0;
+    if (isNone || isDeepStrictEqual(nextHops, this.nextHops)) return false;
     this.routes.set(this.routesInForce(nextHops));
     this.nextHops = nextHops;
     return true;

@@ -151,13 +151,12 @@ describe("next hops of the host's routes", () => {
   ] as const)("are the remote VTEPs of %s %s without one", async (mode, keys, carries) => {
     const all = hosts();
     const underlay = (n: number): string => `192.0.2.${n}`;
-    const [one] = await Promise.all(
-      all.map((host, index) => {
-        const addresses = carries.map((family) => `"${near(family, index + 1)}/${family === "IPv4" ? 32 : 128}"`);
-        const more = keys === "" ? "" : `, ${keys}`;
-        return start(host, `{ mode: ${mode}, local: "${underlay(index + 1)}", addresses: [${addresses}]${more} }`);
-      }),
-    );
+    const tunnel = (n: number, more: string): string => {
+      const addresses = carries.map((family) => `"${near(family, n)}/${family === "IPv4" ? 32 : 128}"`);
+      return `{ mode: ${mode}, local: "${underlay(n)}", addresses: [${addresses}]${more} }`;
+    };
+    const own = keys === "" ? "" : `, ${keys}`;
+    const [one] = await Promise.all(all.map((host, index) => start(host, tunnel(index + 1, own))));
     const route = (host: Host, verb: string, to: string, n: number): void => {
       host.ip("route", verb, to, "via", `${to.includes(":") ? "::" : ""}${underlay(n)}`, "dev", "ov0", "onlink");
     };
@@ -190,6 +189,15 @@ describe("next hops of the host's routes", () => {
     await waitFor(() => JSON.stringify(shown()).includes(`{"to":"${network}","via":"${underlay(2)}"}`), {
       what: "the other next hop",
     });
+    // With `remote` they are of no account, and without it again.
+    for (const [more, count] of [
+      [", remote: 192.0.2.3", 0],
+      ["", 4 * carries.length],
+    ] as const) {
+      one!.rewrite(`{ ov0: ${tunnel(1, own + more)} }`);
+      one!.vtepctl("config", "reload");
+      await waitFor(() => shown().length === count, { what: `${count} routes` });
+    }
     const other = family === "IPv4" ? "10.99.0.0/16" : "fd00:99::/64";
     all[0].ip("route", "add", other, "dev", "ov0");
     for (const to of carries.flatMap((inner) => [...networks(inner, 2), ...networks(inner, 3)])) {
