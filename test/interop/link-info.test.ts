@@ -16,6 +16,8 @@ interface Case {
   readonly words: string;
   /** And the configuration's. */
   readonly keys: string;
+  /** Lines for the kernel that no word of `ip link` is. */
+  readonly after?: string;
   /** Keys that the kernel's device does not have. */
   readonly more?: readonly string[];
 }
@@ -76,7 +78,8 @@ const CASES: readonly Case[] = [
   {
     kernel: "uml",
     words: "sit mode ip6ip local 192.0.2.1 isatap ttl 64",
-    keys: "mode: isatap, local: 192.0.2.1, ttl: 64, do-not-fragment: true",
+    keys: "mode: isatap, local: 192.0.2.1, ttl: 64, do-not-fragment: true, potential-routers: [192.0.2.90, 192.0.2.91]",
+    after: "ip tunnel prl prl-nodefault 192.0.2.91 dev t0; ip tunnel prl prl-default 192.0.2.90 dev t0",
   },
   {
     kernel: "qemu",
@@ -220,16 +223,26 @@ afterAll(async () => {
   keyFolder.delete();
 });
 
-describe("link show", () => {
+/** `ip tunnel` of one family or the other knows it. */
+const TUNNEL_KINDS: Readonly<Record<string, string>> = {
+  ...{ gre: "-4", ipip: "-4", sit: "-4", vti: "-4" },
+  ...{ ip6gre: "-6", ip6tnl: "-6", vti6: "-6" },
+};
+
+describe("link show, and tunnel show where there is such a thing", () => {
   it.each(CASES.map((each, index) => ({ ...each, index })))(
     "$words",
-    async ({ kernel, words, keys, more = [], index }) => {
+    async ({ kernel, words, keys, after = "true", more = [], index }) => {
       const [kind, ...rest] = filled(words, keys, index).split(" ");
-      const show = "ip -d link show t0 && ip -d -j link show t0";
+      const family = TUNNEL_KINDS[kind!];
+      const shows = [
+        ...["ip -d link show t0", "ip -d -j link show t0"],
+        ...(family === undefined ? [] : [`ip ${family} tunnel show t0`, `ip ${family} -j tunnel show`]),
+      ].join(" && echo -- && ");
       const output = await kernels.get(kernel)!(
-        `ip link add t0 type ${kind} ${rest.join(" ")} && ${show}; status=$?; ip link delete t0; exit $status`,
+        `ip link add t0 type ${kind} ${rest.join(" ")} && { ${after}; ${shows}; }; status=$?; ip link delete t0; exit $status`,
       );
-      const [, , text = "", json = ""] = output.split("\n");
+      const [text = "", json = "", tunnelText = "", tunnelJson = ""] = output.split("--\n");
       const theirs = (JSON.parse(json) as [{ linkinfo: Info }])[0].linkinfo;
       const ours = daemon.json<[{ linkinfo: Info }]>("-d", "link", "show", nameOf(index))[0].linkinfo;
       const ownKeys = Object.keys(ours.info_data).filter((key) => !(key in theirs.info_data));
@@ -238,9 +251,20 @@ describe("link show", () => {
       // As text: the order counts, too.
       expect(JSON.stringify({ ...ours, info_data: shared })).toBe(JSON.stringify(theirs));
       const lines = daemon.vtepctl("-d", "link", "show", nameOf(index)).stdout.split("\n");
-      const kernelWords = text.trim().replace(/ addrgenmode .*/, "");
+      const kernelWords = text
+        .split("\n")[2]!
+        .trim()
+        .replace(/ addrgenmode .*/, "");
       if (more.length === 0) expect(lines[2]!.trim()).toBe(kernelWords);
       else expect(lines[2]!.trim().startsWith(`${kernelWords} `)).toBe(true);
+      if (family === undefined) return;
+      const own = daemon.vtepctl("tunnel", "show", nameOf(index)).stdout;
+      // Over IPv6 iproute2 6.1 has no newline at the end.
+      expect(own.replaceAll(nameOf(index), "t0")).toBe(`${tunnelText.trimEnd()}\n`);
+      // Its JSON does not tell of an inherited TOS.
+      const ownJson = JSON.stringify(daemon.json("tunnel", "show", nameOf(index))).replace('"tos":"inherit",', "");
+      const theirTunnels = (JSON.parse(tunnelJson) as { ifname: string }[]).filter(({ ifname }) => ifname === "t0");
+      expect(ownJson.replaceAll(nameOf(index), "t0")).toBe(JSON.stringify(theirTunnels));
     },
   );
 });

@@ -3,9 +3,10 @@ import { VtepdError } from "../../errors.ts";
 import type { GivenWord, LinkType, Settings } from "../grammar/link-type.ts";
 import { LINK_TYPES, typeOfMode } from "../grammar/link-types.ts";
 import { TUNNEL_MODES } from "../grammar/tunnel.ts";
+import { oneLine } from "../link-text.ts";
 import { isOverIpv6, type TunnelJson, tunnelJson, tunnelText } from "../tunnel-text.ts";
 import { changed, notesOf, wordsOf } from "../type-words.ts";
-import { type Call, type Commands, print, type Run } from "./call.ts";
+import { type Call, type Commands, print, type Run, wantsStats } from "./call.ts";
 import { allLinks, linkOf } from "./device.ts";
 import { addTunnel, changeTunnel, deleteTunnel, settingsOf } from "./link.ts";
 
@@ -70,9 +71,19 @@ const showIpTunnels: Run = async (call) => {
   const wanted = (tunnel: TunnelJson): boolean => (isOverIpv6(tunnel) ? !options.has("4") : !options.has("6"));
   const tunnels = links
     .filter(({ linkinfo }) => kind === undefined || linkinfo.info_kind === kind)
-    .flatMap((link) => tunnelJson(link) ?? [])
-    .filter(wanted);
-  print(call, tunnels, (all) => all.map(tunnelText).join(""));
+    .flatMap((link) => {
+      const tunnel = tunnelJson(link);
+      return tunnel === undefined || !wanted(tunnel) ? [] : [{ tunnel, stats: link.stats64 }];
+    });
+  const text = ({ tunnel, stats }: (typeof tunnels)[number]): string => {
+    const lines = tunnelText(tunnel, wantsStats(call) ? stats : undefined);
+    return options.has("oneline") ? oneLine(lines) : lines;
+  };
+  print(
+    call,
+    tunnels.map(({ tunnel }) => tunnel),
+    () => tunnels.map(text).join(""),
+  );
 };
 
 const ROUTERS = "potential-routers";

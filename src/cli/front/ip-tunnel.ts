@@ -16,6 +16,8 @@ export const ipTunnel = async (line: Line, { daemons, io, own, ownText }: Front)
   const pass = (): number => passOn("ip", line.argv);
   const ours = (socket: string, ...argv: string[]): Promise<number> =>
     own(socket, line, [...line.shared, "tunnel", ...argv]);
+  // Those of IPv6 are shown to who asks for them.
+  const isOverIpv6 = line.has("6") || line.value("family") === "inet6";
   if (verb === "add") {
     if (mode !== undefined && !Object.hasOwn(TUNNEL_MODES, mode)) return pass();
     return ours(await daemons.forNew(name ?? ""), "add", ...words);
@@ -33,9 +35,10 @@ export const ipTunnel = async (line: Line, { daemons, io, own, ownText }: Front)
   if (found.size === 0) return pass();
   let { status, stdout } = capture("ip", line.argv);
   for (const [dev, { socket }] of found) {
-    const one = await ownText(socket, line, [...line.shared, "tunnel", "show", dev, ...words]);
+    const family = isOverIpv6 ? "-6" : "-4";
+    const one = await ownText(socket, line, [...line.shared, family, "tunnel", "show", dev, ...words]);
     if (one.status === 0) stdout = joined(line, stdout, one.stdout);
-    status = one.status;
+    else status = one.status;
   }
   io.out(stdout);
   return status;
