@@ -33,12 +33,17 @@ const IP = `concerns() {
   done
   case \${1-} in
     l | li | lin | link) ;;
+    a | ad | add | addr | addre | addres | address)
+      case \${2-} in
+        '' | s | sh* | l*) ;;
+        *) return 1 ;;
+      esac ;;
     t | tu | tun | tunn | tunne | tunnel | tunl) return 0 ;;
     *) return 1 ;;
   esac
   case \${2-} in
     d | de*) return 0 ;;
-    '' | sh* | l*) [ -z "$detailed" ] || return 0 ;;
+    '' | s | sh* | l*) [ -z "$detailed" ] || return 0 ;;
   esac
   for word; do
     case $word in ${LINK_TYPES.map(({ name }) => name).join(" | ")}) return 0 ;; esac

@@ -54,12 +54,12 @@ export class TutorialHost {
   /** Runs lines until one fails; each is told on standard error. */
   exec(lines: string): ExecResult {
     const options = { timeoutMs: LINES_TIMEOUT_MS, env: this.#env() };
-    return this.host.exec("nsenter", [...this.#entry(), "bash", "-exc", lines], options);
+    return this.host.exec("nsenter", [...this.entry(), "bash", "-exc", lines], options);
   }
 
   /** A program that runs beside the test. */
   spawn(command: string, args: readonly string[]): Child {
-    return this.host.spawn("nsenter", [...this.#entry(), command, ...args], { env: this.#env() });
+    return this.host.spawn("nsenter", [...this.entry(), command, ...args], { env: this.#env() });
   }
 
   /** What `docker run --network none` comes to: a process whose network is its own, with `lo` only. */
@@ -69,7 +69,8 @@ export class TutorialHost {
     return child;
   }
 
-  #entry(): string[] {
+  /** What has to stand behind `nsenter` for its mounts. */
+  entry(): string[] {
     return [`--mount=/proc/${this.#holder.pid}/ns/mnt`];
   }
 
