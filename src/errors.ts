@@ -43,6 +43,7 @@ export type ErrorCode =
   | "ERR_SYSCALL"
   | "ERR_LINK_NOT_FOUND"
   | "ERR_LINK_OWNER"
+  | "ERR_LINK_WAITING"
   | "ERR_FDB_ENTRY_NOT_FOUND"
   | "ERR_FDB_ENTRY_EXISTS"
   | "ERR_NEIGHBOUR_NOT_FOUND"
@@ -80,6 +81,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorKind>> = {
   ERR_SYSCALL: refused("a system call failed", 500),
   ERR_LINK_NOT_FOUND: refused("no tunnel of that name", 404),
   ERR_LINK_OWNER: refused("the tunnel is the configuration file's"),
+  ERR_LINK_WAITING: refused("the tunnel was made by hand before the daemon's start, and waits for what it needs"),
   ERR_FDB_ENTRY_NOT_FOUND: refused("no such FDB entry", 404),
   ERR_FDB_ENTRY_EXISTS: refused("a static FDB entry for that MAC exists already"),
   ERR_NEIGHBOUR_NOT_FOUND: refused("no such neighbour", 404),

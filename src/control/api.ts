@@ -58,7 +58,7 @@ export const makeApi = ({ service, desired, changes, metrics, log }: ApiParts): 
   api.use(limitBodies());
 
   addStatusRoutes(api, service);
-  addLinkRoutes(api, service);
+  addLinkRoutes(api, service, desired);
   addDesiredRoutes(api, service, desired, changes);
   addChangeRoutes(api, changes);
   addFdbRoutes(api, service, changes);

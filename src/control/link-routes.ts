@@ -1,5 +1,6 @@
 /** Tunnels: dumps, and reading their keys again. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { DesiredState } from "../dataplane/desired-view.ts";
 import type { LinkStats, LinkView, VtepService } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
 import { nameInPath } from "./device-parameter.ts";
@@ -98,13 +99,16 @@ export const linkWithStats = (link: LinkView, all: readonly LinkStats[]): LinkJs
   return linkJson(link, stats);
 };
 
-export const addLinkRoutes = (api: OpenAPIHono, service: VtepService): void => {
+export const addLinkRoutes = (api: OpenAPIHono, service: VtepService, desired: DesiredState): void => {
   api.openapi(listLinks, (context) => {
     const stats = service.stats();
     return context.json(service.links().map((link) => linkWithStats(link, stats)));
   });
   api.openapi(showLink, (context) => {
-    const link = service.link(context.req.valid("param").name);
+    const { name } = context.req.valid("param");
+    const reason = desired.waiting(name);
+    if (reason !== undefined) throw reason;
+    const link = service.link(name);
     return context.json(linkWithStats(link, service.stats(link.name)));
   });
   api.openapi(rekey, (context) => {

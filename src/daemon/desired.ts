@@ -63,6 +63,8 @@ export class Desired implements DesiredState {
   private present: Whole;
   /** Tunnels made by hand before the daemon's start that nobody has touched since. */
   private readonly restored = new Set<string>();
+  /** Why those that wait could not be made, when that was last tried. */
+  private readonly reasons = new Map<string, VtepdError>();
   private reloaded: KeptView["reload"] = { isSuccessful: false, succeededAtS: 0 };
   /** What it returns has been kept. */
   forget: (forgotten: Forgotten) => Promise<void> = async () => {};
@@ -114,6 +116,13 @@ export class Desired implements DesiredState {
       daemon: file.settings.daemon,
       tunnels: Object.fromEntries([...owned(file.settings.tunnels, "config"), ...owned(byHand, "control")]),
     };
+  }
+
+  waiting(name: string): VtepdError | undefined {
+    if (!this.isAbsent(name)) return undefined;
+    const reason = this.reasons.get(name)?.message ?? "it is being made";
+    const message = `${name} was made by hand and waits, until then it can only be deleted or made anew: ${reason}`;
+    return new VtepdError("ERR_LINK_WAITING", message);
   }
 
   settingsSchema(): object {
@@ -230,9 +239,11 @@ export class Desired implements DesiredState {
     const { [name]: settings, ...absent } = this.present.absent;
     try {
       await this.become(wholeOf({ ...this.present, byHand: { ...this.present.byHand, [name]: settings! }, absent }));
+      this.reasons.delete(name);
       if (!isFirst) this.parts.log.info({ link: name }, "a tunnel made by hand is back");
     } catch (error) {
       if (!(error instanceof VtepdError)) throw error;
+      this.reasons.set(name, error);
       const fields = { link: name, code: error.code, reason: error.message };
       if (isFirst) this.parts.log.error(fields, "a tunnel made by hand cannot be made yet");
     }
@@ -250,7 +261,7 @@ export class Desired implements DesiredState {
     }
     if (change.op === "link-del" && waiting !== undefined) return { byHand, absent: stillAbsent };
     const { [name]: before, ...rest } = byHand;
-    if (before === undefined) throw this.notByHand(name);
+    if (before === undefined) throw this.waiting(name) ?? this.notByHand(name);
     if (change.op === "link-del") return { byHand: rest, absent };
     const next = Object.entries({ ...before, ...change.settings }).filter(([, value]) => value !== null);
     return { byHand: { ...byHand, [name]: Object.fromEntries(next) }, absent };

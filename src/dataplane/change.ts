@@ -41,7 +41,7 @@ export interface ChangeService {
   /**
    * Makes the changes in this order, all or none. Those of links come first. When the promise resolves they have happened and
    * will be there after a restart. The path of an error begins with the number of the change, unless there is only one.
-   * @throws ERR_USAGE, ERR_JOURNAL; for links ERR_DEVICE_EXISTS, ERR_LINK_NOT_FOUND, ERR_LINK_OWNER, ERR_CONFIG_* and what making
+   * @throws ERR_USAGE, ERR_JOURNAL; for links ERR_DEVICE_EXISTS, ERR_LINK_NOT_FOUND, ERR_LINK_OWNER, ERR_LINK_WAITING, ERR_CONFIG_* and what making
    * a tunnel throws; for the rest as VtepService
    */
   run(changes: readonly Change[]): Promise<void>;

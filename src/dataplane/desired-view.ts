@@ -1,5 +1,7 @@
 /** What shall be, as control sees it: which tunnels there are and what is written of them. How they run is in view.ts. */
 
+import type { VtepdError } from "../errors.ts";
+
 /** Keys and values of a tunnel, as in the configuration file. */
 export type Settings = Readonly<Record<string, unknown>>;
 
@@ -38,6 +40,8 @@ export interface WrittenLink {
 export interface DesiredState {
   /** What is written of the daemon, and of all tunnels, by name. */
   written(): { readonly daemon: Settings; readonly tunnels: Readonly<Record<string, WrittenLink>> };
+  /** Why a tunnel of that name, made by hand before the daemon's start, is not there yet (ERR_LINK_WAITING); undefined = there is no such. */
+  waiting(name: string): VtepdError | undefined;
   /** JSON schema of one tunnel's settings. */
   settingsSchema(): object;
   /** Reads the file again. @param dryRun only says what would change @throws ERR_CONFIG_*, and what making a tunnel throws */

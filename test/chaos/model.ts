@@ -182,7 +182,8 @@ export class Model {
       const { op, name } = change;
       if (this.file.has(name)) return { code: "ERR_LINK_OWNER" };
       const before = this.byHand.get(name);
-      if (before === undefined || (op === "link-set" && this.absent.has(name))) return { code: "ERR_LINK_NOT_FOUND" };
+      if (before === undefined) return { code: "ERR_LINK_NOT_FOUND" };
+      if (op === "link-set" && this.absent.has(name)) return { code: "ERR_LINK_WAITING" };
       if (op === "link-del") {
         this.byHand.delete(name);
         this.absent.delete(name);

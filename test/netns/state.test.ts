@@ -143,6 +143,12 @@ describe("what was made by hand", () => {
     expect(daemon.child.stdout + daemon.child.stderr).toContain("the journal ends in a record that a crash has cut");
     expect(byHand()).toEqual([`ov0 ${macOf(1)} 192.0.2.2`]);
     expect(links()).toEqual(["ov0"]);
+    for (const line of ["link show ov9", "link set ov9 up", "link set ov9 type vxlan ttl 9"]) {
+      expect(daemon.vtepctl(...line.split(" "))).toMatchObject({
+        status: 2,
+        stderr: expect.stringMatching(/^vtepctl: .*ov9 was made by hand and waits, until then .*: .*eth9/),
+      });
+    }
     // Changes go on, and what waits is not lost by them.
     expect((await run([entry(4)])).status).toBe(204);
     await again();

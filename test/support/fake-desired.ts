@@ -26,6 +26,8 @@ export class FakeDesired implements DesiredState {
     return { daemon, tunnels: Object.fromEntries(links) };
   }
 
+  waiting(): undefined {}
+
   settingsSchema(): object {
     return tunnelJsonSchema();
   }

@@ -138,7 +138,7 @@ const difference = (before: Settings, after: Settings): Settings => {
   return Object.fromEntries([...keys].filter(isOther).map((key) => [key, after[key] ?? null]));
 };
 
-/** What is written of a tunnel. @throws ERR_LINK_NOT_FOUND */
+/** What is written of a tunnel. @throws ERR_LINK_NOT_FOUND, ERR_LINK_WAITING */
 export const settingsOf = async (call: Call, name: string): Promise<Settings> => {
   const { client } = call;
   const { tunnels } = await client.getJson<{ tunnels: Record<string, Settings> }>("/v1/config");
