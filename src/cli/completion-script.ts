@@ -16,13 +16,18 @@ complete -F _vtepctl vtepctl
 `;
 
 const ZSH = `#compdef vtepctl
-# vtepctl completion zsh > "\${fpath[1]}/_vtepctl"
+# vtepctl completion zsh > "\${fpath[1]}/_vtepctl", or source it behind compinit
 _vtepctl() {
-    local -a candidates
-    candidates=("\${(@f)$(\${words[1]} ${COMPLETE} "\${(j: :)words[1,CURSOR]}" 2>/dev/null)}")
+    local -a candidates folders
+    # Up to the cursor, which may stand in the middle of a word.
+    candidates=(\${(f)"$(\${words[1]} ${COMPLETE} "\${(j: :)words[1,CURRENT-1]} $PREFIX" 2>/dev/null)"})
+    folders=(\${(M)candidates:#*/})
+    candidates=(\${candidates:#*/})
     compadd -a candidates
+    compadd -S '' -a folders
 }
-compdef _vtepctl vtepctl
+# The first use of a file of fpath is the file itself.
+if [[ \${funcstack[1]} = _vtepctl ]]; then _vtepctl "$@"; else compdef _vtepctl vtepctl; fi
 `;
 
 const FISH = `# vtepctl completion fish > ~/.config/fish/completions/vtepctl.fish

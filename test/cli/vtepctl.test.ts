@@ -262,9 +262,13 @@ describe("vtepctl config", () => {
   it("shows what is in effect, checks a file without a daemon, tells what differs", async () => {
     const settings = { mode: "vxlan", id: 7, local: "192.0.2.1" };
     await control.desired.addLink("vx7", settings);
-    expect(await ok("config show vx7")).toBe(
-      "version: 1\ntunnels:\n  vx7:\n    mode: vxlan\n    id: 7\n    local: 192.0.2.1\n",
-    );
+    const text = "version: 1\ntunnels:\n  # made by hand\n  vx7:\n    mode: vxlan\n    id: 7\n    local: 192.0.2.1\n";
+    expect(await ok("config show vx7")).toBe(text);
+    control.desired.file = "version: 1\ntunnels: { a0: { mode: vxlan, id: 8, local: 192.0.2.1 } }\n";
+    await control.desired.reload(false);
+    const all = await ok("config show");
+    expect(all.match(/#.*\n.*/g)).toEqual(["# made by hand\n  vx7:"]);
+    expect(all).toContain("\n  a0:\n");
     expect(JSON.parse(await ok("-j config show"))).toMatchObject({
       tunnels: { vx7: settings },
       owners: { vx7: "control" },

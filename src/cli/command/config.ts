@@ -15,6 +15,17 @@ interface WrittenConfig {
   readonly owners: Readonly<Record<string, string>>;
 }
 
+/** The file that says so; a tunnel that is not of the file has a comment. */
+const configText = async (config: Partial<WrittenConfig>, owners: WrittenConfig["owners"]): Promise<string> => {
+  const { Document, isMap, isScalar } = await import("yaml");
+  const document = new Document(config);
+  const tunnels = document.get("tunnels");
+  for (const { key } of isMap(tunnels) ? tunnels.items : []) {
+    if (isScalar(key) && owners[String(key.value)] === "control") key.commentBefore = " made by hand";
+  }
+  return document.toString();
+};
+
 /** What is in effect, in the form of the file. */
 const showConfig: Run = async (call) => {
   const { owners, ...config } = await call.client.getJson<WrittenConfig>("/v1/config");
@@ -26,8 +37,7 @@ const showConfig: Run = async (call) => {
     call.out(jsonText({ ...shown, owners }, wantsPretty(call)));
     return;
   }
-  const { stringify } = await import("yaml");
-  call.out(stringify(shown));
+  call.out(await configText(shown, owners));
 };
 
 const read = (file: string): string => {
