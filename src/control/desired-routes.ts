@@ -59,6 +59,17 @@ const dryRun = () =>
       .openapi({ param: { name: "dry-run", in: "query" } }),
   });
 
+const state = () =>
+  z.strictObject({
+    state: z
+      .enum(["up", "down"], { error: ({ input }) => expectedGot("up or down", input) })
+      .optional()
+      .openapi({
+        param: { name: "state", in: "query" },
+        description: "Whether the new device is set up, as without this, or left for somebody else to do.",
+      }),
+  });
+
 export const addDesiredRoutes = (
   api: OpenAPIHono,
   service: VtepService,
@@ -73,13 +84,14 @@ export const addDesiredRoutes = (
       method: "post",
       path: "/v1/links",
       summary: "Make a tunnel: its settings as in the configuration file, and its name as `name`",
-      request: { body: bodyOf(NewLinkSchema) },
+      request: { body: bodyOf(NewLinkSchema), query: state() },
       responses: answersMade("The tunnel", LinkSchema),
     }),
     async (context) => {
       const { name, ...written } = context.req.valid("json");
       const text = typeof name === "string" ? name : String(name ?? "");
-      await changes.run([{ op: "link-add", name: text, settings: written }]);
+      const down = context.req.valid("query").state === "down" ? { isDown: true as const } : {};
+      await changes.run([{ op: "link-add", name: text, settings: written, ...down }]);
       return context.json(link(text), 201);
     },
   );

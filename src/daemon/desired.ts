@@ -145,7 +145,8 @@ export class Desired implements DesiredState {
           throw isAlone ? error : ofChange(index, error);
         }
       }
-      await this.become(wholeOf({ ...before, ...links }), then);
+      const down = changes.filter((change) => change.op === "link-add" && change.isDown === true);
+      await this.become(wholeOf({ ...before, ...links }), then, new Set(down.map(({ name }) => name)));
       for (const { op, name } of changes) {
         this.restored.delete(name);
         this.parts.log.info({ link: name, op }, "tunnels were changed by hand");
@@ -275,8 +276,15 @@ export class Desired implements DesiredState {
     return new VtepdError("ERR_LINK_OWNER", message);
   }
 
-  /** @param then the last step; when it fails, or any other does, everything is again as it was */
-  private async become(next: Whole, then: () => Promise<void> = async () => {}): Promise<void> {
+  /**
+   * @param then the last step; when it fails, or any other does, everything is again as it was
+   * @param down names of those whose new devices are not set up
+   */
+  private async become(
+    next: Whole,
+    then: () => Promise<void> = async () => {},
+    down: ReadonlySet<string> = new Set(),
+  ): Promise<void> {
     const { links, gateways, directRoutes, onChange } = this.parts;
     const before = this.present;
     const rest = async (): Promise<void> => {
@@ -295,7 +303,7 @@ export class Desired implements DesiredState {
         throw error;
       }
     };
-    onChange(await links.apply(next.tunnels, rest));
+    onChange(await links.apply(next.tunnels, rest, down));
   }
 }
 

@@ -7,6 +7,7 @@ export interface DevicePlan {
   readonly queues: number;
   /** Frames that each queue holds while its worker is busy. */
   readonly txQueueFrames: number;
+  readonly isUp: boolean;
 }
 
 /** Each costs a descriptor and its ring; a device with more than one also has rows for 256 of them in the kernel, 200 KiB. */
@@ -15,7 +16,8 @@ const QUEUES_IN_ALL = 1024;
 const LONG_QUEUE_FRAMES = 4096;
 const KERNEL_QUEUE_FRAMES = 1000;
 
-export const planDevices = (tunnels: number, workers: number): DevicePlan => ({
+export const planDevices = (tunnels: number, workers: number, isUp: boolean): DevicePlan => ({
+  isUp,
   queues: Math.max(1, Math.min(workers, Math.trunc(QUEUES_IN_ALL / Math.max(1, tunnels)))),
   txQueueFrames: tunnels <= QUEUES_IN_ALL ? LONG_QUEUE_FRAMES : KERNEL_QUEUE_FRAMES,
 });

@@ -12,6 +12,8 @@ export interface DeviceSpec {
   readonly queues: number;
   /** Frames that each holds while its worker is busy. */
   readonly txQueueFrames: number;
+  /** Whether it is up from the start. */
+  readonly isUp: boolean;
   /** Id under which the workers know it. */
   readonly port: number;
 }

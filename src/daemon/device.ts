@@ -88,7 +88,7 @@ export class Device {
     return this.offload.tap.offload !== "none";
   }
 
-  /** Makes the device, up. @throws ERR_NO_TUN, ERR_PERMISSION, ERR_DEVICE_EXISTS, ERR_NETNS_NOT_FOUND, ERR_SYSCALL */
+  /** Makes the device. @throws ERR_NO_TUN, ERR_PERMISSION, ERR_DEVICE_EXISTS, ERR_NETNS_NOT_FOUND, ERR_SYSCALL */
   open(): void {
     const mtu = this.wantedMtu;
     if (this.held !== undefined && this.held.fds.length > 0) {
@@ -107,7 +107,7 @@ export class Device {
         ...(this.spec.kind === "tap" ? { macAddress: this.macAddress } : {}),
         mtu,
         txQueueLength: txQueueFrames,
-        up: true,
+        up: this.spec.isUp,
         ...(netns === undefined ? {} : { netns: netnsPath(netns) }),
       }),
     );

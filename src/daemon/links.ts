@@ -17,7 +17,7 @@ import { isSameTunnel, needsRemake } from "../config/difference.ts";
 import type { Ageing } from "./ageing.ts";
 import { type CarryOver, giveBack, takeAlong } from "./carry-over.ts";
 import { Device } from "./device.ts";
-import { planDevices } from "./device-plan.ts";
+import { type DevicePlan, planDevices } from "./device-plan.ts";
 import { dropAddresses, setUpDevices } from "./device-setup.ts";
 import type { HeldDevice } from "./device-spec.ts";
 import type { Eviction } from "./eviction.ts";
@@ -45,6 +45,9 @@ interface Retired {
   held: HeldDevice;
 }
 
+type Names = ReadonlySet<string>;
+const NO_NAMES: Names = new Set();
+
 export class Links {
   private readonly parts: LinksParts;
   /** By name, in the order of creation. */
@@ -60,10 +63,11 @@ export class Links {
   /**
    * Makes the running tunnels these. Returns those that are new or were made anew.
    * @param then the last step that may fail, when they are there and what goes can still come back as it was
+   * @param down names of those whose new devices are not set up
    * @throws what planning, sockets, devices, tables and `then` throw; then everything is as it was
    */
-  async apply(wanted: readonly TunnelConfig[], then: () => Promise<void>): Promise<Tunnel[]> {
-    const applied = this.make(wanted, then);
+  async apply(wanted: readonly TunnelConfig[], then: () => Promise<void>, down: Names = NO_NAMES): Promise<Tunnel[]> {
+    const applied = this.make(wanted, then, down);
     this.changing = applied.then(
       () => {},
       () => {},
@@ -80,7 +84,7 @@ export class Links {
     return this.changing;
   }
 
-  private async make(wanted: readonly TunnelConfig[], then: () => Promise<void>): Promise<Tunnel[]> {
+  private async make(wanted: readonly TunnelConfig[], then: () => Promise<void>, down: Names): Promise<Tunnel[]> {
     const byName = new Map(wanted.map((config) => [config.name, config]));
     const old = [...this.running.values()].filter(({ config }) => !isSameAs(config, byName.get(config.name)));
     const changed = old.filter(({ config }) => !isRemade(config, byName.get(config.name)));
@@ -97,7 +101,7 @@ export class Links {
       const changes = changed.map((tunnel) => ({ tunnel, before: tunnel.config }));
       for (const { tunnel, before } of changes) this.change(tunnel, byName.get(before.name)!, undo);
       const retired = await this.retire(goes, byName, undo);
-      const made = await this.open(comes, plans, retired, wanted.length, undo);
+      const made = await this.open(comes, plans, retired, { count: wanted.length, down }, undo);
       for (const { tunnel, before } of changes) await dropAddresses(tunnel, before);
       for (const tunnel of made) await dropFormer(tunnel, retired.get(tunnel.config.name)?.config);
       await setUpDevices([...changed, ...made]);
@@ -167,7 +171,7 @@ export class Links {
 
   /** Puts a tunnel back that was retired. */
   private async reopen({ config, next, plan, held, carryOver }: Retired): Promise<void> {
-    const tunnel = await this.openOne(config, plan, this.running.size + 1, held);
+    const tunnel = await this.openOne(config, plan, this.plan(this.running.size + 1, true), held);
     giveBack(carryOver, tunnel, this.parts.ground.tables);
     await this.parts.ground.sockets.receivers.activate();
     await dropFormer(tunnel, next);
@@ -178,14 +182,15 @@ export class Links {
     configs: readonly TunnelConfig[],
     plans: readonly CompletePlan[],
     retired: ReadonlyMap<string, Retired>,
-    count: number,
+    { count, down }: { readonly count: number; readonly down: Names },
     undo: Undo,
   ): Promise<Tunnel[]> {
     const made: Tunnel[] = [];
     const { ground } = this.parts;
     for (const [index, config] of configs.entries()) {
       const former = retired.get(config.name);
-      const tunnel = await this.openOne(config, plans[index]!, count, former?.held);
+      const devices = this.plan(count, !down.has(config.name));
+      const tunnel = await this.openOne(config, plans[index]!, devices, former?.held);
       undo.push(() => this.closeOne(tunnel, former));
       if (former !== undefined) giveBack(former.carryOver, tunnel, ground.tables);
       made.push(tunnel);
@@ -200,10 +205,18 @@ export class Links {
     return made;
   }
 
-  private async openOne(config: TunnelConfig, plan: CompletePlan, count: number, held?: HeldDevice): Promise<Tunnel> {
+  private plan(count: number, isUp: boolean): DevicePlan {
+    return planDevices(count, this.parts.ground.supervisor.count, isUp);
+  }
+
+  private async openOne(
+    config: TunnelConfig,
+    plan: CompletePlan,
+    devices: DevicePlan,
+    held?: HeldDevice,
+  ): Promise<Tunnel> {
     const { ground, ageing, eviction } = this.parts;
     if (sendsFromOwnPort(config)) ground.sockets.receivers.sendsFrom(config.port);
-    const devices = planDevices(count, ground.supervisor.count);
     const tunnel = await Tunnel.open(config, plan, { ...ground, devices }, held);
     this.running.set(config.name, tunnel);
     ageing.set(tunnel.bd, config.ageingS);

@@ -155,9 +155,9 @@ export class Tunnel {
     undo.push(() => tables.ports.release(port));
     const { name, macAddress, netns } = config;
     const queues = Tunnel.queuesOf(config, ground);
-    const { txQueueFrames } = ground.devices;
+    const { txQueueFrames, isUp } = ground.devices;
     const kind = new Encapsulation(config).isEthernet ? "tap" : "tun";
-    const spec = { name, kind, mtu: plan.mtu, macAddress, netns, queues, txQueueFrames, port } as const;
+    const spec = { name, kind, mtu: plan.mtu, macAddress, netns, queues, txQueueFrames, isUp, port } as const;
     const { store } = ground;
     const kept = held === undefined ? store.take(spec, offload) : undefined;
     if (kept !== undefined) undo.push(() => store.giveBack(kept));

@@ -8,7 +8,8 @@ import type { FdbFilter, FdbRequest, FloodMember, NeighbourRequest } from "./vie
 
 /** Of a tunnel as such. */
 export type LinkChange =
-  | { readonly op: "link-add"; readonly name: string; readonly settings: Settings }
+  /** `isDown`: somebody sets its device up later. Of this once: made again after a restart it is up. */
+  | { readonly op: "link-add"; readonly name: string; readonly settings: Settings; readonly isDown?: true }
   /** `settings`: only the keys that change; null = as if it was never written. */
   | { readonly op: "link-set"; readonly name: string; readonly settings: Settings }
   | { readonly op: "link-del"; readonly name: string };

@@ -152,8 +152,8 @@ describe("vtepctl link add: words become settings", () => {
     const vxlan = { mode: "vxlan", id: 1, port: 1 };
     const line = "link add name t mtu 1400 address 02:00:00:00:00:01 type vxlan id 1 dstport 1";
     expect(await settings(line)).toEqual({ ...vxlan, mtu: 1400, macaddress: "02:00:00:00:00:01" });
-    expect(commands()).toEqual(["ip link set dev t down"]);
     expect(await settings("li a t up type vxlan id 1 dstport 1")).toEqual(vxlan);
+    expect(daemon.changes.map(({ call }) => call)).toEqual(["POST /v1/links?state=down", "POST /v1/links?state=up"]);
     expect(commands()).toEqual([]);
   });
 
@@ -175,10 +175,10 @@ describe("vtepctl link add: words become settings", () => {
 
   it("puts it into a bridge with the real `ip`, and takes all of it back when that fails", async () => {
     await settings("link add t master br0 txqlen 5 type vxlan id 1 dstport 1");
-    expect(commands()).toEqual(["ip link set dev t master br0 txqueuelen 5 down"]);
+    expect(commands()).toEqual(["ip link set dev t master br0 txqueuelen 5"]);
     const refusal = { status: 1, stdout: "", stderr: 'Cannot find device "vrf0"\n' };
     expect(await vtepctl("link add u vrf vrf0 type vxlan id 2 dstport 1", () => refusal)).toBe(2);
-    expect(commands()).toEqual(["ip link set dev u master vrf0 down"]);
+    expect(commands()).toEqual(["ip link set dev u master vrf0"]);
     expect(io.stderr).toBe('vtepctl: Cannot find device "vrf0"\n');
     expect([...daemon.tunnels.keys()]).toEqual(["t"]);
   });

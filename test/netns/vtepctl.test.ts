@@ -10,6 +10,7 @@ import { temporaryDirectory } from "../support/control-fixture.ts";
 import { RunningDaemon } from "../support/daemon.ts";
 import type { ExecResult, Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 let lab: Lab;
 let left: Host;
@@ -58,6 +59,21 @@ describe("link", () => {
     expect(left.ipJson("link", "show", "vxlan0")[0]).toMatchObject({ mtu: 1300, address: "02:00:00:00:00:42" });
     ok("link del vxlan0");
     expect(left.exec("ip", ["link", "show", "vxlan0"]).status).not.toBe(0);
+  });
+
+  it("add never has the device up, as the kernel never has its own, unless it is asked to", async () => {
+    const monitor = left.spawn("ip", ["-o", "monitor", "link"]);
+    try {
+      ok("link add quiet0 type vxlan id 44 dstport 4789 remote 192.0.2.2 local 192.0.2.1");
+      ok("link add loud0 up type vxlan id 45 dstport 4789 remote 192.0.2.2 local 192.0.2.1");
+      await waitFor(() => /loud0: <[^>]*,UP/.test(monitor.stdout), { what: "loud0 to be up" });
+      expect(monitor.stdout).toMatch(/quiet0: <BROADCAST,MULTICAST>/);
+      expect(monitor.stdout).not.toMatch(/quiet0: <[^>]*,UP/);
+    } finally {
+      await monitor.stop();
+      ok("link del quiet0");
+      ok("link del loud0");
+    }
   });
 
   it("add puts it into a bridge, or leaves nothing behind", () => {

@@ -39,6 +39,7 @@ const linkOf = (name: string, { mode = "vxlan", netns, ...settings }: Settings):
       ...gre,
       ...(typeof settings["key"] === "number" ? { inputKey: settings["key"], outputKey: settings["key"] } : {}),
     },
+    isUp: settings["isUp"] !== false,
     netns: (netns as string | undefined) ?? null,
     netnsInode: inodeOf((netns as string | undefined) ?? "/proc/self/ns/net"),
     remote: (settings["remote"] as string | undefined) ?? null,
@@ -88,9 +89,10 @@ export class FakeDaemon {
     rmSync(this.#folder, { recursive: true });
   }
 
-  #answer(method: string, url: string, body: Settings): Answer {
+  #answer(method: string, path: string, body: Settings): Answer {
+    const url = path.replace(/\?state=(up|down)$/, "");
     if (url === "/v1/status") return { status: 200, value: { pid: process.pid, netns: this.netns } };
-    if (url === "/v1/links") return method === "GET" ? this.#list() : this.#add(body);
+    if (url === "/v1/links") return method === "GET" ? this.#list() : this.#add(body, !path.endsWith("=down"));
     if (url === "/v1/config") return { status: 200, value: { tunnels: Object.fromEntries(this.tunnels) } };
     const [, name = ""] = /^\/v1\/links\/([^/]+)$/.exec(url) ?? [];
     const settings = this.tunnels.get(name);
@@ -104,9 +106,9 @@ export class FakeDaemon {
     return { status: 200, value: [...this.tunnels].map(([name, settings]) => linkOf(name, settings)) };
   }
 
-  #add({ name, ...settings }: Settings): Answer {
+  #add({ name, ...settings }: Settings, isUp: boolean): Answer {
     this.tunnels.set(String(name), settings);
-    return { status: 201, value: linkOf(String(name), settings) };
+    return { status: 201, value: linkOf(String(name), { ...settings, isUp }) };
   }
 
   #patch(name: string, settings: Settings, patch: Settings): void {

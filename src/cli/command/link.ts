@@ -78,7 +78,9 @@ const AT_SET = [
 const make = async (call: Call, name: string, settings: Settings): Promise<LinkJson> => {
   const { client } = call;
   try {
-    return await client.sendForJson<LinkJson>("POST", "/v1/links", { name, ...settings });
+    // As `ip` leaves it: down, and never up before.
+    const state = call.values.has("up") ? "up" : "down";
+    return await client.sendForJson<LinkJson>("POST", `/v1/links?state=${state}`, { name, ...settings });
   } catch (error) {
     if (!(error instanceof VtepdError) || error.code !== "ERR_DEVICE_EXISTS") throw error;
     const { restored = [] } = await client.getJson<{ restored?: string[] }>("/v1/config");
@@ -110,8 +112,8 @@ export const addTunnel = async (call: Call, name: string, type: LinkType, settin
     ...(device === undefined ? {} : { netns: device }),
     ...(netns === undefined ? {} : { "underlay-netns": netns }),
   });
-  // `ip` leaves a new device down.
-  const state = values.has("up") ? [] : ["down"];
+  // The device of one that gave way may have stayed.
+  const state = values.has("up") === made.flags.includes("UP") ? [] : [values.has("up") ? "up" : "down"];
   try {
     setDevice(call, made, [...deviceWords(values, AFTER_ADD), ...state]);
   } catch (error) {
