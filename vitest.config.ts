@@ -16,8 +16,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // A process per file: the addon holds kernel objects, and a crash must name the file that caused it.
     pool: { name: "confined", createPoolWorker: (options) => new ConfinedWorker(options) },
-    // A test's daemons, peers and commands keep about one core busy; one is left, for tests that measure time.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // A test's daemons, peers and commands keep about one core busy; one is left, for tests that measure time. Where there are
+    // only two, three files wait for each other less than two would wait for nothing.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     sequence: { sequencer: LongFirst },
     // What was expected and what came instead, whole: a failure elsewhere cannot be looked at again.
     chaiConfig: { truncateThreshold: 4000 },

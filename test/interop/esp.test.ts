@@ -10,6 +10,7 @@ import { KeyFolder, type KeyPair, keyHex, keyLines } from "../support/esp-keys.t
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { lan } from "../support/lan.ts";
+import { requests } from "../support/requests.ts";
 import { shellTransfer } from "../support/transfer.ts";
 import { UmlPeer } from "../support/uml-peer.ts";
 
@@ -169,8 +170,8 @@ describe("vtepd and the IPsec of Linux 6.1", () => {
       await Promise.all([startGuest(row), startVtepd(row)]);
       expect(left.ip("-o", "link", "show", "ov0")).toContain(` mtu ${row.mtu} `);
       for (const { left: l, guest: g, pingHeaders } of FAMILIES) {
-        expect(left.run("ping", ["-c", "3", "-i", "0.05", "-W", "3", g])).toContain(" 0% packet loss");
-        const words = ["-c", "2", "-i", "0.05", "-W", "3", "-M", "do", "-s", String(row.mtu - pingHeaders)];
+        expect(left.run("ping", [...requests(3), g])).toContain(" 0% packet loss");
+        const words = [...requests(2), "-M", "do", "-s", String(row.mtu - pingHeaders)];
         expect(left.run("ping", [...words, g])).toContain(" 0% packet loss");
         expect(await guest.run(`ping ${words.join(" ")} ${l}`)).toContain(" 0% packet loss");
         for (const direction of ["to", "from"] as const) {

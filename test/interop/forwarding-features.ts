@@ -16,7 +16,7 @@ const seen = async (
   const frame = udpFrame({ ...flow, dst, src: MAC_A, vlans });
   const send = `s.bind(("ov42", 0)); s.send(bytes.fromhex("${Buffer.from(frame).toString("hex")}"))`;
   let waiting = true;
-  const capture = to(`timeout 10 tcpdump --immediate-mode -nnvvec 1 -i ${dev} ether src ${MAC_A}`).finally(() => {
+  const capture = to(`timeout 30 tcpdump --immediate-mode -nnvvec 1 -i ${dev} ether src ${MAC_A}`).finally(() => {
     waiting = false;
   });
   capture.catch(() => {}); // told below

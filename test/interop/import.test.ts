@@ -13,6 +13,7 @@ import { parseConfig } from "../../src/config/load.ts";
 import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
+import { requests } from "../support/requests.ts";
 import { UmlPeer } from "../support/uml-peer.ts";
 
 const VTEPD = fileURLToPath(new URL("../../dist/vtepd.js", import.meta.url));
@@ -54,7 +55,7 @@ it("takes over the kernel's vxlan with its entries", async () => {
   left.run("bridge", ["fdb", "add", address, "dev", "vx42", "dst", "192.0.2.2"]);
   left.run("bridge", ["fdb", "append", "00:00:00:00:00:00", "dev", "vx42", "dst", "192.0.2.3"]);
   left.ip("route", "add", "10.50.0.0/16", "via", "10.42.0.2");
-  const ping = (): string => left.run("ping", ["-c", "3", "-i", "0.1", "-W", "3", "10.42.0.2"]);
+  const ping = (): string => left.run("ping", [...requests(3), "10.42.0.2"]);
   expect(ping()).toContain("bytes from");
 
   const text = left.run(process.execPath, [VTEPCTL, "import", "live"]);
@@ -119,7 +120,7 @@ it("takes over the kernel's gre, gretap, ipip, sit and geneve", async () => {
   await RunningDaemon.start(hub, `{ ${others.join(", ")} }`);
   const pings = (): void => {
     for (const { overlay } of KINDS) {
-      expect(hub.run("ping", ["-c", "3", "-i", "0.1", "-W", "5", `${overlay}1`])).toContain("bytes from");
+      expect(hub.run("ping", [...requests(3), `${overlay}1`])).toContain("bytes from");
     }
   };
   pings();

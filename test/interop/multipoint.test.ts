@@ -54,7 +54,7 @@ const start = async (tunnel: string): Promise<RunningDaemon> => {
 /** Both ways. */
 const pings = async (theirs: string, ours: string): Promise<void> => {
   expect(left.run("ping", [...requests(3), theirs])).toContain(" 0% packet loss");
-  expect(await guest.run(`ping -c 3 -i 0.05 -W 2 ${ours}`)).toContain(" 0% packet loss");
+  expect(await guest.run(`ping -c 3 -l 3 -i 5 -W 5 ${ours}`)).toContain(" 0% packet loss");
 };
 
 /** What is unique for the kernel, and what is not. */

@@ -153,10 +153,16 @@ export class TunnelColumn {
   }
 
   /** Makes both ends. */
-  async tunnel(row: TunnelRow, isWrong = false): Promise<RunningDaemon> {
-    const [daemon] = await Promise.all([vtepd(this.left, row, 1, row.keys), this.peer.tunnel(row, isWrong)]);
+  async tunnel(row: TunnelRow): Promise<RunningDaemon> {
+    const [daemon] = await Promise.all([vtepd(this.left, row, 1, row.keys), this.peer.tunnel(row, false)]);
     this.#daemon = daemon;
     return daemon;
+  }
+
+  /** Makes the peer's end one that vtepd must not understand. */
+  async turnWrong(row: TunnelRow): Promise<void> {
+    await this.peer.clear();
+    await this.peer.tunnel(row, true);
   }
 
   async clear(): Promise<void> {

@@ -212,8 +212,8 @@ describe.each(["IPv4", "IPv6"] as const)("vtepd as a port of a bridge, %s underl
       host.ip("link", "set", "to-guest", "master", "br0");
       place.ip("link", "set", "eth0", "address", guest, "mtu", "1430");
       place.address("eth0", "10.42.0.50/24");
-      expect(place.run("ping", ["-c", "1", "-W", "2", ADDRESSES.h1])).toContain("1 received");
-      expect(hosts.h1.run("ping", ["-c", "1", "-W", "2", "10.42.0.50"])).toContain("1 received");
+      expect(place.run("ping", ["-c", "1", "-W", "5", ADDRESSES.h1])).toContain("1 received");
+      expect(hosts.h1.run("ping", ["-c", "1", "-W", "5", "10.42.0.50"])).toContain("1 received");
       return () => host.ip("link", "delete", "to-guest");
     };
     const where = (): string | undefined => daemon.learned("ov0").find((line) => line.startsWith(guest));

@@ -19,6 +19,7 @@ import {
   PORT_UDP_TX,
 } from "../../src/binding/abi.ts";
 import { addon } from "../../src/binding/addon.ts";
+import { requests } from "../support/requests.ts";
 import { IPV4_TYPE, IPV6_TYPE } from "./frame-bytes.ts";
 import { CHECKED_GRE_LAYOUT, greHeader } from "./gre-header.ts";
 import { IoRig } from "./io-rig.ts";
@@ -97,7 +98,7 @@ describe.each([
   it.each(["10.9.0.2", "fd09::2"])("answers pings to %s", async (address) => {
     // The larger ones are cut by the kernel, as the MTU wants it.
     for (const size of ["56", "1372", "4000"]) {
-      const said = await lab.run("ping", "-c", "2", "-i", "0.1", "-W", "5", "-s", size, address);
+      const said = await lab.run("ping", ...requests(2), "-s", size, address);
       expect(said).toMatch(/ 2 received/);
     }
   });

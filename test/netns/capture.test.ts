@@ -47,7 +47,7 @@ beforeAll(async () => {
   const ov6 = `{ mode: vxlan, id: 46, local: "2001:db8::1", remote: "2001:db8::2", addresses: [10.46.0.1/24] }`;
   const ip0 = "{ mode: ipip, local: 192.0.2.1, remote: 192.0.2.2, addresses: [10.43.0.1/24] }";
   daemon = await RunningDaemon.start(left, `{ ov0: ${ov0}, ip0: ${ip0}, ov6: ${ov6} }`, { workers: 2 });
-  expect(left.exec("ping", ["-c", "1", "-W", "2", "10.42.0.2"]).status).toBe(0);
+  expect(left.exec("ping", ["-c", "1", "-W", "5", "10.42.0.2"]).status).toBe(0);
 });
 
 afterAll(async () => {

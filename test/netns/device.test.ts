@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 afterEach(() => lab.close());
 
-const ping = (host: Host, address: string): boolean => host.exec("ping", ["-c", "1", "-W", "1", address]).status === 0;
+const ping = (host: Host, address: string): boolean => host.exec("ping", ["-c", "1", "-W", "5", address]).status === 0;
 const busyTicks = (host: Host, pid: number): number => {
   const fields = host
     .run("cat", [`/proc/${pid}/stat`])

@@ -147,7 +147,7 @@ describe("gretap", () => {
     hosts[1].ip("link", "set", "ov0", "address", "02:00:00:00:42:99");
     hosts[2].ip("link", "set", "ov0", "address", MACS[2]);
     hosts[2].address("ov0", "10.42.0.2/24");
-    hosts[2].run("ping", ["-c", "1", "-W", "2", "10.42.0.1"]);
+    hosts[2].run("ping", ["-c", "1", "-W", "5", "10.42.0.1"]);
     await waitFor(() => daemons[0]!.learned("ov0").includes(`${MACS[2]} 192.0.2.3`), { what: "the move" });
     expect(ping(1, 2)).toContain(" 0% packet loss");
   });

@@ -8,6 +8,7 @@ import { temporaryDirectory } from "../support/control-fixture.ts";
 import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
+import { requests } from "../support/requests.ts";
 import { Service } from "../support/service-manager.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -84,7 +85,7 @@ describe("under a service manager with a descriptor store", () => {
     await service.ready(1);
     left.ip("addr", "add", "10.42.9.1/24", "dev", "ov0"); // by somebody else
     left.ip("route", "add", "198.51.100.0/24", "via", "10.42.0.2");
-    left.run("ping", ["-c", "1", "-W", "2", "10.42.0.2"]);
+    left.run("ping", ["-c", "1", "-W", "5", "10.42.0.2"]);
     const before = shape();
     expect(before.operstate).not.toBe("DOWN");
     expect(service.stored.filter((name) => name.startsWith("tap.ov0."))).toHaveLength(2);
@@ -97,7 +98,7 @@ describe("under a service manager with a descriptor store", () => {
       await service.startAgain();
       const awayMs = performance.now() - endedMs;
       expect(shape()).toEqual(before);
-      left.run("ping", ["-c", "1", "-W", "2", "10.42.0.2"]);
+      left.run("ping", ["-c", "1", "-W", "5", "10.42.0.2"]);
       // What waits in the device's queues is sent when we are back; the rest of the time the ping goes unanswered.
       expect(await end()).toBeLessThan(awayMs + 1000);
       expect(service.log).toContain("the device of before is in use again");
@@ -199,14 +200,14 @@ describe("keep-devices", () => {
     same();
     running = await RunningDaemon.start(left, `{ ${OV0}, ${tunnel("ov1", 43)} }`, settings);
     same();
-    left.run("ping", ["-c", "2", "-i", "0.2", "-W", "2", "10.42.0.2"]);
+    left.run("ping", [...requests(2), "10.42.0.2"]);
     running.child.signal("SIGKILL");
     await running.child.exited;
     same();
     running = await RunningDaemon.start(left, `{ ${OV0} }`, settings);
     same();
     expect(left.exec("ip", ["link", "show", "ov1"]).status).not.toBe(0);
-    left.run("ping", ["-c", "2", "-i", "0.2", "-W", "2", "10.42.0.2"]);
+    left.run("ping", [...requests(2), "10.42.0.2"]);
     await running.stop();
     // Somebody else's device is never taken.
     left.ip("link", "del", "ov0");

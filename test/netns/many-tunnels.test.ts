@@ -154,7 +154,7 @@ describe("600 tunnels", () => {
     expect(sent - answered).toBeLessThanOrEqual(1); // the last one may be on its way
     expect(Math.min(...times)).toBeLessThan(1000);
     expect(left.ipJson("link", "show", "vx300")[0]).toMatchObject({ ifindex });
-    const again = left.run("ping", ["-c", "2", "-i", "0.1", "-W", "3", overlay(300, 2)]);
+    const again = left.run("ping", [...requests(2), overlay(300, 2)]);
     expect(again).toContain(" 0% packet loss");
   });
 

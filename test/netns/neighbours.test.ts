@@ -50,7 +50,7 @@ const counters = () => {
 /** Pings once with an empty neighbour cache. */
 const ping = (host: Host, address: string) => {
   host.ip("neigh", "flush", "dev", host === left ? "ov0" : "vxlan0");
-  return host.exec("ping", ["-c", "1", "-W", "1", address]).status;
+  return host.exec("ping", ["-c", "1", "-W", "5", address]).status;
 };
 
 const known = () => daemon.vtepctl("neigh", "show", "dev", "ov0").stdout;

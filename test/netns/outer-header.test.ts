@@ -41,8 +41,8 @@ const start = async ({ family = "IPv4", keys, kernel = "", daemon, workers = 1 }
     `{ ov0: { mode: vxlan, id: 42, local: "${a}", remote: "${b}", addresses: [10.42.0.1/24, "fd00:42::1/64"]${keys === "" ? "" : `, ${keys}`} } }`,
     { workers, ...(daemon === undefined ? {} : { daemon }) },
   );
-  left.run("ping", ["-c", "1", "-W", "2", "10.42.0.2"]); // ARP and neighbour discovery are done
-  left.run("ping", ["-c", "1", "-W", "2", "fd00:42::2"]);
+  left.run("ping", ["-c", "1", "-W", "5", "10.42.0.2"]); // ARP and neighbour discovery are done
+  left.run("ping", ["-c", "1", "-W", "5", "fd00:42::2"]);
   return { left, right, running, a };
 };
 

@@ -206,8 +206,11 @@ describe("over a path of 1400 that nobody was told of", () => {
     const keys = "do-not-fragment: true, mtu: 1500";
     const { station, left, near, running } = await start({ underlay: kind, use: "bridged", keys });
     left.sysctl(`net.${kind.toLowerCase()}.route.mtu_expires`, 3);
-    station.exec("ping", ["-M", "do", "-c", "2", "-i", "0.2", "-W", "1", "-s", "1400", "10.42.0.2"]);
-    await waitFor(() => pathMtuOf(running) === 1400, { what: "a path MTU of 1400" });
+    const isNarrow = (): boolean => {
+      station.exec("ping", ["-M", "do", "-c", "2", "-i", "0.2", "-W", "1", "-s", "1400", "10.42.0.2"]);
+      return pathMtuOf(running) === 1400;
+    };
+    await waitFor(isNarrow, { what: "a path MTU of 1400" });
     near.ip("link", "set", "eth1", "mtu", "1500");
     await waitFor(() => pathMtuOf(running) === 1500, { what: "a path MTU of 1500" });
   });

@@ -391,7 +391,7 @@ describe("what was learned", () => {
     );
     right.address("vx42", "10.42.0.2/24");
     await start();
-    left.run("ping", ["-c", "1", "-W", "2", "10.42.0.2"]);
+    left.run("ping", ["-c", "1", "-W", "5", "10.42.0.2"]);
     const learned = daemon.learned("ov0");
     expect(learned).toHaveLength(1);
     right.ip("link", "set", "vx42", "down");

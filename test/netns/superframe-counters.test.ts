@@ -55,7 +55,7 @@ const minus = (a: Traffic, b: Traffic): Traffic => ({ packets: a.packets - b.pac
 describe("over a wire", () => {
   it("the sender's segments, the receiver's merged frames and the datagrams between are as many", async () => {
     const { left, right, near, far } = await build("wire-like", false);
-    left.run("ping", ["-c", "1", "-W", "2", "10.42.0.2"]);
+    left.run("ping", ["-c", "1", "-W", "5", "10.42.0.2"]);
     const read = () => ({ sent: ofLink(near).tx, received: ofLink(far!).rx, wire: ofDevice(left, "eth0").tx });
     const before = read();
     const { sent, received } = await transfer(left, right, "10.42.0.2", TRANSFER_BYTES);
@@ -80,7 +80,7 @@ describe("over a wire", () => {
 describe("from the kernel's vxlan", () => {
   it.each(["wire-like", "virtual"] as const)("segments are counted over a %s underlay", async (mode) => {
     const { left, right, near } = await build(mode, true);
-    right.run("ping", ["-c", "1", "-W", "2", "10.42.0.1"]);
+    right.run("ping", ["-c", "1", "-W", "5", "10.42.0.1"]);
     const before = ofLink(near).rx;
     const { sent, received } = await transfer(right, left, "10.42.0.1", TRANSFER_BYTES);
     expect(received).toBe(sent);

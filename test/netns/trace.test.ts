@@ -35,7 +35,7 @@ beforeAll(async () => {
   const keyFile = keys.write("left", keyLines([{ spi: 4097, hex: keyHex(1) }], { spi: 4098, hex: keyHex(2) }));
   const vti0 = `{ mode: vti, ${common}, key-file: ${keyFile} }`;
   daemon = await RunningDaemon.start(left, `{ ov0: ${ov0}, gre0: ${gre0}, ip0: ${ip0}, vti0: ${vti0} }`);
-  expect(left.exec("ping", ["-c", "1", "-W", "2", "10.42.0.2"]).status).toBe(0);
+  expect(left.exec("ping", ["-c", "1", "-W", "5", "10.42.0.2"]).status).toBe(0);
   await waitFor(() => daemon.learned("ov0").length === 1, { what: "the far station" });
 });
 afterAll(async () => {

@@ -134,7 +134,7 @@ describe.skipIf(addon.probeTap().tunnel !== "")("tier tunnel", () => {
       const daemon = await RunningDaemon.start(left, configOf(1, tunnels), { daemon: "offload: tunnel" });
       await RunningDaemon.start(right, configOf(2, tunnels));
       expect(tiersOf(daemon)).toEqual(["socket", "socket"]);
-      for (const n of [0, 1]) left.run("ping", ["-c", "1", "-W", "2", `${network(n, 4)}2`]);
+      for (const n of [0, 1]) left.run("ping", ["-c", "1", "-W", "5", `${network(n, 4)}2`]);
     });
   });
 });

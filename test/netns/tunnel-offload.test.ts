@@ -64,9 +64,9 @@ const carries = async (left: Host, right: Host): Promise<void> => {
   ] as const) {
     expect(host.run("ping", [...requests(2), "-s", size, address])).toContain(" 0% packet loss");
   }
-  left.run("ping", ["-c", "1", "-W", "2", "-M", "do", "-s", "1422", "10.42.0.2"]);
+  left.run("ping", ["-c", "1", "-W", "5", "-M", "do", "-s", "1422", "10.42.0.2"]);
   // Cut by IP inside the overlay.
-  left.run("ping", ["-c", "1", "-W", "2", "-s", "20000", "10.42.0.2"]);
+  left.run("ping", ["-c", "1", "-W", "5", "-s", "20000", "10.42.0.2"]);
   for (const [from, to, address] of [
     [left, right, "10.42.0.2"],
     [right, left, "10.42.0.1"],
@@ -142,7 +142,7 @@ describe.skipIf(isOldKernel)("vtepd in tier tunnel", () => {
     ] as const) {
       expect(sysctl(left, `ipv4/conf/vtepup0/${key}`)).toBe(value);
     }
-    expect(left.run("ping", ["-c", "1", "-W", "2", "10.42.0.2"])).toContain(" 0% packet loss");
+    expect(left.run("ping", ["-c", "1", "-W", "5", "10.42.0.2"])).toContain(" 0% packet loss");
     await daemon.stop();
     expect(linksOf(left)).toEqual(["lo", "eth0"]);
     expect(left.run("sysctl", ["-a", "--pattern", "^net\\.ipv4\\.(ip_forward|conf\\.(all|default|eth0))"])).toBe(
@@ -223,7 +223,7 @@ describe.skipIf(isOldKernel)("vtepd in tier tunnel receives through packet socke
     // In another tier the device would only be in the way.
     const socket = await RunningDaemon.start(left, LEFT, { daemon: "offload: socket" });
     expect(linksOf(left)).not.toContain("vtepgro4789");
-    expect(left.run("ping", ["-c", "1", "-W", "2", "10.42.0.2"])).toContain(" 0% packet loss");
+    expect(left.run("ping", ["-c", "1", "-W", "5", "10.42.0.2"])).toContain(" 0% packet loss");
     await socket.stop();
   });
 
@@ -234,7 +234,7 @@ describe.skipIf(isOldKernel)("vtepd in tier tunnel receives through packet socke
     const daemon = await RunningDaemon.start(left, LEFT, TUNNEL);
     expect(receiversOf(daemon)).toEqual(["socket"]);
     expect(daemon.child.stdout).toMatch(/File exists","msg":"no receive offload in tier tunnel/);
-    expect(left.run("ping", ["-c", "1", "-W", "2", "10.42.0.2"])).toContain(" 0% packet loss");
+    expect(left.run("ping", ["-c", "1", "-W", "5", "10.42.0.2"])).toContain(" 0% packet loss");
   });
 
   it("and counts wrong outer checksums, which no UDP socket would see", async () => {
@@ -304,7 +304,7 @@ describe("vtepd in tier tunnel refuses to start:", () => {
       expect(cure).toBe('nft insert rule ip filter FORWARD iifname "vtepup*" accept');
       left.run("sh", ["-c", cure.replace(/"/g, '\\"')]);
       await RunningDaemon.start(left, LEFT, TUNNEL);
-      expect(left.run("ping", ["-c", "1", "-W", "2", "10.42.0.2"])).toContain(" 0% packet loss");
+      expect(left.run("ping", ["-c", "1", "-W", "5", "10.42.0.2"])).toContain(" 0% packet loss");
     },
   );
 

@@ -12,6 +12,7 @@ import { RunningDaemon } from "../support/daemon.ts";
 import { KeyFolder, keyHex, keyLines } from "../support/esp-keys.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
+import { requests } from "../support/requests.ts";
 
 type Edit = (text: string, isMirror: boolean) => string;
 type Site = { readonly router: Host; readonly station: Host };
@@ -77,9 +78,9 @@ describe("tutorials", () => {
     a.router.ip("link", "set", "dev", "gre0", "up");
     a.router.ip("route", "add", "10.20.3.0/24", "dev", "gre0");
     b.router.ip("route", "add", "10.20.2.0/24", "via", UNDERLAY[0], "dev", "gre0", "onlink");
-    expect(a.station.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "10.20.3.2"])).toContain("ttl=62 ");
+    expect(a.station.run("ping", [...requests(2), "10.20.3.2"])).toContain("ttl=62 ");
     const outside = await captured("ip proto 47 and dst 192.0.2.2", () => {
-      a.station.run("ping", ["-c", "1", "-W", "2", "10.20.3.2"]);
+      a.station.run("ping", ["-c", "1", "-W", "5", "10.20.3.2"]);
     });
     expect(outside).toContain("ttl 255");
     expect(outside).toContain("proto GRE (47)");
@@ -90,10 +91,10 @@ describe("tutorials", () => {
     a.router.ip("link", "set", "tunl1", "up");
     a.router.ip("route", "add", "10.20.3.0/24", "via", UNDERLAY[1], "dev", "tunl1", "onlink");
     b.router.ip("route", "add", "10.20.2.0/24", "via", UNDERLAY[0], "dev", "tunl1", "onlink");
-    expect(a.station.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "10.20.3.2"])).toContain("ttl=62 ");
-    expect(b.station.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "10.20.2.2"])).toContain("ttl=62 ");
+    expect(a.station.run("ping", [...requests(2), "10.20.3.2"])).toContain("ttl=62 ");
+    expect(b.station.run("ping", [...requests(2), "10.20.2.2"])).toContain("ttl=62 ");
     const outside = await captured("ip proto 4 and dst 192.0.2.2", () => {
-      a.station.run("ping", ["-c", "1", "-W", "2", "10.20.3.2"]);
+      a.station.run("ping", ["-c", "1", "-W", "5", "10.20.3.2"]);
     });
     expect(outside).toContain("proto IPIP (4)");
   });
@@ -106,9 +107,9 @@ describe("tutorials", () => {
     b.router.ip("addr", "add", "172.246.0.2/32", "dev", "lo");
     a.router.ip("route", "add", "172.246.0.0/24", "via", "172.245.1.2", "dev", "tunl1");
     b.router.ip("route", "add", "172.245.0.0/16", "via", "172.246.1.2", "dev", "tunl1");
-    expect(a.router.run("ping", ["-c", "1", "-W", "2", "172.246.0.2"])).toContain(" 0% packet loss");
+    expect(a.router.run("ping", ["-c", "1", "-W", "5", "172.246.0.2"])).toContain(" 0% packet loss");
     const outside = await captured("ip proto 4 and dst 192.0.2.2", () => {
-      a.router.run("ping", ["-c", "1", "-W", "2", "172.246.0.2"]);
+      a.router.run("ping", ["-c", "1", "-W", "5", "172.246.0.2"]);
     });
     expect(outside).toContain("length 104");
     expect(a.router.ip("-o", "link", "show", "tunl1")).toContain(" mtu 1480 ");
@@ -116,20 +117,18 @@ describe("tutorials", () => {
 
   it("6in4: IPv6 over a host that has only IPv4", async () => {
     await start("sit-6in4.yaml");
-    expect(a.router.run("ping", ["-6", "-c", "2", "-i", "0.1", "-W", "2", "2001:db8:42::2"])).toContain(
-      " 0% packet loss",
-    );
+    expect(a.router.run("ping", ["-6", ...requests(2), "2001:db8:42::2"])).toContain(" 0% packet loss");
     const outside = await captured("ip proto 41 and dst 192.0.2.2", () => {
-      a.router.run("ping", ["-6", "-c", "1", "-W", "2", "2001:db8:42::2"]);
+      a.router.run("ping", ["-6", "-c", "1", "-W", "5", "2001:db8:42::2"]);
     });
     expect(outside).toMatch(/ttl 64.*proto IPv6 \(41\)/);
   });
 
   it("host-gw: no tunnel, one hop more than on one link", async () => {
     await start("host-gw-site.yaml", (text, isMirror) => (isMirror ? text.replaceAll("10.20.3.0", "10.20.2.0") : text));
-    expect(a.station.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "10.20.3.2"])).toContain("ttl=62 ");
+    expect(a.station.run("ping", [...requests(2), "10.20.3.2"])).toContain("ttl=62 ");
     const outside = await captured("icmp and dst 10.20.3.2", () => {
-      a.station.run("ping", ["-c", "1", "-W", "2", "10.20.3.2"]);
+      a.station.run("ping", ["-c", "1", "-W", "5", "10.20.3.2"]);
     });
     expect(outside).toContain("proto ICMP (1)");
   });
@@ -140,12 +139,12 @@ describe("tutorials", () => {
       isMirror ? text.replace("potential-routers: [192.0.2.1]", "") : text,
     );
     const far = "2001:db8:42::5efe:192.0.2.2";
-    expect(a.router.run("ping", ["-6", "-c", "2", "-i", "0.1", "-W", "2", far])).toContain(" 0% packet loss");
+    expect(a.router.run("ping", ["-6", ...requests(2), far])).toContain(" 0% packet loss");
     b.router.ip("-6", "addr", "add", `${router}/128`, "dev", "lo");
     a.router.ip("-6", "route", "add", "default", "dev", "is0");
-    expect(a.router.run("ping", ["-6", "-c", "2", "-i", "0.1", "-W", "2", router])).toContain(" 0% packet loss");
+    expect(a.router.run("ping", ["-6", ...requests(2), router])).toContain(" 0% packet loss");
     const outside = await captured("ip proto 41 and dst 192.0.2.2", () => {
-      a.router.run("ping", ["-6", "-c", "1", "-W", "2", far]);
+      a.router.run("ping", ["-6", "-c", "1", "-W", "5", far]);
     });
     expect(outside).toMatch(/ttl 64.*proto IPv6 \(41\)/);
   });
@@ -164,10 +163,10 @@ describe("tutorials", () => {
       });
       a.router.ip("route", "add", "10.20.3.0/24", "via", "10.20.255.2");
       b.router.ip("route", "add", "10.20.2.0/24", "via", "10.20.255.1");
-      expect(a.station.run("ping", ["-c", "2", "-i", "0.1", "-W", "2", "10.20.3.2"])).toContain("ttl=62 ");
+      expect(a.station.run("ping", [...requests(2), "10.20.3.2"])).toContain("ttl=62 ");
       const capture = b.router.spawn("tcpdump", ["-l", "-nn", "-x", "-c", "1", "-i", "eth0", "ip proto 50"]);
       await capture.waitForOutput(/listening on/);
-      a.station.run("ping", ["-c", "1", "-W", "2", "-p", "7665727973656372", "10.20.3.2"]);
+      a.station.run("ping", ["-c", "1", "-W", "5", "-p", "7665727973656372", "10.20.3.2"]);
       await capture.exited;
       expect(capture.stdout).toContain("ESP(spi=0x00001001");
       expect(capture.stdout.replaceAll(/\s/g, "")).not.toContain("7665727973656372");

@@ -216,12 +216,16 @@ describe.each(["IPv4", "IPv6"] as const)("%s", (family) => {
     right.address("eth1", other[1]!);
     await start(family, "");
     const before = entries();
+    const mac: string = left.ipJson("link", "show", "ov0")[0].address;
+    // The kernel keeps the way to a VTEP with the learned entry, also when that has moved: over IPv6 it asks for us on eth0
+    // until any of its routes changes. So it learns anew.
+    const afresh = (): boolean => answers() || right.exec("bridge", ["fdb", "del", mac, "dev", "ov0"]).status === -1;
     left.ip("route", "replace", `${address(2)}/${bits}`, "via", other[1]!.split("/")[0]!);
-    await recovers();
+    await within(afresh, "an answer");
     await daemon.child.waitForOutput(/underlay has changed/);
     expect(said(/underlay/)).toBe(1);
     expect(entries()).toEqual(before);
-    await recovers();
+    await within(afresh, "an answer");
     const source = other[0]!.split("/")[0]!;
     await waitFor(() => left.run("ss", ["-Hlun"]).includes(source), { what: `sockets on ${source}` });
   });

@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
+import { requests } from "../support/requests.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const REMOTE = "192.0.2.2";
@@ -59,7 +60,7 @@ const wayOfPings = async (): Promise<"eth0" | "eth1" | "both"> => {
   await waitFor(ping, { what: "an answer" });
   const sent = (dev: string): number => left.ipJson("-s", "link", "show", dev)[0].stats64.tx.bytes as number;
   const before = [sent("eth0"), sent("eth1")];
-  left.run("ping", ["-c", "3", "-i", "0.1", "-s", "1200", "-W", "1", "10.42.0.2"]);
+  left.run("ping", [...requests(3), "-s", "1200", "10.42.0.2"]);
   const [first, second] = [sent("eth0") - before[0]! > 3600, sent("eth1") - before[1]! > 3600];
   expect(first || second).toBe(true);
   return first && second ? "both" : first ? "eth0" : "eth1";

@@ -41,7 +41,7 @@ describe.each([
     expect(left.run("ping", [...requests(3), "10.42.0.2"])).toContain(" 0% packet loss");
     expect(right.run("ping", [...requests(2), "fd00:42::1"])).toContain(" 0% packet loss");
     // Full size and do-not-fragment: the device's MTU is what the underlay really carries.
-    left.run("ping", ["-c", "1", "-W", "2", "-M", "do", "-s", String(mtu - 28), "10.42.0.2"]);
+    left.run("ping", ["-c", "1", "-W", "5", "-M", "do", "-s", String(mtu - 28), "10.42.0.2"]);
     for (const [from, to, address] of [
       [left, right, "10.42.0.2"],
       [right, left, "fd00:42::1"],
@@ -60,9 +60,9 @@ describe("two vtepd", () => {
   it("count every frame and byte once, on the link and on the remote VTEP", async () => {
     const { left, daemons } = await build("wire-like", "IPv4", 1);
     left.sysctl("net.ipv6.conf.ov0.disable_ipv6", 1);
-    left.run("ping", ["-c", "1", "-W", "2", "10.42.0.2"]); // ARP is done
+    left.run("ping", ["-c", "1", "-W", "5", "10.42.0.2"]); // ARP is done
     const before = daemons[0].stats().links[0]!;
-    left.run("ping", ["-c", "5", "-i", "0.05", "-s", "100", "-W", "2", "10.42.0.2"]);
+    left.run("ping", [...requests(5), "-s", "100", "10.42.0.2"]);
     const after = daemons[0].stats().links[0]!;
     // 5 * (14 Ethernet + 20 IPv4 + 8 ICMP + 100)
     expect(after.tx.bytes - before.tx.bytes).toBe(710);

@@ -96,8 +96,15 @@ export class RunningDaemon {
     return JSON.parse(stdout) as T;
   }
 
+  /** What `vtepctl -j` says, too, in a tenth of its processor time: tests ask again and again. */
+  #get<T>(path: string): T {
+    return JSON.parse(this.host.run("curl", ["-sSf", "--unix-socket", this.socket, `http://vtepd${path}`])) as T;
+  }
+
+  /** Without ages. */
   fdb(dev: string): FdbLine[] {
-    return this.json<FdbLine[]>("fdb", "show", "dev", dev);
+    const entries = this.#get<(FdbLine & { used: number; updated: number })[]>(`/v1/links/${dev}/fdb`);
+    return entries.map(({ used: _used, updated: _updated, ...timeless }) => timeless);
   }
 
   /** Entries that were learned, as `mac dst`. */
@@ -109,7 +116,7 @@ export class RunningDaemon {
   }
 
   stats(): StatsJson {
-    return this.json<StatsJson>("stats");
+    return this.#get<StatsJson>("/v1/stats");
   }
 
   /** Drops of all tunnels in one direction, and of all sockets under `socket`. */

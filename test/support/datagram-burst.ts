@@ -5,7 +5,7 @@ import { program } from "./program.ts";
 
 const PROGRAM = "datagram-burst-child";
 const PORT = "7000";
-const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 30_000;
 
 export interface BurstReport {
   readonly count: number;

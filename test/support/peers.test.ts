@@ -68,7 +68,7 @@ describe("a user-mode-linux peer", () => {
     expect(await guest.run("uname -r")).toMatch(/^6\.1\./);
     await expect(guest.run("touch /etc/x")).rejects.toThrow("Read-only file system");
     await guest.run("ip address add 192.0.2.2/24 dev eth0");
-    expect(host.run("ping", ["-c", "1", "-W", "2", "192.0.2.2"])).toContain("1 received");
+    expect(host.run("ping", ["-c", "1", "-W", "5", "192.0.2.2"])).toContain("1 received");
     await guest.stop();
     await nothingLeft("linux.uml");
   });
@@ -88,7 +88,7 @@ it("an Open vSwitch peer answers on its underlay address and leaves nothing behi
   lab.wire(host, "eth0", right, "eth0");
   host.address("eth0", "192.0.2.1/24");
   const ovs = await OvsPeer.start(right, "eth0", ["192.0.2.2/24"]);
-  expect(host.run("ping", ["-c", "1", "-W", "2", "192.0.2.2"])).toContain("1 received");
+  expect(host.run("ping", ["-c", "1", "-W", "5", "192.0.2.2"])).toContain("1 received");
   await ovs.stop();
   await nothingLeft("ovs");
 });

@@ -35,7 +35,7 @@ describe("tutorial 1", () => {
       ip link add vxlan0 type vxlan id 120 dstport 4789 remote 192.168.50.233 dev enp1s0
       ip addr add 10.16.0.3/24 dev vxlan0
       ip link set vxlan0 up`);
-    expect(a.run("ping -c 2 -i 0.2 -W 2 10.16.0.3")).toContain(REPLIED);
+    expect(a.run("ping -c 2 -l 2 -i 5 -W 5 10.16.0.3")).toContain(REPLIED);
     expect(a.run("ip addr")).toMatch(/vxlan0: .* mtu 1450 /);
     expect(a.run("route -n")).toMatch(/^10\.16\.0\.0 .* vxlan0$/m);
   });
@@ -48,7 +48,7 @@ describe("tutorial 1", () => {
       const words = `-i enp1s0 host 192.168.50.29 -s0 -v -w ${file} -c 6 --immediate-mode -Z root`;
       const capture = a.spawn("tcpdump", words.split(" "));
       await capture.waitForOutput(/listening on enp1s0/);
-      a.run("ping -c 4 -i 0.2 -W 2 10.16.0.3");
+      a.run("ping -c 4 -i 0.2 -W 5 10.16.0.3");
       await capture.exited;
       const inside = a.run(`tcpdump -nr ${file} udp port 4789`);
       expect(inside).toMatch(
@@ -71,7 +71,7 @@ describe("tutorial 1", () => {
         ip addr add ${address} dev vxlan0
         ip link set vxlan0 up`);
     }
-    expect(a.run("ping -c 2 -i 0.2 -W 2 10.16.0.3")).toContain(REPLIED);
+    expect(a.run("ping -c 2 -l 2 -i 5 -W 5 10.16.0.3")).toContain(REPLIED);
     const fdb = a.run("bridge fdb show dev vxlan0");
     expect(fdb).toContain("00:00:00:00:00:00 dst 229.1.1.1 via enp1s0 self permanent\n");
     expect(fdb).toContain(" dst 192.168.50.29 self\n");

@@ -135,7 +135,7 @@ describe("tutorial 2", () => {
           ip route add ${network} dev gre0`);
     }
     // The document pings the remote itself, which proves the underlay only.
-    expect(a.run("ping -c 1 -W 2 -I 10.7.1.1 10.7.2.1")).toContain(REPLIED);
+    expect(a.run("ping -c 1 -W 5 -I 10.7.1.1 10.7.2.1")).toContain(REPLIED);
     expect(a.run("ip -d link show gre0")).toContain("\n    gre remote 10.0.0.2 local 10.0.0.1 ttl 255 ");
     expect(a.run("ip tunnel")).toContain("gre0: gre/ip remote 10.0.0.2 local 10.0.0.1 ttl 255\n");
   });
@@ -154,7 +154,7 @@ describe("tutorial 2", () => {
       expect([made.status, made.stderr]).toEqual([0, expect.stringContaining("taking 8472 as Linux does")]);
     }
     const [a] = both;
-    expect(a.run("ip netns exec ns1 ping -c 2 -i 0.2 -W 2 192.168.1.2")).toContain(REPLIED);
+    expect(a.run("ip netns exec ns1 ping -c 2 -l 2 -i 5 -W 5 192.168.1.2")).toContain(REPLIED);
     expect(a.run("ip netns exec ns1 ip -d link show vxlan0")).toContain(" vxlan id 1000 group 239.0.0.1 ");
     expect(a.run("ip -n ns1 link show type vxlan")).toMatch(/^\d+: vxlan0: /);
     expect(a.run("ss -Hulpn sport = 8472")).not.toBe("");
@@ -187,7 +187,7 @@ describe("tutorial 2", () => {
     }
     const [a, b] = both;
     const pings = (id: number): number =>
-      a.exec(`ip netns exec on${id} ping -c 2 -i 0.2 -W 1 192.168.1.2`).stdout.includes(REPLIED) ? id : 0;
+      a.exec(`ip netns exec on${id} ping -c 2 -l 2 -i 1 -W 1 192.168.1.2`).stdout.includes(REPLIED) ? id : 0;
     expect([pings(100), pings(200)]).toEqual([100, 200]);
     b.run("ip -n on200 link set eth0 down");
     expect([pings(100), pings(200)]).toEqual([100, 0]);
@@ -233,7 +233,7 @@ describe("tutorial 2", () => {
             ip netns exec container${n + 1} ip link set vxlan0 up
             ip netns exec container${n + 1} ip route`);
       }
-      expect(host.run("ip netns exec container1 ping -c 2 -i 0.2 -W 2 172.1.1.3")).toContain(REPLIED);
+      expect(host.run("ip netns exec container1 ping -c 2 -l 2 -i 5 -W 5 172.1.1.3")).toContain(REPLIED);
       const far = ends[0].split(" ")[1];
       const fdb = host.run("ip netns exec container1 bridge fdb");
       expect(fdb).toContain(`00:00:00:00:00:00 dev vxlan0 dst ${far} via veth2 self permanent\n`);

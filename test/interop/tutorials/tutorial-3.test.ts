@@ -47,7 +47,7 @@ describe("tutorial 3", () => {
     a.run(`
         ip netns exec nginx ip addr add 172.16.20.120/23 dev macvlan1
         ip netns exec nginx ip route`);
-    expect(a.run(`ip netns exec nginx ping -c 1 -W 2 ${gateway}`)).toContain(REPLIED);
+    expect(a.run(`ip netns exec nginx ping -c 1 -W 5 ${gateway}`)).toContain(REPLIED);
     const page = `require("http").createServer((_, answer) => answer.end("nginx")).listen(80, () => console.log("serving"))`;
     const server = a.spawn("ip", ["netns", "exec", "nginx", process.execPath, "-e", page]);
     await server.waitForOutput(/serving/);
@@ -68,7 +68,7 @@ describe("tutorial 3", () => {
         ip addr del ${gateway}/23 dev enp1s0
         ip addr add ${gateway}/23 dev vxlan50
         ip link set vxlan50 up`);
-    expect(a.run(`ip netns exec nginx ping -c 2 -i 0.2 -W 2 ${gateway}`)).toContain(REPLIED);
+    expect(a.run(`ip netns exec nginx ping -c 2 -l 2 -i 5 -W 5 ${gateway}`)).toContain(REPLIED);
     expect(b.run("curl -s --max-time 5 172.16.20.120")).toBe("nginx");
     expect(a.run("ip netns exec busybox ip -d link show vxlan50")).toContain(" vxlan id 50 remote 192.168.3.3 ");
     await server.stop();
@@ -100,8 +100,8 @@ describe("tutorial 3", () => {
             ip -n ${name} route add default via ${own}.1`);
       }
     }
-    expect(b.run("ip netns exec container2 ping -c 2 -i 0.2 -W 2 10.0.2.2")).toContain("ttl=62");
-    expect(a.run("ip netns exec container4 ping -c 1 -W 2 10.0.3.2")).toContain("ttl=62");
+    expect(b.run("ip netns exec container2 ping -c 2 -l 2 -i 5 -W 5 10.0.2.2")).toContain("ttl=62");
+    expect(a.run("ip netns exec container4 ping -c 1 -W 5 10.0.3.2")).toContain("ttl=62");
   });
 
   it("point-to-point vxlan under a network of containers", () => {
@@ -122,7 +122,7 @@ describe("tutorial 3", () => {
           ip -n vxlan-container01 addr add ${address}/16 dev eth0
           ip -n vxlan-container01 link set eth0 up`);
     }
-    expect(a.run("ip netns exec vxlan-container01 ping -c 2 -i 0.2 -W 2 10.1.3.2")).toContain(REPLIED);
+    expect(a.run("ip netns exec vxlan-container01 ping -c 2 -l 2 -i 5 -W 5 10.1.3.2")).toContain(REPLIED);
     expect(a.run("bridge fdb show br br-11a085318341")).toMatch(/ dev vxlan2 dst 192\.168\.3\.3 self$/m);
   });
 
@@ -136,7 +136,7 @@ describe("tutorial 3", () => {
           ip link set dev vxlan33 up
           ip addr add ${address} dev vxlan33`);
     }
-    expect(a.run("ping -c 2 -i 0.2 -W 2 10.10.1.3")).toContain(REPLIED);
+    expect(a.run("ping -c 2 -l 2 -i 5 -W 5 10.10.1.3")).toContain(REPLIED);
   });
 
   it("IPIP between two bridges: the gateway is the outer address", () => {
@@ -166,7 +166,7 @@ describe("tutorial 3", () => {
           ip netns exec ns1 ip route add default via ${own}.1 dev veth00
           ip netns exec ns1 ip route`);
     }
-    expect(a.run("ip netns exec ns1 ping -c 2 -i 0.2 -W 2 10.20.3.2")).toContain("ttl=62");
+    expect(a.run("ip netns exec ns1 ping -c 2 -l 2 -i 5 -W 5 10.20.3.2")).toContain("ttl=62");
     for (const host of [a, b]) host.run("ip tunnel del tunl1");
   });
 
@@ -185,7 +185,7 @@ describe("tutorial 3", () => {
           ip ${family} addr add ${address(n)}/${family === "-6" ? "64" : "24"} dev t0
           ip link set t0 up`);
     }
-    expect(a.run(`ping ${family} -c 2 -i 0.2 -W 2 ${address(3)}`)).toContain(REPLIED);
+    expect(a.run(`ping ${family} -c 2 -l 2 -i 5 -W 5 ${address(3)}`)).toContain(REPLIED);
     for (const host of [a, b]) host.run("ip link del t0");
   });
 
@@ -199,7 +199,7 @@ describe("tutorial 3", () => {
           ip -6 addr add ${address}/64 dev is0
           ip link set is0 up`);
     }
-    expect(a.run("ping -6 -c 2 -i 0.2 -W 2 2001:db8:43::5efe:c0a8:303")).toContain(REPLIED);
+    expect(a.run("ping -6 -c 2 -l 2 -i 5 -W 5 2001:db8:43::5efe:c0a8:303")).toContain(REPLIED);
     b.run("ip -6 addr add 2001:db8:44::1/64 dev lo");
     a.run("ip -6 route add 2001:db8:44::/64 dev is0");
     const behind = "ping -6 -c 1 -W 1 2001:db8:44::1";
@@ -227,7 +227,7 @@ describe("tutorial 3", () => {
             ip addr add ${address} dev vti1
             ip link set vti1 up`);
       }
-      expect(a.run("ping -c 2 -i 0.2 -W 2 10.40.0.3")).toContain(REPLIED);
+      expect(a.run("ping -c 2 -l 2 -i 5 -W 5 10.40.0.3")).toContain(REPLIED);
       expect(a.run("ip tunnel show vti1")).toContain("vti1: ip/ip remote 192.168.3.3 local 192.168.3.2 ");
       for (const host of [a, b]) host.run("ip link del vti1");
     } finally {

@@ -49,7 +49,7 @@ afterAll(async () => {
 
 describe("tutorial 4", () => {
   it("host-gw: no tunnel, and no daemon comes for it", () => {
-    expect(vm1.run("ip netns exec ns245 ping -c 1 -W 2 172.245.0.1")).toContain(REPLIED);
+    expect(vm1.run("ip netns exec ns245 ping -c 1 -W 5 172.245.0.1")).toContain(REPLIED);
     onBoth("ip route add 172.246.0.0/24 via 192.168.32.246 dev eth0 onlink");
     expect(vm1.run(PING)).toContain("ttl=62");
     expect(vm1.exec(`test -e ${vm1.socket}`).status).toBe(1);
@@ -63,8 +63,8 @@ describe("tutorial 4", () => {
       ip addr add 172.245.1.1/30 dev tun245
       ip link set tun245 up
       ip route add 172.246.0.0/24 via 172.245.1.2 dev tun245`);
-    expect(vm2.run("ping -c 1 -W 2 192.168.32.245")).toContain(REPLIED);
-    expect(vm2.run("ip netns exec ns246 ping -c 1 -W 2 172.245.0.2")).toContain("ttl=62");
+    expect(vm2.run("ping -c 1 -W 5 192.168.32.245")).toContain(REPLIED);
+    expect(vm2.run("ip netns exec ns246 ping -c 1 -W 5 172.245.0.2")).toContain("ttl=62");
     expect(vm1.run("ip tunnel show")).toContain("tun245: ip/ip remote 192.168.32.246 local 192.168.32.245 ");
     expect(vm1.run("ip link show tun245")).toContain(" mtu 1480 ");
     onBoth("ip tunnel del tun245");

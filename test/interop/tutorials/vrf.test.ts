@@ -85,12 +85,12 @@ describe("with VRFs", () => {
           ip vrf show`);
       }
       expect(await a.run("ip route show vrf vrf0")).toMatch(/172\.18\.1\.0\/24 dev vxlan0 .*src 172\.18\.1\.2/);
-      expect(await a.run("ping -c 2 -i 0.2 -W 5 172.18.1.3 -I vxlan0")).toContain(REPLIED);
+      expect(await a.run("ping -c 2 -l 2 -i 5 -W 5 172.18.1.3 -I vxlan0")).toContain(REPLIED);
       await b.run("ip addr add 192.168.0.10/24 dev vxlan0; ip addr add 10.0.0.253/24 dev vxlan0");
       await a.run("ip route add default dev vxlan0 table 10 vrf vrf0");
       expect(await a.run("ip route show table 10")).toContain("default dev vxlan0 scope link");
-      expect(await a.run("ping -c 2 -i 0.2 -W 5 192.168.0.10 -I vxlan0")).toContain(REPLIED);
-      expect(await a.run("ping -c 2 -i 0.2 -W 5 10.0.0.253 -I vxlan0")).toContain(REPLIED);
+      expect(await a.run("ping -c 2 -l 2 -i 5 -W 5 192.168.0.10 -I vxlan0")).toContain(REPLIED);
+      expect(await a.run("ping -c 2 -l 2 -i 5 -W 5 10.0.0.253 -I vxlan0")).toContain(REPLIED);
       for (const host of [a, b]) await host.run("ip link del vxlan0; ip link del vrf0");
     },
     TIMEOUT_MS,
@@ -168,8 +168,8 @@ describe("with VRFs", () => {
       expect(await a.run("ip -d link show vxlan0")).toContain(
         "\n    vxlan id 100 remote 172.16.10.13 local 172.16.10.60 srcport 0 0 dstport 4789 ",
       );
-      expect(await a.run("ip netns exec ns0 ping -c 2 -i 0.2 -W 5 10.0.1.2")).toContain(REPLIED);
-      expect(await b.run("ip netns exec ns0 ping -c 2 -i 0.2 -W 5 10.0.0.2")).toContain(REPLIED);
+      expect(await a.run("ip netns exec ns0 ping -c 2 -l 2 -i 5 -W 5 10.0.1.2")).toContain(REPLIED);
+      expect(await b.run("ip netns exec ns0 ping -c 2 -l 2 -i 5 -W 5 10.0.0.2")).toContain(REPLIED);
     },
     TIMEOUT_MS,
   );
