@@ -42,6 +42,8 @@ const ETHERNET_HEADER_BYTES = 14;
 /** SPI, sequence number, initialisation vector: tcpdump wants them all. */
 const ESP_SHOWN_BYTES = 16;
 
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+
 /** A packet without the interface that it is of. */
 export interface CapturedPacket extends Omit<Packet, "id"> {
   /** 0 = of no tunnel. */
@@ -111,12 +113,12 @@ export const readCaptured = (
   const tunnel = tunnelOf(bd);
   const esp = isOuter ? sealed(ring, record, tunnel, inside) : undefined;
   const frame = esp?.bytes ?? inside;
-  const head = kind === CAPTURED_SENT ? tunnelHeader(sources, ring, record) : new Uint8Array(0);
+  const head = kind === CAPTURED_SENT ? tunnelHeader(sources, ring, record) : NO_BYTES;
   const isPacket = isOuter || tunnel?.encapsulation.isEthernet === false;
   const ethernetBytes = withEthernet && isPacket ? ETHERNET_HEADER_BYTES : 0;
   const ipBytes = outer === undefined ? 0 : outerHeaderBytes(outer);
   const before = ethernetBytes + ipBytes + head.length;
-  const bytes = new Uint8Array(before + frame.length);
+  const bytes = Buffer.allocUnsafe(before + frame.length).fill(0, 0, before);
   bytes.set(head, ethernetBytes + ipBytes);
   bytes.set(frame, before);
   const length = esp?.length ?? words[record + CAPTURE_LENGTH]!;
@@ -137,6 +139,7 @@ export const readCaptured = (
 const commentOf = ({ words }: CaptureRing, record: number, more: string): string => {
   const reason = words[record + CAPTURE_REASON]!;
   const segments = words[record + CAPTURE_SEGMENTS]!;
+  if (reason === 0 && segments <= 1) return more;
   const size = words[record + CAPTURE_GSO]! & 0xffff;
   return [
     ...(reason === 0 ? [] : [`drop: ${DROP_REASONS[reason]?.name}`]),
@@ -167,10 +170,10 @@ const outerHeaders = (sources: CaptureSources, ring: CaptureRing, record: number
 const received = ({ receivers }: CaptureSources, ring: CaptureRing, record: number): OuterHeaders => {
   const { words } = ring;
   const spec = receivers.list().find(({ id }) => id === words[record + CAPTURE_BINDING])?.spec;
-  const at = (word: number): Uint8Array => ring.bytes.slice((record + word) * 4, (record + word) * 4 + 16);
+  const at = (word: number): Uint8Array => ring.bytes.subarray((record + word) * 4, (record + word) * 4 + 16);
   const source = at(CAPTURE_SOURCE);
   const told = at(CAPTURE_DESTINATION);
-  const destination = told.every((byte) => byte === 0) && spec !== undefined ? spec.address.mapped : told;
+  const destination = isZero(told, 16) && spec !== undefined ? spec.address.mapped : told;
   return {
     ...alike(source, destination),
     protocol: spec?.protocol ?? PROTOCOL_UDP,
@@ -203,8 +206,12 @@ const sent = (sources: CaptureSources, ring: CaptureRing, record: number, worker
   };
 };
 
-const isIpv4 = (mapped: Uint8Array): boolean =>
-  mapped.subarray(0, 10).every((byte) => byte === 0) && mapped[10] === 0xff && mapped[11] === 0xff;
+const isZero = (bytes: Uint8Array, length: number): boolean => {
+  for (let i = 0; i < length; i++) if (bytes[i] !== 0) return false;
+  return true;
+};
+
+const isIpv4 = (mapped: Uint8Array): boolean => mapped[10] === 0xff && mapped[11] === 0xff && isZero(mapped, 10);
 
 /** Both as 4 bytes, or as 16. */
 const alike = (src: Uint8Array, dst: Uint8Array): { src: Uint8Array; dst: Uint8Array } =>

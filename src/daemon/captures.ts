@@ -39,6 +39,8 @@ const FILE_SNAP_LENGTH = 262_144;
 const STATISTICS_MS = 1000;
 const HEARTBEAT_MS = 10_000;
 const UNDERLAY = "underlay";
+/** Bytes that are given to a client at once, and some more: to give it each packet costs more than all the rest. */
+const CHUNK_BYTES = 256 * 1024;
 
 export interface CaptureParts extends CaptureSources {
   readonly supervisor: Supervisor;
@@ -88,6 +90,7 @@ class Capture {
   private byDomain: ReadonlyMap<number, Tunnel> | undefined;
   /** Packets that may have older ones to come. */
   private settling: CapturedPacket[] = [];
+  private readonly chunk = new Chunk();
   private left: number;
   /** Packets that the client did not take. */
   private untaken = 0;
@@ -170,21 +173,31 @@ class Capture {
     packets.sort((a, b) => a.timeMs - b.timeMs);
     const settled = packets.findIndex(({ timeMs }) => timeMs > untilMs);
     this.settling = settled < 0 ? [] : packets.splice(settled);
-    for (const packet of packets) if (this.left > 0) this.write(packet);
+    for (const packet of packets) {
+      if (this.left - this.chunk.packets > 0) this.add(packet);
+      if (this.chunk.bytes >= CHUNK_BYTES) this.give();
+    }
+    this.give();
   }
 
-  private write(packet: CapturedPacket): void {
+  private add(packet: CapturedPacket): void {
     const name = packet.isOuter ? UNDERLAY : this.tunnelOf(packet.bd)?.config.name;
     if (name === undefined) return; // of a tunnel that is gone
-    const known = this.interfaces.get(name);
-    const description = known === undefined ? [this.describe(name)] : [];
-    const id = this.interfaces.get(name)!;
-    if (this.sink.write(concat([...description, enhancedPacket({ ...packet, id })]))) {
-      this.left--;
-      return;
+    if (!this.interfaces.has(name)) this.chunk.describe(name, this.describe(name));
+    this.chunk.add(enhancedPacket({ ...packet, id: this.interfaces.get(name)! }));
+  }
+
+  /** Gives the client what there is. */
+  private give(): void {
+    const { chunk } = this;
+    if (chunk.packets === 0) return;
+    if (this.sink.write(concat(chunk.blocks))) this.left -= chunk.packets;
+    else {
+      this.untaken += chunk.packets;
+      // Those that were described last: the numbers of the others stay.
+      for (const name of chunk.described) this.interfaces.delete(name);
     }
-    this.untaken++;
-    if (known === undefined) this.interfaces.delete(name);
+    chunk.clear();
   }
 
   private describe(name: string): Uint8Array {
@@ -210,6 +223,37 @@ class Capture {
   private tunnelOf(bd: number): Tunnel | undefined {
     this.byDomain ??= new Map(Array.from(this.parts.tunnels.values(), (tunnel) => [tunnel.bd, tunnel]));
     return this.byDomain.get(bd);
+  }
+}
+
+/** Blocks on their way to a client. */
+class Chunk {
+  readonly blocks: Uint8Array[] = [];
+  /** Interfaces that are described among them, by name. */
+  readonly described: string[] = [];
+  bytes = 0;
+  packets = 0;
+
+  describe(name: string, block: Uint8Array): void {
+    this.described.push(name);
+    this.push(block);
+  }
+
+  add(packet: Uint8Array): void {
+    this.packets++;
+    this.push(packet);
+  }
+
+  clear(): void {
+    this.blocks.length = 0;
+    this.described.length = 0;
+    this.bytes = 0;
+    this.packets = 0;
+  }
+
+  private push(block: Uint8Array): void {
+    this.blocks.push(block);
+    this.bytes += block.length;
   }
 }
 

@@ -48,6 +48,17 @@ beforeEach(() => {
   };
 });
 
+it.each(["bridge monitor fdb", "bridge -t -n blue monitor", "ip monitor", "ip -ts monitor link"])(
+  "`%s` becomes the real program, so that signals reach it",
+  (line) => {
+    vtepctl("shim", shim);
+    writeFileSync(join(folder, "real", line.split(" ")[0]!), "#!/bin/bash\necho $$\n");
+    const pids = sh(`${line} & echo $!; wait`).stdout.trim().split("\n");
+    expect(pids).toHaveLength(2);
+    expect(pids[0]).toBe(pids[1]);
+  },
+);
+
 describe.each(["wrapper", "vtepctl"])("by the %s", (way) => {
   /** The line for the wrapper in PATH, or for vtepctl alone. */
   const run = (line: string): ExecResult => {

@@ -145,9 +145,12 @@ describe.each(["auto", "tunnel"])("a capture, tier %s", (tier) => {
     for (const { dev } of MODES) {
       expect([dev, left.exec("ping", ["-c", "1", "-W", "5", address(dev, 2)]).status]).toEqual([dev, 0]);
     }
-    const packets = await ended(child);
+    const taken = await ended(child);
     expect(child.stderr).toBe(`${4 * MODES.length} packets captured\n0 packets dropped by vtepd\n`);
-    const text = left.run("tcpdump", ["-nntr", file]).split("\n");
+    const read = left.run("tcpdump", ["-nntr", file]).split("\n");
+    // By their times: on a machine that is busy with other things a worker may tell later than is waited for.
+    const order = [...taken.keys()].sort((a, b) => taken[a]!.timeMs - taken[b]!.timeMs);
+    const [packets, text] = [order.map((at) => taken[at]!), order.map((at) => read[at]!)];
     const onWire = await wire.packets();
     await wire.stop();
     for (const [index, { dev, outer, isSealed = false }] of MODES.entries()) {

@@ -53,11 +53,18 @@ const IP = `concerns() {
 
 /** sh: the same for \`bridge\`. */
 const BRIDGE = `concerns() {
-  for word; do
-    case $word in
-      -b | -ba* | --b | --ba* | f | fd | fdb) return 0 ;;
+  while :; do
+    case \${1-} in
+      -b | -ba* | --b | --ba*) return 0 ;;
+      -n | -ne* | --n | --ne*)
+        [ $# -ge 2 ] || return 1
+        shift ;;
+      -*) ;;
+      *) break ;;
     esac
+    shift
   done
+  case \${1-} in f | fd | fdb) return 0 ;; esac
   return 1
 }`;
 
