@@ -225,7 +225,8 @@ export class UnderlayWatch {
     let problem = isInterface ? first : (round.presence.problemOf(locals, underlayNetns) ?? first);
     const { plan } = findings;
     const [back] = round.recursive.get(tunnel)?.values() ?? [];
-    const canMove = plan !== undefined && back === undefined && problem?.code !== "ERR_ADDRESS_NOT_LOCAL";
+    const isPlanned = plan !== undefined && back === undefined && !(await this.isOvertaken(tunnel, plan));
+    const canMove = isPlanned && problem?.code !== "ERR_ADDRESS_NOT_LOCAL";
     const mustMove = canMove && !isSamePlace(plan, running);
     let hasMoved = mustMove;
     try {
@@ -239,7 +240,17 @@ export class UnderlayWatch {
     tunnel.underlayProblem = problem ?? (back === undefined ? undefined : new VtepdError("ERR_ROUTE_RECURSION", back));
     this.report(tunnel, problem, hasMoved && problem === undefined);
     this.reportRecursion(tunnel, back, round.recursive.get(tunnel)?.size ?? 0);
-    if (problem === undefined && back === undefined && plan?.mtu !== undefined) await this.followMtu(tunnel, plan.mtu);
+    if (problem === undefined && isPlanned && plan.mtu !== undefined) await this.followMtu(tunnel, plan.mtu);
+  }
+
+  /**
+   * Whether a route back into the tunnel has come after the look at such, so that the plan is made of it. Only a plan that would
+   * change something is doubted.
+   */
+  private async isOvertaken(tunnel: Tunnel, plan: UnderlayPlan): Promise<boolean> {
+    const followsMtu = tunnel.config.mtu === undefined && plan.mtu !== undefined && plan.mtu !== tunnel.device.mtu;
+    if (!followsMtu && isSamePlace(plan, tunnel.endpoints.plan)) return false;
+    return (await this.recursion.look()).has(tunnel);
   }
 
   private rejoin(tunnel: Tunnel, { rejoined }: Round): void {
