@@ -51,8 +51,9 @@ const duration = (seconds: number): string => {
 
 const journalLine = (journal: StatusJson["journal"]): string => {
   if (journal === undefined) return "journal none";
-  const { path, bytes, failure } = journal;
-  return `journal ${path} bytes ${bytes}${failure === undefined ? "" : ` failed: ${failure}`}`;
+  const { path, bytes, waiting, failure } = journal;
+  const late = waiting === 0 ? "" : ` waiting ${waiting}`;
+  return `journal ${path} bytes ${bytes}${late}${failure === undefined ? "" : ` failed: ${failure}`}`;
 };
 
 export const statusText = (status: StatusJson): string => {

@@ -83,7 +83,12 @@ export interface StatusJson {
     readonly errors: number;
   }[];
   /** What keeps changes over the control socket; absent = nothing does. `failure`: why they are refused. */
-  readonly journal?: { readonly path: string; readonly bytes: number; readonly failure?: string };
+  readonly journal?: {
+    readonly path: string;
+    readonly bytes: number;
+    readonly waiting: number;
+    readonly failure?: string;
+  };
   /** The last reload, and when one succeeded last, seconds since 1970. */
   readonly reload: { readonly successful: boolean; readonly succeeded: number };
 }
@@ -122,8 +127,8 @@ export const linkStatsJson = (stats: LinkStats): LinkStatsJson => ({
 
 const journalJson = ({ journal }: KeptView): Pick<StatusJson, "journal"> => {
   if (journal === null) return {};
-  const { path, bytes, failure } = journal;
-  return { journal: { path, bytes, ...(failure === null ? {} : { failure }) } };
+  const { path, bytes, failure, waiting } = journal;
+  return { journal: { path, bytes, waiting, ...(failure === null ? {} : { failure }) } };
 };
 
 export const statusJson = (status: StatusView): StatusJson => ({

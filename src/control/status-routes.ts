@@ -36,7 +36,9 @@ const StatusSchema: z.ZodType<StatusJson> = z
         errors: count(),
       }),
     ),
-    journal: z.object({ path: z.string(), bytes: count(), failure: z.string().optional() }).optional(),
+    journal: z
+      .object({ path: z.string(), bytes: count(), waiting: count(), failure: z.string().optional() })
+      .optional(),
     reload: z.object({
       successful: z.boolean(),
       succeeded: z.number().openapi({ description: "Seconds since 1970." }),

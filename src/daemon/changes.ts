@@ -4,23 +4,26 @@
  * it has an effect; then the change itself, in memory and at once; then the record. Records stand in the journal in the order
  * in which the changes happened. Main thread.
  */
-import {
-  type Change,
-  type ChangeService,
-  type EntryChange,
-  isLinkChange,
-  type LinkChange,
-  ofChange,
-} from "../dataplane/change.ts";
+import { type Change, type ChangeService, type EntryChange, isLinkChange, ofChange } from "../dataplane/change.ts";
 import { isHostName } from "../dataplane/host-name.ts";
 import type { FdbFilter, FloodMember } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
-import { changesOf } from "./carry-over.ts";
+import { saidOf } from "./carry-over.ts";
+import {
+  changeEntry,
+  changeTunnel,
+  type EntryOfMac,
+  type Inverse,
+  isOfMac,
+  type Made,
+  undoEntry,
+  withoutOwn,
+} from "./change-tunnel.ts";
 import type { Desired } from "./desired.ts";
-import { FLOOD_MAC } from "./flood-list.ts";
-import type { Journal } from "./journal.ts";
+import { HEADER_BYTES, type Journal } from "./journal.ts";
 import type { Links } from "./links.ts";
 import { namedTunnel } from "./named-tunnel.ts";
+import { Said } from "./said.ts";
 import type { Tunnel } from "./tunnel.ts";
 import type { Vtep } from "./vtep.ts";
 import type { Wish } from "./wish.ts";
@@ -32,12 +35,17 @@ export interface ChangesParts {
   readonly tunnels: ReadonlyMap<string, Tunnel>;
   /** Undefined = nothing is kept. */
   readonly journal: Journal | undefined;
+  /** What was said by hand and cannot be yet, by name of tunnel. */
+  readonly waiting: Map<string, Said>;
 }
 
-type Inverse = () => void;
+/** The text of no changes. */
+const NOTHING = "[]";
 
-/** What undoes a change; of a static FDB entry only what it was, because there may be a hundred thousand of them. */
-type Former = Inverse | Wish | undefined;
+/** What came of a change; of a static FDB entry only what it was, because there may be a hundred thousand of them. */
+type Outcome = Made | Wish | undefined;
+
+const isMade = (outcome: Outcome): outcome is Made => outcome !== undefined && "inverse" in outcome;
 
 const isEntryChange = (change: Change): change is EntryChange => !isLinkChange(change);
 
@@ -57,27 +65,46 @@ export class Changes implements ChangeService {
       throw new VtepdError("ERR_USAGE", "expected the changes of links before all others", { path: "changes" });
     }
     const { desired, journal } = this.parts;
-    const text = JSON.stringify(changes);
-    const bytes = Buffer.byteLength(text);
-    await journal?.room(bytes);
+    const whole = JSON.stringify(changes);
+    // What is kept of entries is never longer than what was asked for.
+    let room = Buffer.byteLength(whole);
+    await journal?.room(room);
     let isKept = false;
-    const rest = async (): Promise<void> => {
-      const former = this.formerEntries(links);
-      const all = former.length === 0 ? entries : [...former, ...entries];
-      const takeBack = await this.change(all, links.length - former.length, links.length > 0);
+    const rest = async (forgotten: readonly EntryChange[]): Promise<void> => {
+      const more = forgotten.length === 0 ? 0 : Buffer.byteLength(JSON.stringify(forgotten));
+      if (more > 0) {
+        await journal?.room(more);
+        room += HEADER_BYTES + more; // as if it were a record of its own
+      }
+      const outcomes = await this.change(entries, links.length, links.length > 0);
+      const keptOf = (entry: EntryChange, index: number): EntryChange | undefined => {
+        const outcome = outcomes[index];
+        return isMade(outcome) ? outcome.kept : entry;
+      };
+      const isAll = forgotten.length === 0 && entries.every((entry, index) => keptOf(entry, index) === entry);
+      const text = isAll
+        ? whole
+        : JSON.stringify([...links, ...forgotten, ...entries.flatMap((entry, index) => keptOf(entry, index) ?? [])]);
+      // What is there already may have been asked for a moment ago.
+      if (text === NOTHING) {
+        await journal?.settled();
+        return;
+      }
       isKept = true;
+      const back = this.unwait(links.filter(({ op }) => op !== "link-set").map(({ name }) => name));
       try {
-        await journal?.append(text);
+        await journal?.append(text, room);
       } catch (error) {
-        takeBack();
+        back();
+        this.takeBack(entries, outcomes);
         throw error;
       }
     };
     try {
       if (links.length > 0) await desired.changeLinks(links, changes.length === 1, rest);
-      else await rest();
+      else await rest([]);
     } finally {
-      if (!isKept) journal?.giveUp(bytes);
+      if (!isKept) journal?.giveUp(room);
     }
   }
 
@@ -99,39 +126,51 @@ export class Changes implements ChangeService {
     });
   }
 
-  /** A change of before, which the journal has. @param isPart of a change of tunnels @throws as run */
-  async replay(entry: EntryChange, isPart: boolean): Promise<void> {
-    await this.change([entry], 0, isPart);
-  }
-
-  /** Of a tunnel that is deleted and made in one call, which for what is running is a change of it: nothing was said of the new one. */
-  private formerEntries(links: readonly LinkChange[]): EntryChange[] {
-    const isNew = ({ op, name }: LinkChange, at: number): boolean =>
-      op === "link-add" && links.slice(0, at).some((before) => before.name === name && before.op === "link-del");
-    const tunnels = links.filter(isNew).flatMap(({ name }) => this.parts.tunnels.get(name) ?? []);
-    return tunnels.flatMap((tunnel) => changesOf(tunnel).map(deletionOf));
-  }
-
   /**
-   * Writes down that tunnels are no longer made by hand, or are no more. What was said of those that are there still is.
-   * @throws ERR_JOURNAL
+   * Writes down that tunnels are no longer made by hand, or are no more. What was said of those that are there still is, but for
+   * what is in `said`. @param said deletions @throws ERR_JOURNAL
    */
-  async forget(names: readonly string[]): Promise<void> {
-    const { journal, tunnels } = this.parts;
-    if (names.length === 0 || journal === undefined || journal.isEmpty) return;
+  async forget(names: readonly string[], said: readonly EntryChange[]): Promise<void> {
+    const { journal, tunnels, waiting } = this.parts;
+    const back = this.unwait(names.filter((name) => !tunnels.has(name)));
+    if (names.length + said.length === 0 || journal === undefined || journal.isEmpty) return;
     const gone = names.map((name): Change => ({ op: "link-del", name }));
     const present = names.flatMap((name) => tunnels.get(name) ?? []);
-    const text = JSON.stringify([...gone, ...present.flatMap(changesOf)]);
-    await journal.room(Buffer.byteLength(text));
-    await journal.append(text);
+    const still = present.flatMap((tunnel) => {
+      const { name } = tunnel.config;
+      return [...saidOf(tunnel), ...(waiting.get(name)?.changes(name) ?? [])];
+    });
+    const text = JSON.stringify([...gone, ...said, ...still]);
+    const bytes = Buffer.byteLength(text);
+    try {
+      await journal.room(bytes);
+      await journal.append(text, bytes);
+    } catch (error) {
+      back();
+      throw error;
+    }
+  }
+
+  /** Nothing waits to be said of these any more. Returns what undoes it. */
+  private unwait(names: readonly string[]): Inverse {
+    const { waiting } = this.parts;
+    const former = names.flatMap((name) => {
+      const said = waiting.get(name);
+      return said === undefined ? [] : [[name, said] as const];
+    });
+    for (const name of names) waiting.delete(name);
+    return () => {
+      for (const [name, said] of former) waiting.set(name, said);
+    };
   }
 
   async flushFdb(dev: string, filter: FdbFilter): Promise<number> {
     const { vtep } = this.parts;
     const { learned, fixed } = vtep.taken(dev, filter);
-    await this.run(fixed.map((mac): Change => ({ op: "fdb-del", dev, mac })));
+    const late = this.parts.waiting.get(dev)?.macs(filter) ?? [];
+    await this.run([...fixed, ...late].map((mac): Change => ({ op: "fdb-del", dev, mac })));
     for (const mac of learned) vtep.deleteFdb(dev, mac);
-    return learned.length + fixed.length;
+    return learned.length + fixed.length + late.length;
   }
 
   async flushNeighbours(dev: string, state: "learned" | "all"): Promise<number> {
@@ -141,35 +180,38 @@ export class Changes implements ChangeService {
     return named.length + vtep.flushNeighbours(dev, "learned");
   }
 
-  /**
-   * All or none. Returns what undoes them. @param before changes that stand before these in the caller's list
-   * @param isPart of a change of tunnels, whose last step this is
-   */
-  private async change(entries: readonly EntryChange[], before: number, isPart: boolean): Promise<Inverse> {
+  /** All or none. @param before changes that stand before these in the caller's list @param isPart of a change of tunnels, whose last step this is */
+  private async change(entries: readonly EntryChange[], before: number, isPart: boolean): Promise<Outcome[]> {
     if (!isPart) await this.idle();
     const release = await this.prepare(entries);
     if (!isPart) await this.idle();
-    const formers: Former[] = [];
-    const takeBack = (): void => {
-      for (let index = formers.length - 1; index >= 0; index--) this.takeBack(entries[index]!, formers[index]);
-    };
+    const outcomes: Outcome[] = [];
     try {
       for (const [index, entry] of entries.entries()) {
         try {
-          formers.push(this.changeOne(entry));
+          outcomes.push(this.changeOne(entry));
         } catch (error) {
-          takeBack();
+          this.takeBack(entries, outcomes);
           throw before + entries.length === 1 ? error : ofChange(before + index, error);
         }
       }
     } finally {
       release();
     }
-    return takeBack;
+    return outcomes;
+  }
+
+  private takeBack(entries: readonly EntryChange[], outcomes: readonly Outcome[]): void {
+    for (let index = outcomes.length - 1; index >= 0; index--) {
+      const outcome = outcomes[index];
+      const entry = entries[index] as EntryOfMac;
+      if (isMade(outcome)) outcome.inverse();
+      else undoEntry(this.parts.tunnels.get(entry.dev), entry, outcome);
+    }
   }
 
   /** A tunnel that is being made anew is nowhere for a moment, and what is said of one then may be taken back with it. */
-  private async idle(): Promise<void> {
+  async idle(): Promise<void> {
     const { links } = this.parts;
     for (let busy = links.busy; busy !== undefined; busy = links.busy) await busy;
   }
@@ -197,87 +239,37 @@ export class Changes implements ChangeService {
     return release;
   }
 
-  /** Returns what `takeBack` needs. */
-  private changeOne(entry: EntryChange): Former {
-    const { vtep, tunnels } = this.parts;
-    const { op, dev } = entry;
+  /** What waits to be said gives way to what is said now. */
+  private changeOne(asked: EntryChange): Outcome {
+    const { vtep, waiting, tunnels } = this.parts;
+    const { dev } = asked;
     const tunnel = tunnels.get(dev);
-    switch (op) {
-      case "fdb": {
-        const former = formerOf(tunnel, entry.mac);
-        vtep.changeFdb(dev, entry.verb, entry);
-        return former;
-      }
-      case "fdb-del": {
-        const former = formerOf(tunnel, entry.mac);
-        vtep.deleteFdb(dev, entry.mac, entry.dst);
-        return former;
-      }
-      case "flood":
-      case "flood-del": {
-        const { op: _, dev: __, ...member } = entry;
-        const former = formerFlood(tunnel);
-        if (op === "flood") vtep.addFlood(dev, member);
-        else vtep.deleteFlood(dev, member);
-        return former;
-      }
-      case "flood-set": {
-        const former = formerFlood(tunnel);
-        vtep.setFlood(dev, entry.members);
-        return former;
-      }
-      case "neighbour": {
-        const { op: _, dev: __, verb, ...request } = entry;
-        const named = tunnel?.neighbours;
-        const former = named?.named(entry.address);
-        vtep.changeNeighbour(dev, verb, request);
-        return () => {
-          if (former === undefined) named?.delete(entry.address);
-          else named?.change("replace", former, former.owner);
-        };
-      }
-      case "neighbour-del": {
-        const named = tunnel?.neighbours;
-        const former = named?.named(entry.address);
-        vtep.deleteNeighbour(dev, entry.address);
-        return () => {
-          if (former !== undefined) named?.change("replace", former, former.owner);
-        };
-      }
+    const entry = withoutOwn(asked, tunnel);
+    const held = waiting.get(dev);
+    if (held === undefined || !held.has(entry)) {
+      return entry === asked && isOfMac(entry) ? changeEntry(vtep, tunnel, entry) : changeTunnel(this.parts, entry);
     }
-  }
-
-  private takeBack(entry: EntryChange, former: Former): void {
-    if (typeof former === "function") {
-      former();
-      return;
+    const before = held.changes(dev);
+    const isGone = held.drop(entry);
+    const back: Inverse = () => void waiting.set(dev, Said.of(before));
+    try {
+      const { inverse, kept } = changeTunnel(this.parts, entry);
+      const backToo: Inverse = () => {
+        inverse();
+        back();
+      };
+      return { inverse: backToo, kept: isGone ? (kept ?? unsaid(entry)) : kept };
+    } catch (error) {
+      if (entry.op.endsWith("-del") && isGone && tunnel !== undefined) return { inverse: back, kept: entry };
+      back();
+      throw error;
     }
-    const statics = this.parts.tunnels.get(entry.dev)?.forwarding.statics;
-    if (!("mac" in entry) || statics === undefined) return;
-    if (former !== undefined) statics.change("replace", entry.mac, former);
-    else if (entry.op === "fdb") statics.delete(entry.mac, undefined);
   }
 }
 
-const formerFlood = (tunnel: Tunnel | undefined): Inverse => {
-  const flood = tunnel?.forwarding.flood;
-  const members = flood?.members ?? [];
-  return () => flood?.set(members);
-};
-
-const formerOf = (tunnel: Tunnel | undefined, mac: string): Former =>
-  mac === FLOOD_MAC ? formerFlood(tunnel) : tunnel?.forwarding.statics.get(mac)?.wish;
-
-/** @param change one of changesOf */
-const deletionOf = (change: Change): EntryChange => {
-  switch (change.op) {
-    case "fdb":
-      return { op: "fdb-del", dev: change.dev, mac: change.mac };
-    case "flood":
-      return { ...change, op: "flood-del" };
-    case "neighbour":
-      return { op: "neighbour-del", dev: change.dev, address: change.address };
-    default:
-      throw new TypeError(`expected a change that adds, got ${change.op}`);
-  }
+/** Of a member that is there already, by other words. */
+const unsaid = (entry: EntryChange): EntryChange | undefined => {
+  if (entry.op !== "flood" && entry.op !== "fdb") return undefined;
+  const { dev, dst, port, vni, via } = entry;
+  return { op: "flood-del", dev, dst, port, vni, via };
 };

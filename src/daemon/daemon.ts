@@ -253,7 +253,10 @@ const start = async (
     offload,
     configPath,
     version,
-    kept: () => ({ journal: journal?.view() ?? null, reload: desired.lastReload }),
+    kept: () => ({
+      journal: journal === undefined ? null : { ...journal.view(), waiting: handMade.waitingCount },
+      reload: desired.lastReload,
+    }),
     unready: () => unreadyReasons(tunnels.values(), desired.absentees),
   };
   const vtep = new Vtep(parts);
@@ -288,27 +291,21 @@ const start = async (
   await desired.start();
   const handMade = new HandMade({ desired, tunnels, log });
   const kept = state === undefined ? undefined : await readJournal(state.journal);
-  if (kept !== undefined && kept.cutBytes > 0) {
-    log.warn({ path: state?.journal, bytes: kept.cutBytes }, "the journal ends in a record that a crash has cut");
-  }
-  if (kept !== undefined && kept.damagedBytes > 0) {
-    const fields = { path: state?.journal, bytes: kept.damagedBytes, copy: state?.copyJournal() };
-    log.error(fields, "the journal is damaged in the middle; the changes there are lost, all others are kept");
-  }
-  const journal = state && kept && new Journal(state.journal, kept.bytes, () => handMade.snapshot());
+  const isSettled = (): boolean => links.busy === undefined;
+  const journal = state && kept && new Journal(state.journal, kept.bytes, () => handMade.snapshot(), isSettled);
   undo.push(() => journal?.close());
   const refusal = journal?.look();
   if (refusal !== undefined) {
     const { code, message: reason } = refusal;
     log.error({ code, reason }, "changes over the control socket will be refused, because they cannot be kept");
   }
-  const changes = new Changes({ vtep, desired, links, tunnels, journal });
-  if (kept !== undefined) await handMade.restore(kept.records, changes);
-  if (kept !== undefined && kept.damagedBytes > 0) await journal?.renew();
+  const changes = new Changes({ vtep, desired, links, tunnels, journal, waiting: handMade.waiting });
+  if (kept && journal) await handMade.restore(kept, journal, () => state?.copyJournal());
   // What somebody has made by hand ends with its device, or with its underlay's namespace, as the kernel's does; what is the file's now is no longer by hand.
   watch.onDeleted = (name) => (desired.isByHand(name) ? changes.run([{ op: "link-del", name }]) : undefined);
   underlayWatch.onAbandoned = watch.onDeleted;
   desired.forget = (forgotten) => handMade.forget(forgotten, changes);
+  desired.onChanged = () => void handMade.retry(changes);
   const learned = state && new LearnedSnapshot(state.learned, tunnels, tables, log);
   await learned?.restore();
   const saveLearned = async (): Promise<void> => {
@@ -367,7 +364,7 @@ const start = async (
   undo.push(startWatchdog(manager, supervisor, log));
   const isAwaited = (name: string): boolean => desired.isAbsent(name);
   const retry = (): Promise<void> => handMade.retry(changes).then(() => store.settle(isAwaited));
-  const retryTimer = setInterval(() => void retry(), RETRY_PERIOD_MS);
+  const retryTimer = setInterval(() => void retry().then(() => journal?.renewIfDue()), RETRY_PERIOD_MS);
   undo.push(() => clearInterval(retryTimer));
   store.settle(isAwaited);
   undo.push(() => store.leave()); // the first step of a stop

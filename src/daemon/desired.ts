@@ -10,13 +10,13 @@ import type { Config } from "../config/config.ts";
 import { differenceOf } from "../config/difference.ts";
 import { tunnelJsonSchema } from "../config/json-schema.ts";
 import { loadConfig, parseConfig, readSettings } from "../config/load.ts";
-import { type LinkChange, ofChange } from "../dataplane/change.ts";
+import { type EntryChange, type LinkChange, ofChange } from "../dataplane/change.ts";
 import type { DesiredState, Difference, Settings, WrittenLink } from "../dataplane/desired-view.ts";
 import type { KeptView } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
 import type { DirectRoutes } from "./direct-routes.ts";
 import type { Gateways } from "./gateways.ts";
-import type { Links } from "./links.ts";
+import type { ApplyOptions, LastStep, Links } from "./links.ts";
 import type { Tunnel } from "./tunnel.ts";
 import type { Turns } from "./turns.ts";
 import { Undo } from "./undo.ts";
@@ -43,6 +43,8 @@ export interface Forgotten {
   readonly names: readonly string[];
   /** Those of them that had been waiting, and are there now. */
   readonly found: readonly string[];
+  /** What was said by hand and is the file's now, as deletions. */
+  readonly said: readonly EntryChange[];
 }
 
 export interface DesiredParts {
@@ -68,6 +70,8 @@ export class Desired implements DesiredState {
   private reloaded: KeptView["reload"] = { isSuccessful: false, succeededAtS: 0 };
   /** What it returns has been kept. */
   forget: (forgotten: Forgotten) => Promise<void> = async () => {};
+  /** Told when tunnels have been changed. */
+  onChanged: () => void = () => {};
 
   /** @param file what the daemon was started with; nothing of it is running yet */
   constructor(parts: DesiredParts, file: Config) {
@@ -134,7 +138,7 @@ export class Desired implements DesiredState {
    * @param then what belongs to the change and may fail
    * @throws as ChangeService.run, and what `then` throws; then nothing has changed
    */
-  changeLinks(changes: readonly LinkChange[], isAlone: boolean, then: () => Promise<void>): Promise<void> {
+  changeLinks(changes: readonly LinkChange[], isAlone: boolean, then: LastStep): Promise<void> {
     return this.parts.turns.take(async () => {
       const before = this.present;
       let links: HandMadeLinks = before;
@@ -146,7 +150,11 @@ export class Desired implements DesiredState {
         }
       }
       const down = changes.filter((change) => change.op === "link-add" && change.isDown === true);
-      await this.become(wholeOf({ ...before, ...links }), then, new Set(down.map(({ name }) => name)));
+      await this.become(wholeOf({ ...before, ...links }), then, {
+        down: new Set(down.map(({ name }) => name)),
+        anew: anewOf(changes),
+        isReset: (name) => changes.some((change) => change.name === name),
+      });
       for (const { op, name } of changes) {
         this.restored.delete(name);
         this.parts.log.info({ link: name, op }, "tunnels were changed by hand");
@@ -227,7 +235,7 @@ export class Desired implements DesiredState {
         ...without(before.file.settings.tunnels, ofFile),
       });
       const found = Object.keys(without(before.absent, next.absent));
-      await this.become(next, () => this.forget({ names, found }));
+      await this.become(next, (said) => this.forget({ names, found, said }), { isReset: () => true });
       const { added, removed, changed, unchanged, daemon } = difference;
       this.parts.log.info({ added, removed, changed: Object.keys(changed), unchanged }, "configuration was applied");
       const waiting = Object.keys(daemon);
@@ -276,18 +284,11 @@ export class Desired implements DesiredState {
     return new VtepdError("ERR_LINK_OWNER", message);
   }
 
-  /**
-   * @param then the last step; when it fails, or any other does, everything is again as it was
-   * @param down names of those whose new devices are not set up
-   */
-  private async become(
-    next: Whole,
-    then: () => Promise<void> = async () => {},
-    down: ReadonlySet<string> = new Set(),
-  ): Promise<void> {
+  /** @param then the last step; when it fails, or any other does, everything is again as it was */
+  private async become(next: Whole, then: LastStep = async () => {}, options: ApplyOptions = {}): Promise<void> {
     const { links, gateways, directRoutes, onChange } = this.parts;
     const before = this.present;
-    const rest = async (): Promise<void> => {
+    const rest: LastStep = async (forgotten) => {
       const undo = new Undo();
       try {
         undo.push(() => gateways.set(before.hostGateways));
@@ -295,7 +296,7 @@ export class Desired implements DesiredState {
         undo.push(() => directRoutes.set(before.tunnels));
         await directRoutes.set(next.tunnels);
         this.present = next;
-        await then();
+        await then(forgotten);
       } catch (error) {
         this.present = before;
         const fail = (err: unknown): void => this.parts.log.error({ err }, "a change could not be taken back whole");
@@ -303,7 +304,8 @@ export class Desired implements DesiredState {
         throw error;
       }
     };
-    onChange(await links.apply(next.tunnels, rest, down));
+    onChange(await links.apply(next.tunnels, rest, options));
+    this.onChanged();
   }
 }
 
@@ -311,6 +313,17 @@ export class Desired implements DesiredState {
 const wholeOf = ({ file, byHand, absent }: Sources): Whole => {
   const tunnels = { ...file.settings.tunnels, ...byHand };
   return { file, byHand, absent, settings: { daemon: file.settings.daemon, tunnels }, ...readSettings(tunnels) };
+};
+
+/** Names of tunnels that are deleted and made again in one call. */
+const anewOf = (changes: readonly LinkChange[]): ReadonlySet<string> => {
+  const gone = new Set<string>();
+  const anew = new Set<string>();
+  for (const { op, name } of changes) {
+    if (op === "link-del") gone.add(name);
+    else if (op === "link-add" && gone.has(name)) anew.add(name);
+  }
+  return anew;
 };
 
 const without = (links: Written, others: Written): Written =>

@@ -52,10 +52,21 @@ export class FloodList {
     return this.present;
   }
 
-  /** Replaces the whole list at once. Members that were there stay as they were made. @throws ERR_LIMIT, then nothing has changed */
+  /**
+   * Replaces the whole list at once. Members that were there stay as they were made, but are the configuration's when it has
+   * them. @throws ERR_LIMIT, then nothing has changed
+   */
   set(wanted: readonly Wish[]): void {
     const before = new Map(this.wishes.map((wish) => [wishText(wish), wish]));
-    const wishes = wanted.map((wish) => before.get(wishText(wish)) ?? wish);
+    const kept = (wish: Wish): Wish | undefined => {
+      const present = before.get(wishText(wish));
+      return wish.owner === "config" && present?.owner === "control" ? undefined : present;
+    };
+    this.restore(wanted.map((wish) => kept(wish) ?? wish));
+  }
+
+  /** Makes it what it was. @throws as set */
+  restore(wishes: readonly Wish[]): void {
     for (const wish of wishes) this.addresses.hold(wish);
     try {
       this.place(wishes);

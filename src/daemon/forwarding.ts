@@ -20,6 +20,11 @@ export interface Own {
   readonly link?: string | undefined;
 }
 
+const NOTHING = {};
+
+const given = <Key extends string, Value>(key: Key, value: Value | undefined): { [key in Key]?: Value } =>
+  value === undefined ? {} : ({ [key]: value } as { [key in Key]: Value });
+
 export class Forwarding {
   private readonly own: Own;
   readonly remotes: TunnelRemotes;
@@ -78,8 +83,10 @@ export class Forwarding {
 
   /** A request with the tunnel's own UDP port and VNI filled in. Its own interface is no `via`. */
   toWish({ dst, port, vni, via, sticky }: Omit<FdbRequest, "mac">, owner: Owner, isSingle = false): Wish {
+    const isPlain = port === undefined && vni === undefined && via === undefined;
     return {
       dst,
+      said: isPlain ? NOTHING : { ...given("port", port), ...given("vni", vni), ...given("via", via) },
       port: port ?? this.own.port,
       vni: vni ?? this.own.vni,
       via: via === this.own.link ? undefined : via,
@@ -88,6 +95,21 @@ export class Forwarding {
       isSingle,
       isSticky: sticky === true,
     };
+  }
+
+  /** Without what says the same as nothing: the tunnel's own port, VNI and interface. */
+  withoutOwn<Request extends Pick<FdbRequest, "port" | "vni" | "via">>(request: Request): Request {
+    const { port, vni, via } = request;
+    const { own } = this;
+    const isOwn = (value: unknown, mine: unknown): boolean => value !== undefined && value === mine;
+    if (!isOwn(port, own.port) && !isOwn(vni, own.vni) && !isOwn(via, own.link)) return request;
+    const { port: _, vni: __, via: ___, ...rest } = request;
+    return {
+      ...rest,
+      ...(port === own.port ? {} : given("port", port)),
+      ...(vni === own.vni ? {} : given("vni", vni)),
+      ...(via === own.link ? {} : given("via", via)),
+    } as Request;
   }
 
   /** Removes a MAC, or only its entry at `dst`. @throws ERR_FDB_ENTRY_NOT_FOUND */

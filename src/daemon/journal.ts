@@ -28,7 +28,7 @@ import type { KeptView } from "../dataplane/view.ts";
 import { VtepdError } from "../errors.ts";
 import { expectWritable } from "./state-directory.ts";
 
-const HEADER_BYTES = 8;
+export const HEADER_BYTES = 8;
 const RESERVE_BYTES = 64 * 1024;
 /** What each text begins with: a list of changes (dataplane/change.ts). */
 const FIRST_WORDS = '[{"op":"';
@@ -44,6 +44,8 @@ const FILE_MODE = 0o640;
 
 interface Waiting {
   readonly record: Buffer;
+  /** Bytes that were made room for. */
+  readonly promised: number;
   resolve(): void;
   reject(error: unknown): void;
 }
@@ -106,6 +108,7 @@ const nextRecord = (file: Buffer, damaged: number): number => {
 export class Journal {
   readonly path: string;
   private readonly snapshot: () => Iterable<string>;
+  private readonly isSettled: () => boolean;
   private file: FileHandle | undefined;
   /** Where the next record goes. */
   private position: number;
@@ -114,6 +117,8 @@ export class Journal {
   /** Bytes of records that have room and are not written yet. */
   private promised = 0;
   private snapshotBytes: number;
+  /** Whether the file has what is not to be there at the next start. */
+  private mustRenew = false;
   private waiting: Waiting[] = [];
   /** What is done to the file, one after the other. */
   private work: Promise<void> = Promise.resolve();
@@ -126,15 +131,17 @@ export class Journal {
   /**
    * @param bytes of the records that are in the file (readJournal)
    * @param snapshot everything that is to be known, as records
+   * @param isSettled whether it is so now; else something is half changed, and may be taken back
    */
-  constructor(path: string, bytes: number, snapshot: () => Iterable<string>) {
+  constructor(path: string, bytes: number, snapshot: () => Iterable<string>, isSettled: () => boolean = () => true) {
     this.path = path;
     this.position = bytes;
     this.snapshotBytes = bytes;
     this.snapshot = snapshot;
+    this.isSettled = isSettled;
   }
 
-  view(): NonNullable<KeptView["journal"]> {
+  view(): Omit<NonNullable<KeptView["journal"]>, "waiting"> {
     return { path: this.path, bytes: this.position, failure: (this.broken ?? this.refusal)?.message ?? null };
   }
 
@@ -171,22 +178,34 @@ export class Journal {
     this.promised -= HEADER_BYTES + bytes;
   }
 
-  /** Resolves when the record is on the disk. There must be room. @throws ERR_JOURNAL, and from then on always */
-  append(text: string): Promise<void> {
+  /** Resolves when the record is on the disk. @param room bytes that there is room for, enough @throws ERR_JOURNAL, and from then on always */
+  append(text: string, room: number): Promise<void> {
     const body = Buffer.from(text, "utf8");
     const record = Buffer.allocUnsafe(HEADER_BYTES + body.length);
     record.writeUInt32LE(body.length, 0);
     record.writeUInt32LE(crc32(body), 4);
     body.copy(record, HEADER_BYTES);
     return new Promise((resolve, reject) => {
-      this.waiting.push({ record, resolve, reject });
+      this.waiting.push({ record, promised: HEADER_BYTES + room, resolve, reject });
       if (this.waiting.length === 1) this.next(() => this.flush()).catch(() => {});
     });
   }
 
-  /** Puts a snapshot in the file's place now; a disk that has no room for it keeps the file as it is. */
+  /** Resolves when everything that was appended is on the disk. @throws ERR_JOURNAL */
+  async settled(): Promise<void> {
+    await this.next(async () => {});
+    if (this.broken !== undefined) throw this.broken;
+  }
+
+  /** Puts a snapshot in the file's place, now or as soon as the disk has room for it. */
   renew(): Promise<void> {
+    this.mustRenew = true;
     return this.next(() => this.rewrite());
+  }
+
+  /** Tries again what `renew` could not do. */
+  async renewIfDue(): Promise<void> {
+    if (this.mustRenew) await this.renew();
   }
 
   async close(): Promise<void> {
@@ -247,21 +266,22 @@ export class Journal {
       await writeAll(file, bytes, this.position);
     } catch (cause) {
       this.broken ??= failure(`cannot keep changes in ${this.path}`, cause);
-      this.promised -= bytes.length;
+      this.promised -= promisedTo(batch);
       for (const { reject } of batch) reject(this.broken);
       return;
     }
     this.position += bytes.length;
-    this.promised -= bytes.length;
+    this.promised -= promisedTo(batch);
     this.refusal = undefined;
     for (const { resolve } of batch) resolve();
-    if (this.position > Math.max(SMALL_BYTES, 2 * this.snapshotBytes)) {
+    if (this.mustRenew || this.position > Math.max(SMALL_BYTES, 2 * this.snapshotBytes)) {
       // First the answers.
       this.next(() => turn().then(() => this.rewrite())).catch(() => {});
     }
   }
 
   private async rewrite(): Promise<void> {
+    if (!this.isSettled()) return; // after some later record
     this.isRewriting = true;
     try {
       await this.putSnapshot();
@@ -305,7 +325,8 @@ export class Journal {
     this.size = size;
     this.position = bytes.length;
     this.snapshotBytes = bytes.length;
-    this.promised -= covered.reduce((sum, { record }) => sum + record.length, 0);
+    this.mustRenew = false;
+    this.promised -= promisedTo(covered);
     try {
       await syncDirectory(dirname(this.path));
       for (const { resolve } of covered) resolve();
@@ -315,6 +336,8 @@ export class Journal {
     }
   }
 }
+
+const promisedTo = (waiting: readonly Waiting[]): number => waiting.reduce((sum, { promised }) => sum + promised, 0);
 
 const writeAll = async (file: FileHandle, bytes: Buffer, position: number): Promise<void> => {
   for (let at = 0; at < bytes.length; ) {

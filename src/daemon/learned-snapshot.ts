@@ -13,7 +13,7 @@ import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
 import type { Logger } from "pino";
 import type { Tables } from "../dataplane/tables.ts";
-import { takeAlong } from "./carry-over.ts";
+import { learnedOf } from "./carry-over.ts";
 import { monotonicS } from "./clock.ts";
 import type { Tunnel } from "./tunnel.ts";
 
@@ -75,7 +75,7 @@ export class LearnedSnapshot {
   private async write(): Promise<void> {
     const nowS = monotonicS();
     const lines: string[] = [];
-    for (const [dev, { learned }] of takeAlong([...this.tunnels.values()], this.tables)) {
+    for (const [dev, learned] of learnedOf([...this.tunnels.values()], this.tables)) {
       if (learned.length === 0) continue;
       const addresses = [...new Set(learned.map(({ address }) => address))];
       const index = new Map(addresses.map((address, place) => [address, place]));

@@ -14,14 +14,26 @@ import type { Logger } from "pino";
 import type { TunnelConfig } from "../config/config.ts";
 import { sendsFromOwnPort } from "../config/contradictions.ts";
 import { isSameTunnel, needsRemake } from "../config/difference.ts";
+import type { EntryChange } from "../dataplane/change.ts";
 import type { Ageing } from "./ageing.ts";
-import { type CarryOver, giveBack, takeAlong } from "./carry-over.ts";
+import {
+  admitSettings,
+  askAgain,
+  askedOf,
+  type CarryOver,
+  giveLearned,
+  giveSaid,
+  membersOf,
+  saidOf,
+  takeAlong,
+} from "./carry-over.ts";
 import { Device } from "./device.ts";
 import { type DevicePlan, planDevices } from "./device-plan.ts";
 import { dropAddresses, setUpDevices } from "./device-setup.ts";
 import type { HeldDevice } from "./device-spec.ts";
 import type { Eviction } from "./eviction.ts";
 import type { RouteRecursion } from "./route-recursion.ts";
+import { forgottenOf } from "./said.ts";
 import { type Ground, Tunnel } from "./tunnel.ts";
 import { type CompletePlan, UnderlayPlanner } from "./underlay-plan.ts";
 import { Undo } from "./undo.ts";
@@ -32,6 +44,18 @@ export interface LinksParts {
   readonly ageing: Ageing;
   readonly eviction: Eviction;
   readonly log: Logger;
+}
+
+/** @param forgotten what was said by hand and is not any more, because the settings say so now, as deletions */
+export type LastStep = (forgotten: readonly EntryChange[]) => Promise<void>;
+
+export interface ApplyOptions {
+  /** Which of those that stay the same become what their settings say, too, where somebody has altered it by hand. */
+  readonly isReset?: (name: string) => boolean;
+  /** Names of those that are new ones, whatever was said and learned of the ones before. */
+  readonly anew?: Names;
+  /** Names of those whose new devices are not set up. */
+  readonly down?: Names;
 }
 
 /** A tunnel without sockets, which may come back. */
@@ -63,11 +87,10 @@ export class Links {
   /**
    * Makes the running tunnels these. Returns those that are new or were made anew.
    * @param then the last step that may fail, when they are there and what goes can still come back as it was
-   * @param down names of those whose new devices are not set up
    * @throws what planning, sockets, devices, tables and `then` throw; then everything is as it was
    */
-  async apply(wanted: readonly TunnelConfig[], then: () => Promise<void>, down: Names = NO_NAMES): Promise<Tunnel[]> {
-    const applied = this.make(wanted, then, down);
+  async apply(wanted: readonly TunnelConfig[], then: LastStep, options: ApplyOptions = {}): Promise<Tunnel[]> {
+    const applied = this.make(wanted, then, options);
     this.changing = applied.then(
       () => {},
       () => {},
@@ -84,10 +107,13 @@ export class Links {
     return this.changing;
   }
 
-  private async make(wanted: readonly TunnelConfig[], then: () => Promise<void>, down: Names): Promise<Tunnel[]> {
+  private async make(wanted: readonly TunnelConfig[], then: LastStep, options: ApplyOptions): Promise<Tunnel[]> {
+    const { isReset = () => false, anew = NO_NAMES, down = NO_NAMES } = options;
     const byName = new Map(wanted.map((config) => [config.name, config]));
-    const old = [...this.running.values()].filter(({ config }) => !isSameAs(config, byName.get(config.name)));
-    const changed = old.filter(({ config }) => !isRemade(config, byName.get(config.name)));
+    const isTouched = ({ config, isAltered }: Tunnel): boolean =>
+      anew.has(config.name) || (isAltered && isReset(config.name)) || !isSameAs(config, byName.get(config.name));
+    const old = [...this.running.values()].filter(isTouched);
+    const changed = old.filter(({ config }) => !anew.has(config.name) && !isRemade(config, byName.get(config.name)));
     const goes = old.filter((tunnel) => !changed.includes(tunnel));
     const remade = new Set(goes.map(({ config }) => config.name));
     const comes = wanted.filter(({ name }) => !this.running.has(name) || remade.has(name));
@@ -99,14 +125,18 @@ export class Links {
     const undo = new Undo();
     try {
       const changes = changed.map((tunnel) => ({ tunnel, before: tunnel.config }));
-      for (const { tunnel, before } of changes) this.change(tunnel, byName.get(before.name)!, undo);
+      const forgotten: EntryChange[] = [];
+      for (const { tunnel, before } of changes) forgotten.push(...this.change(tunnel, byName.get(before.name)!, undo));
       const retired = await this.retire(goes, byName, undo);
-      const made = await this.open(comes, plans, retired, { count: wanted.length, down }, undo);
+      const made = await this.open(comes, plans, retired, { count: wanted.length, down, anew }, undo);
+      for (const tunnel of made.filter(({ config }) => !anew.has(config.name))) {
+        forgotten.push(...forgottenOf(retired.get(tunnel.config.name)?.carryOver.said ?? [], saidOf(tunnel)));
+      }
       for (const { tunnel, before } of changes) await dropAddresses(tunnel, before);
       for (const tunnel of made) await dropFormer(tunnel, retired.get(tunnel.config.name)?.config);
       await setUpDevices([...changed, ...made]);
       await this.parts.recursion.refuseAny(); // the devices' addresses are routes, too
-      await then();
+      await then(forgotten);
       Device.removeHeld(
         [...retired.values()].map(({ held }) => held),
         this.parts.ground.store,
@@ -132,9 +162,13 @@ export class Links {
     this.running.clear();
   }
 
-  private change(tunnel: Tunnel, next: TunnelConfig, undo: Undo): void {
+  /** Returns what of the things said by hand is the settings' now. */
+  private change(tunnel: Tunnel, next: TunnelConfig, undo: Undo): EntryChange[] {
     const { ageing, eviction } = this.parts;
+    admitSettings(tunnel, next);
     const before = tunnel.config;
+    const asked = askedOf(tunnel);
+    const said = saidOf(tunnel);
     const take = (config: TunnelConfig): void => {
       tunnel.change(config);
       ageing.change(tunnel.bd, config.ageingS);
@@ -142,10 +176,12 @@ export class Links {
     };
     undo.push(async () => {
       take(before);
+      askAgain(tunnel, asked);
       await dropAddresses(tunnel, next);
       await setUpDevices([tunnel]);
     });
     take(next);
+    return forgottenOf(said, saidOf(tunnel));
   }
 
   private async retire(
@@ -172,7 +208,10 @@ export class Links {
   /** Puts a tunnel back that was retired. */
   private async reopen({ config, next, plan, held, carryOver }: Retired): Promise<void> {
     const tunnel = await this.openOne(config, plan, this.plan(this.running.size + 1, true), held);
-    giveBack(carryOver, tunnel, this.parts.ground.tables);
+    const release = await tunnel.prepare(membersOf(carryOver.asked));
+    askAgain(tunnel, carryOver.asked);
+    release();
+    giveLearned(carryOver, tunnel, this.parts.ground.tables);
     await this.parts.ground.sockets.receivers.activate();
     await dropFormer(tunnel, next);
     await setUpDevices([tunnel]);
@@ -182,7 +221,7 @@ export class Links {
     configs: readonly TunnelConfig[],
     plans: readonly CompletePlan[],
     retired: ReadonlyMap<string, Retired>,
-    { count, down }: { readonly count: number; readonly down: Names },
+    { count, down, anew }: { readonly count: number; readonly down: Names; readonly anew: Names },
     undo: Undo,
   ): Promise<Tunnel[]> {
     const made: Tunnel[] = [];
@@ -192,7 +231,10 @@ export class Links {
       const devices = this.plan(count, !down.has(config.name));
       const tunnel = await this.openOne(config, plans[index]!, devices, former?.held);
       undo.push(() => this.closeOne(tunnel, former));
-      if (former !== undefined) giveBack(former.carryOver, tunnel, ground.tables);
+      if (former !== undefined && !anew.has(config.name)) {
+        await giveSaid(former.carryOver, tunnel);
+        giveLearned(former.carryOver, tunnel, ground.tables);
+      }
       made.push(tunnel);
     }
     undo.push(() =>

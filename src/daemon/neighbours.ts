@@ -80,6 +80,11 @@ export class Neighbours {
     return { address, mac: this.macOf(neighbour), router, owner: neighbour.owner };
   }
 
+  /** All that operators have named. */
+  allNamed(): (NeighbourRequest & { readonly owner: "config" | "control" })[] {
+    return [...this.known.keys()].flatMap((address) => this.named(address) ?? []);
+  }
+
   /** Removes the learned ones, or all; returns how many. */
   flush(state: "learned" | "all"): number {
     const goes = [...this.known].filter(([, { owner }]) => state === "all" || owner === "learned");

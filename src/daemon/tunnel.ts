@@ -71,6 +71,8 @@ export class Tunnel {
   readonly vias: ViaSockets;
   readonly encapsulation: Encapsulation;
   readonly associations: Associations;
+  /** Whether somebody has deleted or replaced by hand what the settings say. */
+  isAltered = false;
   /** What the underlay lacks for it now. */
   underlayProblem: VtepdError | undefined;
   private readonly reception: Reception;
@@ -282,9 +284,12 @@ export class Tunnel {
     this.configured = next;
     writePolicy(this.tables, this.bd, next, this.encapsulation);
     this.neighbours.configure(next.neighbours, next.ageingS);
-    const byHand = this.forwarding.flood.members.filter(({ owner }) => owner === "control");
-    const wanted = new Map([...this.configuredFlood(), ...byHand].map((wish) => [wishText(wish), wish]));
-    this.forwarding.flood.set([...wanted.values()]);
+    this.isAltered = false;
+    const configured = new Map(this.configuredFlood().map((wish) => [wishText(wish), wish]));
+    const byHand = this.forwarding.flood.members.filter(
+      (wish) => wish.owner === "control" && !configured.has(wishText(wish)),
+    );
+    this.forwarding.flood.set([...configured.values(), ...byHand]);
     this.routes.set(this.routesInForce());
     this.forwarding.configure(next.fdb.filter(({ mac }) => mac !== FLOOD_MAC));
     if (next.mtu !== undefined && next.mtu !== before.mtu) this.followUnderlayMtu(next.mtu);

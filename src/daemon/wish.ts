@@ -1,4 +1,5 @@
 /** What an operator asks of a tunnel's forwarding: a remote VTEP, by address or by host name. */
+import type { FdbRequest } from "../dataplane/view.ts";
 import type { RemoteKey } from "./remotes.ts";
 
 export type Owner = "config" | "control";
@@ -10,6 +11,8 @@ export interface Wish {
   readonly vni: number;
   /** Underlay interface; undefined = the tunnel's own. */
   readonly via: string | undefined;
+  /** Port, VNI and interface as they were asked for: what was left out is the tunnel's own, also when that becomes another one. */
+  readonly said: Pick<FdbRequest, "port" | "vni" | "via">;
   readonly owner: Owner;
   /** Second it was made. */
   readonly sinceS: number;

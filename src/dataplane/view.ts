@@ -264,6 +264,8 @@ export interface KeptView {
     readonly bytes: number;
     /** Why changes are refused; null = they are not. */
     readonly failure: string | null;
+    /** Changes made by hand that cannot be made now: their tunnel is not there, or they do not fit it. */
+    readonly waiting: number;
   } | null;
   /** The last time the configuration was brought into effect, or was to be; the start counts. */
   readonly reload: {

@@ -1,13 +1,15 @@
 /** Random changes over the control socket, most of them right. */
 import type { Change, EntryChange, LinkChange } from "../../src/dataplane/change.ts";
 import type { Settings } from "../../src/dataplane/desired-view.ts";
-import { isEthernet, type Model } from "./model.ts";
+import { isEthernet } from "./asked.ts";
+import type { Model } from "./model.ts";
 import type { Random } from "./random.ts";
 import {
   changesOf,
   freeNumber,
   HAND_MACS,
   HAND_MEMBERS,
+  HAND_MEMBERS6,
   LOCAL,
   NAMES,
   NEIGHBOURS,
@@ -15,6 +17,8 @@ import {
   TAKEN,
   wrongSettings,
 } from "./settings.ts";
+
+const FLOOD = "00:00:00:00:00:00";
 
 /** All that have a number, or will have it. */
 const numbered = (models: readonly Model[]): Settings[] =>
@@ -28,16 +32,22 @@ export const numberFor = (random: Random, models: readonly Model[], others: Iter
 export const entryChange = (random: Random, model: Model, dev: string): EntryChange => {
   const mac = random.chance(0.02) ? "02:zz" : random.pick(HAND_MACS);
   const own = String(model.running(dev)?.["local"] ?? LOCAL);
-  const dst = random.chance(0.03) ? own : random.pick(HAND_MEMBERS);
-  const isNumbered = model.running(dev)?.["id"] !== undefined && random.chance(0.3);
-  const elsewhere = isNumbered ? { port: 7001 + random.below(3), vni: 9001 + random.below(3) } : {};
+  const members = own.includes(":") === random.chance(0.97) ? HAND_MEMBERS6 : HAND_MEMBERS;
+  const dst = random.chance(0.03) ? own : random.pick(members);
+  const elsewhere = random.chance(0.3) ? placeOf(random, model.running(dev)) : {};
   const verb = random.pick(["add", "append", "replace"] as const);
   const address = random.pick(NEIGHBOURS);
   return random.weighted<() => EntryChange>([
     [5, () => ({ op: "fdb", dev, verb, mac, dst, ...elsewhere, ...(random.chance(0.2) ? { sticky: true } : {}) })],
     [3, () => ({ op: "fdb-del", dev, mac, ...(random.chance(0.3) ? { dst: random.pick(HAND_MEMBERS) } : {}) })],
-    [3, () => ({ op: "flood", dev, dst })],
-    [2, () => ({ op: "flood-del", dev, dst })],
+    [3, () => ({ op: "flood", dev, dst, ...elsewhere })],
+    [2, () => ({ op: "flood-del", dev, dst, ...elsewhere })],
+    [
+      1,
+      () => ({ op: "flood-set", dev, members: random.some(members).map((member) => ({ dst: member, ...elsewhere })) }),
+    ],
+    [1, () => ({ op: "fdb", dev, verb, mac: FLOOD, dst, ...elsewhere })],
+    [0.5, () => ({ op: "fdb-del", dev, mac: FLOOD, ...(random.chance(0.7) ? { dst } : {}) })],
     [
       3,
       () => ({
@@ -51,6 +61,16 @@ export const entryChange = (random: Random, model: Model, dev: string): EntryCha
     ],
     [2, () => ({ op: "neighbour-del", dev, address })],
   ])();
+};
+
+/** UDP port and VNI, others than the tunnel's own or the same. */
+const placeOf = (random: Random, settings: Settings | undefined): { port?: number; vni?: number } => {
+  const { id, mode } = settings ?? {};
+  if (id === undefined) return {};
+  return {
+    port: random.chance(0.3) ? (mode === "geneve" ? 6081 : 4789) : 7001 + random.below(3),
+    ...(random.chance(0.6) ? { vni: random.chance(0.3) ? Number(id) : 9001 + random.below(3) } : {}),
+  };
 };
 
 /** Names that entries may be said of; those that can have them more often. */

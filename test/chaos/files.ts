@@ -25,9 +25,10 @@ export const edited = (random: Random, model: Model, before: Tunnels): Map<strin
     const present = next.get(name);
     const byHand = model.byHand.get(name);
     if (present === undefined && byHand !== undefined) {
-      // The same kind of tunnel, or what was said of it would not fit; and over the interface that stays.
+      // Over the interface that stays.
       const { link: _, ...rest } = byHand;
-      if (random.chance(0.3) && byHand["link"] === undefined) next.set(name, rest);
+      if (random.chance(0.2)) next.set(name, settingsOf(random, name, number));
+      else if (random.chance(0.3) && byHand["link"] === undefined) next.set(name, rest);
     } else if (present === undefined) next.set(name, settingsOf(random, name, number));
     else if (random.chance(0.4)) next.delete(name);
     else {

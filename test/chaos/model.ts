@@ -1,48 +1,20 @@
 /**
- * What vtepd shall have after the calls of a chaos walk: tunnels of the file and by hand, and what was said of them. It is simple
- * where vtepd is not: a change happens in a copy, which is taken if nothing refuses it, and a restart keeps what was made by hand.
- *
- * What the file has and what is made by hand have nothing in common but names (settings.ts), because which of the two owns an
- * entry that both have is not what this is about.
+ * What vtepd shall have after the calls of a chaos walk: tunnels of the file and by hand, and what was said of them (asked.ts). It
+ * is simple where vtepd is not: a change happens in a copy, which is taken if nothing refuses it, and a restart keeps what was made by
+ * hand.
  */
 import type { Change } from "../../src/dataplane/change.ts";
 import type { Settings } from "../../src/dataplane/desired-view.ts";
+import { Asked, isEthernet, type Refusal } from "./asked.ts";
 import { FOREIGN_LOCAL, NO_INTERFACE, PINNED, TAKEN } from "./settings.ts";
 
 type Written = Map<string, Settings>;
 
-/** By what identifies it, the line that the state has for it. */
-type Said = Map<string, string>;
-
-export interface Refusal {
-  readonly code: string;
-  /** Undefined = not foreseen. */
-  readonly path?: string;
-}
-
-const FLOOD = "00:00:00:00:00:00";
-const ETHERNET = ["vxlan", "geneve", "gretap"];
 const WRONG_MAC = /^(?!([0-9a-f]{2}:){5}[0-9a-f]{2}$)/;
-
-export const isEthernet = ({ mode }: Settings): boolean => ETHERNET.includes(String(mode));
 
 /** The same text for the same settings, in whatever order. */
 export const settingsText = (settings: Settings): string =>
   JSON.stringify(Object.fromEntries(Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1))));
-
-interface EntryWords {
-  readonly mac: string;
-  readonly dst: string;
-  readonly port?: number | undefined;
-  readonly vni?: number | undefined;
-  readonly sticky?: boolean | undefined;
-}
-
-export const entryText = ({ mac, dst, port, vni, sticky }: EntryWords): string =>
-  [mac, dst, port ?? "-", vni ?? "-", sticky === true ? "sticky" : "-"].join(" ");
-
-export const neighbourText = (address: string, mac: string, isRouter: boolean): string =>
-  `${address} ${mac}${isRouter ? " router" : ""}`;
 
 const copied = <Value>(map: ReadonlyMap<string, Value>): Map<string, Value> => new Map(map);
 
@@ -55,7 +27,7 @@ export class Model {
   /** Tunnels made by hand that wait for their interface. */
   absent: Set<string> = new Set();
   isInterfaceMissing = false;
-  private said: Map<string, Said> = new Map();
+  private asked: Map<string, Asked> = new Map();
 
   clone(): Model {
     const copy = new Model();
@@ -64,13 +36,13 @@ export class Model {
     copy.disk = this.disk;
     copy.absent = new Set(this.absent);
     copy.isInterfaceMissing = this.isInterfaceMissing;
-    copy.said = new Map([...this.said].map(([name, said]) => [name, copied(said)]));
+    copy.asked = new Map([...this.asked].map(([name, asked]) => [name, asked.clone()]));
     return copy;
   }
 
   private become(next: Model): void {
-    const { file, byHand, absent, said } = next;
-    Object.assign(this, { file, byHand, absent, said });
+    const { file, byHand, absent, asked } = next;
+    Object.assign(this, { file, byHand, absent, asked });
   }
 
   /** Settings of a tunnel that is running. */
@@ -82,9 +54,15 @@ export class Model {
     return [...new Set([...this.file.keys(), ...this.byHand.keys()])].filter((name) => this.running(name));
   }
 
-  /** What was said of a tunnel by hand: keys begin with `fdb`, `flood` or `neighbour`. */
-  saidOf(name: string): ReadonlyMap<string, string> {
-    return this.said.get(name) ?? new Map();
+  /** How many changes wait for a tunnel that they fit. */
+  get waits(): number {
+    return [...this.asked].reduce((sum, [name, asked]) => sum + asked.waits(this.running(name) !== undefined), 0);
+  }
+
+  private askedOf(name: string): Asked {
+    const asked = this.asked.get(name) ?? new Asked();
+    this.asked.set(name, asked);
+    return asked;
   }
 
   /** What one call does: all of it, or nothing and why. */
@@ -102,7 +80,7 @@ export class Model {
       const refusal = next.changeLink(change);
       if (refusal !== undefined) return at(index, refusal);
     }
-    const flaw = count === 0 ? undefined : next.flaw(this);
+    const flaw = count === 0 ? undefined : (next.flaw(this) ?? next.read(this, () => false) ?? next.taken(this));
     if (flaw !== undefined) return { code: flaw };
     for (const [index, change] of changes.entries()) {
       const refusal = index < count ? undefined : next.changeEntry(change);
@@ -120,8 +98,8 @@ export class Model {
       next.byHand.delete(name);
       next.absent.delete(name);
     }
-    for (const name of next.said.keys()) if (!next.file.has(name) && !next.byHand.has(name)) next.said.delete(name);
-    const flaw = next.flaw(this);
+    for (const name of next.asked.keys()) if (!next.file.has(name) && !next.byHand.has(name)) next.asked.delete(name);
+    const flaw = next.flaw(this) ?? next.read(this, () => true) ?? next.taken(this);
     if (flaw === undefined) this.become(next);
     return flaw;
   }
@@ -130,52 +108,50 @@ export class Model {
   restart(file: ReadonlyMap<string, Settings>, isFresh: boolean): void {
     if (isFresh) {
       this.byHand.clear();
-      this.said.clear();
+      this.asked.clear();
     }
     this.file = copied(file);
     for (const name of file.keys()) this.byHand.delete(name);
-    for (const name of this.said.keys()) if (!file.has(name) && !this.byHand.has(name)) this.said.delete(name);
+    for (const name of this.asked.keys()) if (!file.has(name) && !this.byHand.has(name)) this.asked.delete(name);
     this.absent.clear();
     if (this.isInterfaceMissing) {
       for (const [name, { link }] of this.byHand) if (link === PINNED) this.absent.add(name);
     }
+    for (const name of this.names) this.askedOf(name).read(this.running(name)!, true);
   }
 
   /** The interface is there again, and what waited for it is, too. */
   returned(): void {
     this.isInterfaceMissing = false;
+    for (const name of this.absent) this.askedOf(name).read(this.byHand.get(name)!, true);
     this.absent.clear();
   }
 
   /** A tunnel's device was deleted: the file's come back. */
   deviceDeleted(name: string): void {
-    if (this.byHand.delete(name)) this.said.delete(name);
+    if (this.byHand.delete(name)) this.asked.delete(name);
   }
 
   /** The state, line by line, as the control socket and the host tell it (state.ts). */
   lines(): string[] {
-    return this.names.flatMap((name) => {
+    const links = this.names.flatMap((name) => {
       const settings = this.running(name)!;
-      const { mode, flood = [], fdb = [], addresses = [], id, ageing = 300 } = settings as Record<string, never>;
-      const members = (flood as string[]).map((dst) => entryText({ mac: FLOOD, dst }));
-      const entries = (fdb as { mac: string; dst: string }[]).map(entryText);
+      const { mode, addresses = [], id, ageing = 300 } = settings as Record<string, never>;
       return [
         `link ${name} ${this.file.has(name) ? "config" : "control"} ${settingsText(settings)}`,
         `runs ${name} ${mode} ${id ?? "-"} ${isEthernet(settings) && id !== undefined ? ageing : "-"}`,
-        `device ${name} ${(addresses as string[]).join(" ")}`,
-        ...(isEthernet(settings) ? [...members, ...entries].map((text) => `fdb ${name} ${text} config`) : []),
-        ...[...this.saidOf(name)].map(([key, text]) =>
-          key.startsWith("neighbour") ? `neighbour ${name} ${text} control` : `fdb ${name} ${text} control`,
-        ),
+        `device ${name} ${[...(addresses as string[])].sort().join(" ")}`,
+        ...this.askedOf(name).lines(name, settings),
       ];
     });
+    return [...links, `waiting ${this.waits}`];
   }
 
   private changeLink(change: Change): Refusal | undefined {
     if (change.op === "link-add") {
       const { name } = change;
       if (this.running(name) !== undefined) return { code: "ERR_DEVICE_EXISTS" };
-      this.said.delete(name);
+      this.asked.delete(name);
       this.absent.delete(name);
       this.byHand.set(name, change.settings);
     } else if (change.op === "link-set" || change.op === "link-del") {
@@ -187,7 +163,7 @@ export class Model {
       if (op === "link-del") {
         this.byHand.delete(name);
         this.absent.delete(name);
-        this.said.delete(name);
+        this.asked.delete(name);
       } else {
         const next = Object.entries({ ...before, ...change.settings }).filter(([, value]) => value !== null);
         this.byHand.set(name, Object.fromEntries(next));
@@ -200,34 +176,23 @@ export class Model {
     if (change.op === "link-add" || change.op === "link-set" || change.op === "link-del") return undefined;
     const settings = this.running(change.dev);
     if (settings === undefined) return { code: "ERR_LINK_NOT_FOUND" };
-    const said = this.said.get(change.dev) ?? new Map<string, string>();
-    this.said.set(change.dev, said);
-    if (change.op === "neighbour" || change.op === "neighbour-del") {
-      const key = `neighbour ${change.address}`;
-      if (change.op === "neighbour-del") return said.delete(key) ? undefined : { code: "ERR_NEIGHBOUR_NOT_FOUND" };
-      if (settings["arp-proxy"] !== true) return { code: "ERR_CONFIG_CONFLICT" };
-      if (change.verb === "add" && said.has(key)) return { code: "ERR_NEIGHBOUR_EXISTS" };
-      said.set(key, neighbourText(change.address, change.mac, change.router === true));
-      return undefined;
-    }
-    if (!isEthernet(settings)) return { code: "ERR_CONFIG_CONFLICT" };
-    if ("dst" in change && change.op !== "fdb-del" && change.dst === settings["local"]) {
-      return change.op === "flood-del" ? { code: "ERR_FDB_ENTRY_NOT_FOUND" } : { code: "ERR_CONFIG_CONFLICT" };
-    }
-    if (change.op === "fdb") {
-      const key = `fdb ${change.mac}`;
-      if (change.verb !== "replace" && said.has(key)) return { code: "ERR_FDB_ENTRY_EXISTS" };
-      said.set(key, entryText(change));
-    } else if (change.op === "fdb-del") {
-      const key = `fdb ${change.mac}`;
-      const isThere = change.dst === undefined || said.get(key)?.split(" ")[1] === change.dst;
-      if (!isThere || !said.delete(key)) return { code: "ERR_FDB_ENTRY_NOT_FOUND" };
-    } else if (change.op === "flood" || change.op === "flood-del") {
-      const key = `flood ${change.dst}`;
-      if (change.op === "flood") said.set(key, entryText({ mac: FLOOD, dst: change.dst }));
-      else if (!said.delete(key)) return { code: "ERR_FDB_ENTRY_NOT_FOUND" };
+    return this.askedOf(change.dev).change(settings, change);
+  }
+
+  /** Settings are read again. Returns the code of the error if what was said does not fit them. @param isRead of those that stay the same */
+  private read(before: Model, isRead: (name: string) => boolean): string | undefined {
+    for (const name of this.names) {
+      const settings = this.running(name)!;
+      const former = before.running(name);
+      if (former === settings && !isRead(name)) continue;
+      if (!this.askedOf(name).read(settings, former === undefined)) return "ERR_CONFIG_CONFLICT";
     }
     return undefined;
+  }
+
+  /** All static entries go. */
+  flush(name: string): void {
+    this.askedOf(name).flush(this.running(name)!);
   }
 
   /** Why this can not be made of what was before: the code of what vtepd finds first. */
@@ -246,9 +211,14 @@ export class Model {
         "ERR_INTERFACE_NOT_FOUND",
         fresh.some(({ settings: { link } }) => link === NO_INTERFACE || (link === PINNED && this.isInterfaceMissing)),
       ],
-      ["ERR_ADDRESS_NOT_LOCAL", fresh.some(({ settings }) => settings["local"] === FOREIGN_LOCAL)],
-      ["ERR_DEVICE_EXISTS", fresh.some(({ name }) => name === TAKEN)],
     ];
     return checks.find(([, isSo]) => isSo)?.[0];
+  }
+
+  /** What is found when sockets and devices are made. */
+  private taken(before: Model): string | undefined {
+    const isForeign = (name: string): boolean => this.running(name)!["local"] === FOREIGN_LOCAL;
+    if (this.names.some(isForeign)) return "ERR_ADDRESS_NOT_LOCAL";
+    return this.running(TAKEN) !== before.running(TAKEN) ? "ERR_DEVICE_EXISTS" : undefined;
   }
 }

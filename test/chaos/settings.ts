@@ -11,17 +11,16 @@ export const PINNED_LOCAL = "198.51.100.1";
 export const LOCAL = "192.0.2.1";
 export const FOREIGN_LOCAL = "203.0.113.9";
 
-/**
- * Names that the walk uses, each for modes that can have the same said of them: what no longer fits a tunnel of the same name
- * is not what this is about.
- */
+export const LOCAL6 = "fd00:192::1";
+
+/** Names that the walk uses, each for modes of tunnels of which not the same can be said. */
 const MODES: Readonly<Record<string, readonly string[]>> = {
   c0: ["vxlan", "geneve"],
   c1: ["vxlan", "geneve"],
   c2: ["vxlan"],
-  c3: ["vxlan", "geneve"],
+  c3: ["vxlan", "geneve", "gre"],
   c4: ["gretap"],
-  c5: ["gretap"],
+  c5: ["gretap", "vxlan"],
   c6: ["gre", "ipip"],
   c7: ["gre", "ipip"],
 };
@@ -30,8 +29,13 @@ export const NAMES: readonly string[] = Object.keys(MODES);
 const NUMBERS = Array.from({ length: 40 }, (_, n) => 100 + n);
 const FILE_MEMBERS = ["192.0.2.21", "192.0.2.22", "192.0.2.23"];
 const FILE_MACS = ["02:00:00:00:01:01", "02:00:00:00:01:02"];
-export const HAND_MEMBERS: readonly string[] = ["192.0.2.61", "192.0.2.62", "192.0.2.63"];
-export const HAND_MACS: readonly string[] = Array.from({ length: 6 }, (_, n) => `02:00:00:00:02:0${n}`);
+/** Some of those that the file has, too. */
+export const HAND_MEMBERS: readonly string[] = ["192.0.2.61", "192.0.2.62", FILE_MEMBERS[0]!];
+export const HAND_MEMBERS6: readonly string[] = ["fd00:192::61", "fd00:192::62"];
+export const HAND_MACS: readonly string[] = [
+  ...FILE_MACS,
+  ...Array.from({ length: 5 }, (_, n) => `02:00:00:00:02:0${n}`),
+];
 export const NEIGHBOURS: readonly string[] = ["10.200.0.1", "10.200.0.2", "fd00:200::3"];
 
 /** The number that tells a tunnel from all others of its mode. */
@@ -47,7 +51,8 @@ export const freeNumber = (random: Random, taken: Iterable<Settings>): number =>
 export const settingsOf = (random: Random, name: string, number: number, isPinned = false): Settings => {
   const mode = random.pick(MODES[name]!);
   const isInUdp = mode === "vxlan" || mode === "geneve";
-  const local = isPinned && isInUdp ? { link: PINNED, local: PINNED_LOCAL } : { local: LOCAL };
+  const isIpv6 = isInUdp && !isPinned && random.chance(0.15);
+  const local = isPinned && isInUdp ? { link: PINNED, local: PINNED_LOCAL } : { local: isIpv6 ? LOCAL6 : LOCAL };
   const addresses = random.chance(0.5) ? { addresses: [`10.${number}.0.1/24`] } : {};
   if (mode === "ipip") return { mode, ...local, remote: `192.0.2.${number}`, ...addresses };
   if (mode === "gre") return { mode, ...local, key: number, remote: FILE_MEMBERS[0]!, ...addresses };
@@ -55,20 +60,19 @@ export const settingsOf = (random: Random, name: string, number: number, isPinne
     mode,
     ...local,
     ...(mode === "gretap" ? { key: number } : { id: number }),
-    flood: random.some(FILE_MEMBERS),
-    // By name, so that a tunnel that is changed can keep what was said of it.
-    ...(Number(name.slice(1)) % 2 === 0 ? { "arp-proxy": true } : {}),
+    ...(isIpv6 ? {} : { flood: random.some(FILE_MEMBERS) }),
+    ...(random.chance(0.7) ? { "arp-proxy": true } : {}),
     ...addresses,
-    ...changeable(random),
+    ...changeable(random, isIpv6),
   };
 };
 
 /** Keys that running tunnels for Ethernet frames take over, and such that need it to be made anew. */
-const changeable = (random: Random): Settings => ({
+const changeable = (random: Random, isIpv6: boolean): Settings => ({
   ...(random.chance(0.3) ? { ageing: 60 + random.below(900) } : {}),
   ...(random.chance(0.3) ? { "mac-learning": false } : {}),
   ...(random.chance(0.3) ? { fwmark: 1 + random.below(9) } : {}),
-  ...(random.chance(0.3)
+  ...(random.chance(0.3) && !isIpv6
     ? { fdb: random.some(FILE_MACS).map((mac) => ({ mac, dst: random.pick(FILE_MEMBERS) })) }
     : {}),
 });
@@ -76,6 +80,7 @@ const changeable = (random: Random): Settings => ({
 /** A change of some keys; null = not written any more. */
 export const changesOf = (random: Random, before: Settings, number: number): Settings => {
   const { mode } = before;
+  const isIpv6 = before["local"] === LOCAL6;
   const isNumbered = random.chance(0.3);
   const addresses = random.weighted<Settings>([
     [3, {}],
@@ -91,8 +96,9 @@ export const changesOf = (random: Random, before: Settings, number: number): Set
   return {
     ...addresses,
     ...Object.fromEntries(random.chance(0.3) ? forgotten : []),
-    ...changeable(random),
-    ...(random.chance(0.3) ? { flood: random.some(FILE_MEMBERS) } : {}),
+    ...changeable(random, isIpv6),
+    ...(random.chance(0.1) ? { "arp-proxy": random.chance(0.7) } : {}),
+    ...(random.chance(0.3) && !isIpv6 ? { flood: random.some(FILE_MEMBERS) } : {}),
     ...(isNumbered ? numbered : {}),
   };
 };
@@ -100,7 +106,7 @@ export const changesOf = (random: Random, before: Settings, number: number): Set
 /** Wrong in one way, each with a code of its own (Model). @param present settings of tunnels that are there */
 export const wrongSettings = (random: Random, right: Settings, present: readonly Settings[]): Settings => {
   const plain = { mode: "vxlan", id: numberOf(right), local: LOCAL };
-  const numbered = present.filter(({ mode }) => mode === "vxlan");
+  const numbered = present.filter(({ mode, local }) => mode === "vxlan" && local === LOCAL);
   return random.pick<Settings>([
     { ...plain, id: 99_999_999 },
     { ...plain, idd: 1 },

@@ -2,7 +2,8 @@
 import type { Settings } from "../../src/dataplane/desired-view.ts";
 import type { Host } from "../support/host.ts";
 import { unixHttp } from "../support/unix-http.ts";
-import { entryText, isEthernet, neighbourText, settingsText } from "./model.ts";
+import { entryText, isEthernet, neighbourText } from "./asked.ts";
+import { settingsText } from "./model.ts";
 
 interface ConfigJson {
   readonly tunnels: Readonly<Record<string, Settings>>;
@@ -48,7 +49,8 @@ const get = async <Json>(socket: string, path: string): Promise<Json> => {
 
 /** @param without names of tunnels that are left out */
 export const stateOf = async (socket: string, host: Host, without: ReadonlySet<string>): Promise<string[]> => {
-  const [config, links, fdb, neighbours] = await Promise.all([
+  const [status, config, links, fdb, neighbours] = await Promise.all([
+    get<{ journal: { waiting: number } }>(socket, "/v1/status"),
     get<ConfigJson>(socket, "/v1/config"),
     get<LinkLine[]>(socket, "/v1/links"),
     get<FdbLine[]>(socket, "/v1/fdb"),
@@ -57,7 +59,7 @@ export const stateOf = async (socket: string, host: Host, without: ReadonlySet<s
   const devices: DeviceLine[] = host.ipJson("addr", "show");
   const isOurs = (name: string): boolean => !without.has(name);
   const known = (name: string): boolean => isOurs(name) && isEthernet(config.tunnels[name] ?? {});
-  return [
+  const lines = [
     ...Object.entries(config.tunnels).map(
       ([name, settings]) => [name, `link ${name} ${config.owners[name]} ${settingsText(settings)}`] as const,
     ),
@@ -73,7 +75,10 @@ export const stateOf = async (socket: string, host: Host, without: ReadonlySet<s
         const own = addresses.filter(({ family }) => family === "inet");
         return [
           ifname,
-          `device ${ifname} ${own.map(({ local, prefixlen }) => `${local}/${prefixlen}`).join(" ")}`,
+          `device ${ifname} ${own
+            .map(({ local, prefixlen }) => `${local}/${prefixlen}`)
+            .sort()
+            .join(" ")}`,
         ] as const;
       }),
     ...fdb
@@ -88,6 +93,7 @@ export const stateOf = async (socket: string, host: Host, without: ReadonlySet<s
         return [dev, `neighbour ${dev} ${neighbourText(dst, lladdr, router === null)} ${vtepd!.owner}`] as const;
       }),
   ].flatMap(([name, line]) => (isOurs(name) ? [line] : []));
+  return [...lines, `waiting ${status.journal.waiting}`];
 };
 
 /** What is missing of one (-) and what is too much (+); empty = the same. */

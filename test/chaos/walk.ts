@@ -5,20 +5,17 @@
  * Only what was under way when vtepd was killed is left to chance: each of those calls may have happened or not, and the model
  * follows what it finds.
  */
-import { appendFileSync } from "node:fs";
 import type { Change } from "../../src/dataplane/change.ts";
 import type { UnixAnswer } from "../support/unix-http.ts";
 import { sleep, waitFor } from "../support/wait-for.ts";
-import { deviceFor, entryChange, linkChange, randomCall } from "./calls.ts";
+import { isEthernet } from "./asked.ts";
+import { deviceFor, entryChange, randomCall } from "./calls.ts";
+import { Course } from "./course.ts";
 import { edited, spoilt, type Tunnels } from "./files.ts";
-import { Model } from "./model.ts";
 import { Random } from "./random.ts";
-import { NAMES, PINNED, PINNED_LOCAL } from "./settings.ts";
-import { differenceOf, stateOf } from "./state.ts";
-import { SENTINEL_NAMES, World } from "./world.ts";
+import { PINNED, PINNED_LOCAL } from "./settings.ts";
+import { World } from "./world.ts";
 
-/** Steps that are told when one fails. */
-const SHOWN_STEPS = 150;
 /** Calls that are under way when vtepd is killed: each doubles what may have happened. */
 const MAX_UNDER_WAY = 4;
 
@@ -29,45 +26,21 @@ export interface Outcome {
   readonly answers: number;
 }
 
-export class Walk {
-  private readonly seed: number;
-  private readonly random: Random;
-  private readonly world: World;
-  private model: Model = new Model();
-  private readonly told: string[] = [];
-  private restarts = 0;
-
-  private constructor(seed: number, world: World) {
-    this.seed = seed;
-    this.random = new Random(seed);
-    this.world = world;
-  }
-
+export class Walk extends Course {
   /** @throws Error with the seed and the steps when vtepd is not as the model */
   static async run(seed: number, seconds: number): Promise<Outcome> {
-    const world = await World.make();
+    const world = await World.make(new Random(seed + 1));
     const walk = new Walk(seed, world);
     try {
       await world.start(new Map());
       const end = performance.now() + seconds * 1000;
-      let steps = 0;
-      for (; performance.now() < end; steps++) await walk.step();
-      return { steps, restarts: walk.restarts, answers: world.answers };
+      while (performance.now() < end) await walk.step();
+      return { steps: walk.steps, restarts: walk.restarts, answers: world.answers };
     } catch (error) {
       throw new Error(walk.story(error), { cause: error });
     } finally {
       await world.close();
     }
-  }
-
-  /** On the disk. */
-  private get file(): Tunnels {
-    return this.model.disk;
-  }
-
-  private story(error: unknown): string {
-    const steps = this.told.slice(-SHOWN_STEPS).join("\n");
-    return `VTEPD_CHAOS_SEED=${this.seed}, step ${this.told.length}: ${(error as Error).message}\n${steps}\n${this.world.log}`;
   }
 
   private async step(): Promise<void> {
@@ -76,12 +49,15 @@ export class Walk {
       [60, () => this.change()],
       [4, () => this.crowd()],
       [1, () => this.churn()],
+      [1, () => this.flush()],
       [10, () => this.reload()],
       [4, () => this.reloadSpoilt()],
       [3, () => this.applyText()],
       [2, () => this.deleteDevice()],
       [2, () => this.flap()],
       [2, () => this.killed()],
+      [0.7, () => this.killedInReload()],
+      [1, () => this.diskTrouble()],
       [1, () => this.restarted()],
       [0.5, () => this.waitForInterface()],
     ]);
@@ -91,33 +67,15 @@ export class Walk {
     if (lost > 0) throw new Error(`${lost} pings through tunnels that nobody touched were lost`);
   }
 
-  private tell(what: string, more: unknown = ""): void {
-    const line = `${this.told.length} ${what} ${typeof more === "string" ? more : JSON.stringify(more)}`;
-    this.told.push(line.slice(0, 3000));
-    const trace = process.env["VTEPD_CHAOS_TRACE"];
-    if (trace !== undefined) appendFileSync(trace, `${line}\n`);
-  }
-
-  private async check(model: Model): Promise<void> {
-    const difference = await this.differenceFrom(model);
-    if (difference.length > 0) throw new Error(`the state is another one:\n${difference.join("\n")}`);
-  }
-
-  private async differenceFrom(...models: readonly Model[]): Promise<string[]> {
-    const state = await stateOf(this.world.socket, this.world.left, SENTINEL_NAMES);
-    const differences = models.map((model) => differenceOf(model.lines(), state));
-    return differences.sort((a, b) => a.length - b.length)[0]!;
-  }
-
-  private call(changes: readonly Change[]): Promise<UnixAnswer> {
-    return this.world.call("POST", "/v1/changes", { changes });
-  }
-
   private async change(): Promise<void> {
     const changes = randomCall(this.random, this.model);
     this.tell("change", changes);
-    const expected = this.model.run(changes);
-    const { status, text } = await this.call(changes);
+    const draft = this.model.clone();
+    const expected = draft.run(changes);
+    const answer = await this.call(changes);
+    if (this.isUnkept(answer)) return;
+    const { status, text } = answer;
+    this.model = draft;
     const { code, path = "" } = (status === 204 ? {} : JSON.parse(text)) as { code?: string; path?: string };
     const isAsExpected = code === expected?.code && path.startsWith(expected?.path ?? "");
     if (!isAsExpected) throw new Error(`expected ${JSON.stringify(expected ?? "success")}, got ${status} ${text}`);
@@ -132,38 +90,26 @@ export class Walk {
     for (const changes of calls) this.model.run(changes);
   }
 
-  /** Calls that succeed in whatever order they come. */
-  private independentCalls(count: number): Change[][] {
-    const { random, model } = this;
-    const draft = model.clone();
-    const touched = new Set<string>();
-    const calls: Change[][] = [];
-    for (let n = 0; n < count; n++) {
-      const isLink = random.chance(0.5);
-      const name = isLink ? random.pick(NAMES) : deviceFor(random, model);
-      if (touched.has(name)) continue;
-      const change = isLink ? linkChange(random, draft, name, [model]) : entryChange(random, model, name);
-      if (draft.run([change]) !== undefined) continue;
-      touched.add(name);
-      calls.push([change]);
-    }
-    return calls;
-  }
-
   /** Much that comes to nothing, which makes the journal long. */
   private async churn(): Promise<void> {
     const dev = deviceFor(this.random, this.model);
     this.tell("churn", dev);
-    const mac = (n: number): string =>
-      `02:00:00:01:${(n >> 8).toString(16).padStart(2, "0")}:${(n & 255).toString(16).padStart(2, "0")}`;
-    const macs = Array.from({ length: 2000 }, (_, n) => mac(n));
-    const changes = [
-      ...macs.map((one): Change => ({ op: "fdb", dev, verb: "add", mac: one, dst: "192.0.2.61" })),
-      ...macs.map((one): Change => ({ op: "fdb-del", dev, mac: one })),
-    ];
-    const expected = this.model.run(changes);
-    const { status, text } = await this.call(changes);
-    if ((status === 204) !== (expected === undefined)) throw new Error(`expected another answer than ${text}`);
+    const changes = churnOf(dev);
+    const expected = this.model.clone().run(changes);
+    const answer = await this.call(changes);
+    if (this.isUnkept(answer)) return;
+    if ((answer.status === 204) !== (expected === undefined)) throw new Error(`unexpected: ${answer.text}`);
+  }
+
+  /** All static entries of a tunnel go, those of the file until it is read again. */
+  private async flush(): Promise<void> {
+    const dev = deviceFor(this.random, this.model);
+    const settings = this.model.running(dev);
+    if (settings === undefined || !isEthernet(settings)) return;
+    this.tell("flush", dev);
+    const { status, text } = await this.world.call("DELETE", `/v1/links/${dev}/fdb?state=static`);
+    if (status !== 200) throw new Error(`expected success, got ${text}`);
+    this.model.flush(dev);
   }
 
   private async reload(): Promise<void> {
@@ -176,18 +122,36 @@ export class Walk {
       this.world.writeFile(this.file);
       return;
     }
-    const isSignal = this.random.chance(0.2);
+    const isSignal = !this.isDiskInTrouble && this.random.chance(0.2);
     this.tell(isSignal ? "hang up" : "reload", [...next]);
     const expected = this.expectedDifference(next);
+    const before = this.model.clone();
     const flaw = this.model.apply(next);
-    if (flaw !== undefined) throw new Error(`the walk made a file that is wrong: ${flaw}`);
+    if (flaw !== undefined) {
+      await this.expectRefusal(flaw, this.world.call("POST", "/v1/config/reload"));
+      this.world.writeFile(this.file);
+      return;
+    }
     this.model.disk = next;
     if (isSignal) {
       this.world.hangUp();
       await waitFor(async () => (await this.differenceFrom(this.model)).length === 0, { what: "the reload" }).catch(
         () => {},
       );
-    } else this.expectDifference(expected, await this.world.call("POST", "/v1/config/reload"));
+      return;
+    }
+    const answer = await this.world.call("POST", "/v1/config/reload");
+    if (this.isUnkept(answer)) {
+      this.model = before;
+      this.world.writeFile(this.file);
+    } else this.expectDifference(expected, answer);
+  }
+
+  /** What was said by hand does not fit the tunnels of a file. */
+  private async expectRefusal(code: string, call: Promise<UnixAnswer>): Promise<void> {
+    const { status, text } = await call;
+    const isAsExpected = status >= 400 && (JSON.parse(text) as { code?: string }).code === code;
+    if (!isAsExpected) throw new Error(`expected ${code}, got ${status} ${text}`);
   }
 
   private expectedDifference(next: Tunnels): object {
@@ -211,8 +175,8 @@ export class Walk {
     const next = spoilt(this.random, this.model, this.file);
     const isCut = this.random.chance(0.2);
     this.tell("reload what is wrong", isCut ? "{" : [...next]);
-    const text = this.world.writeFile(next);
-    if (isCut) this.world.writeText(text.slice(0, -3));
+    if (isCut) this.world.writeText(this.world.textOf(next).slice(0, -3));
+    else this.world.writeFile(next);
     const expected = isCut ? "ERR_CONFIG_SYNTAX" : this.model.apply(next);
     const answer = await this.world.call("POST", "/v1/config/reload");
     const { code } = JSON.parse(answer.text) as { code?: string };
@@ -225,10 +189,12 @@ export class Walk {
     const next = edited(this.random, this.model, this.model.file);
     this.tell("apply", [...next]);
     const expected = this.expectedDifference(next);
-    const text = this.world.writeFile(next);
+    const text = this.world.textOf(next);
     this.world.writeFile(this.file);
-    this.model.apply(next);
-    this.expectDifference(expected, await this.world.put(text, false));
+    const flaw = this.model.apply(next);
+    const answer = this.world.put(text, false);
+    if (flaw === undefined) this.expectDifference(expected, await answer);
+    else await this.expectRefusal(flaw, answer);
   }
 
   private async deleteDevice(): Promise<void> {
@@ -239,14 +205,6 @@ export class Walk {
     this.world.left.ip("link", "del", name);
     this.model.deviceDeleted(name);
     await this.settle();
-  }
-
-  /** Waits for what vtepd does by itself. */
-  private async settle(): Promise<void> {
-    await waitFor(async () => (await this.differenceFrom(this.model)).length === 0, {
-      timeoutMs: 20_000,
-      what: "vtepd to be as it shall be",
-    }).catch(() => {});
   }
 
   /** The wire that tunnels made by hand are on fails for a moment. */
@@ -270,59 +228,68 @@ export class Walk {
   /** Calls are under way, and nobody knows which of them have happened. */
   private async killed(): Promise<void> {
     const calls = this.independentCalls(this.random.below(MAX_UNDER_WAY + 1));
-    const delayMs = this.random.below(30);
-    this.tell("kill", { delayMs, calls });
+    // Much to write, and the journal may be rewritten for it.
+    const churn = this.random.chance(0.4) ? churnOf(deviceFor(this.random, this.model)) : [];
+    const delayMs = this.random.below(churn.length > 0 ? 200 : 30);
+    this.tell("kill", { delayMs, calls, churn: churn.length });
+    const churned = churn.length > 0 ? this.call(churn).catch(() => undefined) : undefined;
     const answers = calls.map((changes) => this.call(changes).catch(() => undefined));
     await sleep(delayMs);
     await this.killNow();
+    await churned;
     const unsure: Change[][] = [];
     for (const [index, answer] of (await Promise.all(answers)).entries()) {
       if (answer === undefined) unsure.push(calls[index]!);
       else if (answer.status === 204) this.model.run(calls[index]!);
-      else throw new Error(`expected success, got ${answer.text}`);
+      else if (!this.isUnkept(answer)) throw new Error(`expected success, got ${answer.text}`);
     }
-    const possible = this.outcomes(unsure);
-    await this.startAgain(possible);
-    const state = await stateOf(this.world.socket, this.world.left, SENTINEL_NAMES);
-    const differences = possible.map((model) => ({ model, difference: differenceOf(model.lines(), state) }));
-    const [best] = differences.sort((a, b) => a.difference.length - b.difference.length);
     this.tell("unanswered", unsure);
-    this.model = best!.model;
+    await this.follow(this.outcomes(unsure));
   }
 
-  /** All that may have come of calls that were not answered. */
-  private outcomes(unsure: readonly Change[][]): Model[] {
-    let possible = [this.model];
-    for (const changes of unsure) {
-      possible = possible.flatMap((model) => {
-        const other = model.clone();
-        other.run(changes);
-        return [model, other];
-      });
+  /** The file is being brought into effect. */
+  private async killedInReload(): Promise<void> {
+    const next = edited(this.random, this.model, this.file);
+    const delayMs = this.random.below(100);
+    this.tell("kill in a reload", { delayMs, next: [...next] });
+    this.world.writeFile(next);
+    const answer = this.world.call("POST", "/v1/config/reload").catch(() => undefined);
+    await sleep(delayMs);
+    await this.killNow();
+    await answer;
+    this.model.disk = next;
+    const applied = this.model.clone();
+    applied.apply(next);
+    await this.follow([this.model, applied]);
+  }
+
+  /** The state directory is full, or cannot be written to: what cannot be kept is refused, and all goes on. */
+  private async diskTrouble(): Promise<void> {
+    const { disk } = this.world;
+    const isFull = this.random.chance(0.6);
+    this.tell(isFull ? "the disk is full" : "the disk is read-only");
+    this.isDiskInTrouble = true;
+    if (isFull) disk.fill();
+    else {
+      await (this.random.chance(0.5) ? this.stopNow() : this.killNow());
+      disk.setWritable(false);
+      await this.startAgain([this.model]);
     }
-    return possible;
-  }
-
-  private async killNow(): Promise<void> {
-    const lost = await this.world.kill();
-    if (lost > 0) throw new Error(`${lost} pings were lost before the kill`);
-  }
-
-  private async stopNow(): Promise<void> {
-    const lost = await this.world.stop();
-    if (lost > 0) throw new Error(`${lost} pings were lost before the stop`);
-  }
-
-  /** Another file may be there when it starts again. */
-  private async startAgain(models: readonly Model[], flags: readonly string[] = []): Promise<void> {
-    if (this.random.chance(0.3) && !models.some(({ isInterfaceMissing }) => isInterfaceMissing)) {
-      const next = edited(this.random, this.model, this.file);
-      for (const model of models) model.disk = next;
-      this.tell("edited", [...next]);
+    for (let count = 1 + this.random.below(8); count > 0; count--) {
+      await this.check(this.model);
+      const step = this.random.weighted<() => Promise<void>>([
+        [6, () => this.change()],
+        [2, () => this.churn()],
+        [1, () => this.reload()],
+        [1, () => this.killed()],
+      ]);
+      await step();
     }
-    for (const model of models) model.restart(model.disk, flags.includes("--fresh"));
-    this.restarts++;
-    await this.world.start(models[0]!.disk, flags);
+    this.tell("the disk is as it was");
+    if (isFull) disk.empty();
+    else disk.setWritable(true);
+    this.isDiskInTrouble = false;
+    await this.churn();
   }
 
   private async restarted(): Promise<void> {
@@ -356,3 +323,14 @@ export class Walk {
     await this.settle();
   }
 }
+
+/** Many entries that come and go. */
+const churnOf = (dev: string): Change[] => {
+  const mac = (n: number): string =>
+    `02:00:00:01:${(n >> 8).toString(16).padStart(2, "0")}:${(n & 255).toString(16).padStart(2, "0")}`;
+  const macs = Array.from({ length: 4000 }, (_, n) => mac(n));
+  return [
+    ...macs.map((one): Change => ({ op: "fdb", dev, verb: "replace", mac: one, dst: "192.0.2.61" })),
+    ...macs.map((one): Change => ({ op: "fdb-del", dev, mac: one })),
+  ];
+};

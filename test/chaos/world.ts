@@ -3,6 +3,7 @@
  *
  *   left: vtepd   eth0 192.0.2.1    === eth0 192.0.2.2    :right: the kernel's vxlan (s0), another vtepd's gretap (s1)
  *                 eth1 198.51.100.1 === eth1 198.51.100.2         nobody; this wire comes and goes
+ *                 a small disk for the state directory
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,8 +13,11 @@ import { RunningDaemon } from "../support/daemon.ts";
 import type { Host } from "../support/host.ts";
 import { Lab } from "../support/lab.ts";
 import { type UnixAnswer, unixHttp, unixJson } from "../support/unix-http.ts";
+import type { Random } from "./random.ts";
 import { Sentinel } from "./sentinel.ts";
-import { PINNED, PINNED_LOCAL, TAKEN } from "./settings.ts";
+import { LOCAL6, PINNED, PINNED_LOCAL, TAKEN } from "./settings.ts";
+import { StateDisk } from "./state-disk.ts";
+import { writtenOf } from "./written.ts";
 
 const KEY = 7777;
 const SENTINELS: Readonly<Record<string, Settings>> = {
@@ -41,21 +45,27 @@ export class World {
   private readonly right: Host;
   private readonly lab: Lab;
   private readonly folder: string;
+  /** Of the state directory. */
+  readonly disk: StateDisk;
+  /** Decides which file a tunnel is written to. */
+  private readonly random: Random;
   private readonly sentinels: readonly Sentinel[];
   private daemon: RunningDaemon | undefined;
 
-  private constructor(lab: Lab) {
+  private constructor(lab: Lab, random: Random) {
     this.lab = lab;
+    this.random = random;
     this.left = lab.host("left");
     this.right = lab.host("right");
     this.folder = temporaryDirectory();
+    this.disk = new StateDisk(join(this.folder, "state"));
     this.sentinels = ["10.90.0.2", "10.91.0.2"].map((address) => new Sentinel(this.left, address));
   }
 
-  static async make(): Promise<World> {
+  static async make(random: Random): Promise<World> {
     const lab = Lab.create();
     try {
-      const world = new World(lab);
+      const world = new World(lab, random);
       await world.setUp();
       return world;
     } catch (error) {
@@ -67,6 +77,7 @@ export class World {
   private async setUp(): Promise<void> {
     const { lab, left, right } = this;
     lab.wire(left, "eth0", right, "eth0", { addresses: ["192.0.2.1/24", "192.0.2.2/24"] });
+    left.address("eth0", `${LOCAL6}/64`);
     left.ip("link", "add", TAKEN, "type", "bridge");
     this.plug();
     const words = ["type", "vxlan", "id", "4242", "local", "192.0.2.2", "remote", "192.0.2.1", "dstport", "4789"];
@@ -76,8 +87,9 @@ export class World {
     await RunningDaemon.start(right, JSON.stringify({ s1: gretap }));
   }
 
-  close(): Promise<void> {
-    return this.lab.close();
+  async close(): Promise<void> {
+    await this.lab.close();
+    this.disk.close();
   }
 
   get socket(): string {
@@ -97,9 +109,11 @@ export class World {
 
   /** @param tunnels of the file, beside the sentinels */
   async start(tunnels: ReadonlyMap<string, Settings>, flags: readonly string[] = []): Promise<void> {
-    const daemon = `state-directory: ${join(this.folder, "state")}`;
-    this.daemon = await RunningDaemon.start(this.left, this.tunnelsText(tunnels), {
+    const daemon = `state-directory: ${this.disk.path}`;
+    const { main, dropIns } = writtenOf(this.random, SENTINELS, tunnels);
+    this.daemon = await RunningDaemon.start(this.left, main, {
       daemon,
+      dropIns,
       flags,
       socket: this.socket,
       workers: 2,
@@ -137,8 +151,16 @@ export class World {
     return unixHttp({ socket: this.socket, method: "PUT", path, headers, body: text });
   }
 
-  writeFile(tunnels: ReadonlyMap<string, Settings>): string {
-    this.daemon!.rewrite(this.tunnelsText(tunnels));
+  /** Writes the file, and those beside it. */
+  writeFile(tunnels: ReadonlyMap<string, Settings>): void {
+    const { main, dropIns } = writtenOf(this.random, SENTINELS, tunnels);
+    this.daemon!.rewrite(main);
+    this.daemon!.rewriteDropIns(dropIns);
+  }
+
+  /** The text of one file that has everything. */
+  textOf(tunnels: ReadonlyMap<string, Settings>): string {
+    this.daemon!.rewrite(JSON.stringify({ ...SENTINELS, ...Object.fromEntries(tunnels) }));
     return readFileSync(this.daemon!.file, "utf8");
   }
 
@@ -158,10 +180,6 @@ export class World {
 
   unplug(): void {
     this.left.ip("link", "del", PINNED);
-  }
-
-  private tunnelsText(tunnels: ReadonlyMap<string, Settings>): string {
-    return JSON.stringify({ ...SENTINELS, ...Object.fromEntries(tunnels) });
   }
 
   private async eachSentinel(step: (sentinel: Sentinel) => Promise<number>): Promise<number> {

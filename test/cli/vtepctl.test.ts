@@ -545,7 +545,7 @@ describe("vtepctl stats and status", () => {
       [
         "vtepd 0.1.0-test node v20.20.2 pid 4711 up 1h2m5s",
         "config /etc/vtepd/vtepd.yaml",
-        "journal /var/lib/vtepd/control.journal bytes 4096",
+        "journal /var/lib/vtepd/control.journal bytes 4096 waiting 2",
         "links 2",
         "fdb entries 4 capacity 131072",
         "offload socket in_use udp-segment segment_refused 3 segment_lost 1",

@@ -52,7 +52,7 @@ describe("GET", () => {
         segment_lost: 1,
       },
       workers: [{ id: 0, wakeups: 10, batches: 20, frames: 300, overflow: 4, errors: 0 }],
-      journal: { path: "/var/lib/vtepd/control.journal", bytes: 4096 },
+      journal: { path: "/var/lib/vtepd/control.journal", bytes: 4096, waiting: 2 },
       reload: { successful: true, succeeded: 1_700_000_000 },
     });
   });

@@ -17,7 +17,7 @@ const journal = async (snapshot: () => Iterable<string> = () => []): Promise<Jou
 
 const keep = async (to: Journal, text: string): Promise<void> => {
   await to.room(Buffer.byteLength(text));
-  await to.append(text);
+  await to.append(text, Buffer.byteLength(text));
 };
 
 beforeEach(() => {
@@ -95,7 +95,7 @@ describe("a journal", () => {
     await first.room(300_000);
     const { size } = statSync(path);
     expect(size).toBeGreaterThan(300_000 + 64 * 1024);
-    await first.append("x".repeat(300_000));
+    await first.append("x".repeat(300_000), 300_000);
     expect(statSync(path).size).toBe(size);
   });
 
@@ -134,6 +134,25 @@ describe("a journal", () => {
     expect(records).not.toContain(long);
     // Either the snapshot was taken with them waiting, or they stand behind it.
     expect([["short"], ["short", "next", "last"]]).toContainEqual(records);
+  });
+
+  it("becomes no snapshot of what is half changed", async () => {
+    let isSettled = false;
+    const first = new Journal(
+      path,
+      0,
+      () => ["half"],
+      () => isSettled,
+    );
+    open.push(first);
+    const text = "x".repeat(1_200_000);
+    await keep(first, text);
+    await keep(first, "next");
+    await first.renew();
+    expect((await readJournal(path)).records).toEqual([text, "next"]);
+    isSettled = true;
+    await first.renewIfDue();
+    expect((await readJournal(path)).records).toEqual(["half"]);
   });
 
   it("refuses what it cannot keep, and is whole again when it can", async () => {

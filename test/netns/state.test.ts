@@ -5,7 +5,7 @@
  *   left: vtepd, ov0 (of the file) --- 192.0.2.1 === 192.0.2.2 :right: the kernel's vxlan
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync as readdir, readFileSync, rmSync, truncateSync } from "node:fs";
+import { mkdirSync, readdirSync as readdir, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { temporaryDirectory } from "../support/control-fixture.ts";
@@ -402,6 +402,23 @@ describe("what was learned", () => {
       .json<{ state: string; used: number }[]>("-s", "fdb", "show", "dev", "ov0")
       .filter(({ state: kind }) => kind === "");
     expect(entryBack!.used).toBeGreaterThanOrEqual(1);
+    // A kill keeps what was written last; half a file is none.
+    await kill();
+    await start();
+    expect(daemon.learned("ov0")).toEqual(learned);
+    await kill();
+    const path = join(state, readdir(state).find((name) => name.endsWith(".learned"))!);
+    const text = readFileSync(path);
+    for (const spoilt of [text.subarray(0, -2), Buffer.from(text.toString().replace("learned 1", "learned 2"))]) {
+      writeFileSync(path, spoilt);
+      await start();
+      expect(daemon.child.stdout + daemon.child.stderr).toContain("damaged or of another version; it is not used");
+      expect(daemon.learned("ov0")).toEqual([]);
+      await kill();
+    }
+    writeFileSync(path, text);
+    await start();
+    expect(daemon.learned("ov0")).toEqual(learned);
     await again([], OV0.replace("arp-proxy: true", "ageing: 1"));
     expect(daemon.learned("ov0")).toEqual([]);
     await again(["--fresh"]);

@@ -1,5 +1,5 @@
 /** vtepd as a user runs it: the built program, a configuration file, the control socket, `vtepctl`. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,7 +22,15 @@ export interface DaemonSettings {
   readonly flags?: readonly string[];
   /** Of the control socket; default one of its own. */
   readonly socket?: string;
+  /** Texts of the files beside the configuration file (`FILE.d`), by name. */
+  readonly dropIns?: Readonly<Record<string, string>>;
 }
+
+const writeDropIns = (folder: string, dropIns: Readonly<Record<string, string>>): void => {
+  rmSync(folder, { recursive: true, force: true });
+  if (Object.keys(dropIns).length > 0) mkdirSync(folder);
+  for (const [name, text] of Object.entries(dropIns)) writeFileSync(join(folder, name), text);
+};
 
 export interface FdbLine {
   readonly mac: string;
@@ -63,6 +71,7 @@ export class RunningDaemon {
     const file = join(folder, "vtepd.yaml");
     const write = (text: string): void => writeFileSync(file, `version: 1\ndaemon: ${daemon}\ntunnels: ${text}\n`);
     write(tunnels);
+    writeDropIns(`${file}.d`, settings.dropIns ?? {});
     const child = host.spawn(process.execPath, [
       ...(settings.nodeFlags ?? []),
       VTEPD,
@@ -77,6 +86,11 @@ export class RunningDaemon {
   /** Writes other tunnels into its configuration file, which it does not read by itself. */
   rewrite(tunnels: string): void {
     this.write(tunnels);
+  }
+
+  /** Writes other files into the directory beside its configuration file. */
+  rewriteDropIns(dropIns: Readonly<Record<string, string>>): void {
+    writeDropIns(`${this.file}.d`, dropIns);
   }
 
   /** As `launch`, and returns when it forwards. @throws Error with its output when it ends instead */

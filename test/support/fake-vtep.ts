@@ -145,7 +145,7 @@ export class FakeVtep implements VtepService {
   }
 
   kept: KeptView = {
-    journal: { path: "/var/lib/vtepd/control.journal", bytes: 4096, failure: null },
+    journal: { path: "/var/lib/vtepd/control.journal", bytes: 4096, failure: null, waiting: 2 },
     reload: { isSuccessful: true, succeededAtS: 1_700_000_000 },
   };
   unreadyReasons: string[] = [];
