@@ -23,6 +23,12 @@ beforeEach(() => {
 });
 afterEach(() => lab.close());
 
+/** The `ip monitor` of a daemon, which lasts: other children may end meanwhile, or have not got to their program yet. */
+const monitorsOf = (pid: number): string[] => {
+  const pids = host.run("pgrep", ["-P", String(pid), "-f", "^ip .*monitor"]);
+  return pids.trim().split("\n");
+};
+
 describe("a service manager", () => {
   it("is told of start, life and stop, by the daemon itself, and nobody else inherits its address", async () => {
     const service = await Service.start(host, TUNNEL, { variables: [`WATCHDOG_USEC=${WATCHDOG_MS * 1000}`] });
@@ -32,12 +38,7 @@ describe("a service manager", () => {
     });
     await waitFor(() => service.count("WATCHDOG") >= 3, { what: "WATCHDOG=1 three times" });
     const [pid] = service.pids;
-    const children = host
-      .run("pgrep", ["-P", String(pid)])
-      .trim()
-      .split("\n");
-    expect(children.length).toBeGreaterThan(0); // `ip monitor`
-    for (const child of children) {
+    for (const child of monitorsOf(pid!)) {
       expect(host.run("cat", [`/proc/${child}/environ`])).not.toMatch(/NOTIFY_SOCKET|WATCHDOG_USEC|LISTEN_/);
     }
     service.configure("{}");
@@ -129,11 +130,7 @@ describe("a service manager", () => {
     const pid = service.pids.at(-1)!;
     const own = readlinkSync(`/proc/${pid}/fd/3`);
     expect(own).toMatch(/^socket:/);
-    const children = host
-      .run("pgrep", ["-P", String(pid)])
-      .trim()
-      .split("\n");
-    for (const child of children) {
+    for (const child of monitorsOf(pid)) {
       const inherited = readdirSync(`/proc/${child}/fd`).map((fd) => readlinkSync(`/proc/${child}/fd/${fd}`));
       expect(inherited).not.toContain(own);
     }
